@@ -1,0 +1,20 @@
+/**
+ * @file
+ * Everything public at once. See the header of each subject for its contract.
+ */
+#ifndef NTMM_H
+#define NTMM_H
+
+#include <ntmm/constants.h>
+#include <ntmm/counters.h>
+#include <ntmm/event.h>
+#include <ntmm/fault.h>
+#include <ntmm/inspect.h>
+#include <ntmm/platform.h>
+#include <ntmm/process.h>
+#include <ntmm/status.h>
+#include <ntmm/system.h>
+#include <ntmm/types.h>
+#include <ntmm/virtual.h>
+
+#endif

@@ -1,0 +1,143 @@
+/**
+ * @file
+ * Looking at a system: the invariants' checker, and everything known of one address.
+ */
+#ifndef NTMM_INSPECT_H
+#define NTMM_INSPECT_H
+
+#include <ntmm/system.h>
+#include <ntmm/virtual.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A broken invariant. */
+struct ntmm_check_report {
+    char invariant[8];  /**< Its number in docs/INVARIANTS.md, such as "P3"; empty: all hold. */
+    ntmm_handle process; /**< Whose, or 0. */
+    uint64_t object;    /**< Frame number, core address or user address, as the invariant says. */
+    uint64_t expected;  /**< What the checker counted. */
+    uint64_t found;     /**< What the object says. */
+};
+
+/** Bytes of scratch memory that ntmm_check needs. */
+NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
+
+/**
+ * Recount everything from entries and lists alone and compare with what the objects say.
+ *
+ * @param system   no call on it may be in progress
+ * @param scratch  caller-owned, contents lost
+ * @param size     bytes at scratch, at least ntmm_check_scratch_size()
+ * @param report   out: the first broken invariant, or an empty one
+ * @return NTMM_STATUS_SUCCESS         every invariant holds
+ *         NTMM_STATUS_BUFFER_TOO_SMALL  scratch is too small; report is untouched
+ *         NTMM_STATUS_INTERNAL_ERROR  one is broken; report says which
+ * Locks: none. Cost: O(frames + entries). Source: ours; docs/INVARIANTS.md.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_check(struct ntmm_system *system, void *scratch,
+                                              size_t size, struct ntmm_check_report *report);
+
+/** State of a frame, NT's numbers. */
+enum ntmm_frame_location {
+    NTMM_FRAME_ZEROED,            /**< On the zeroed list. */
+    NTMM_FRAME_FREE,              /**< On the free list. */
+    NTMM_FRAME_STANDBY,           /**< On a standby list. */
+    NTMM_FRAME_MODIFIED,          /**< On the modified list. */
+    NTMM_FRAME_MODIFIED_NO_WRITE, /**< On the modified-no-write list. */
+    NTMM_FRAME_BAD,               /**< On the bad list. */
+    NTMM_FRAME_ACTIVE,            /**< Active and valid. */
+    NTMM_FRAME_TRANSITION,        /**< On no list, referenced. */
+};
+
+/** What a frame is used for. */
+enum ntmm_frame_use {
+    NTMM_USE_FREE,     /**< Nothing. */
+    NTMM_USE_METADATA, /**< The core's fixed structures. */
+    NTMM_USE_PRIVATE,  /**< A page of a process. */
+    NTMM_USE_TABLE,    /**< A page table. */
+    NTMM_USE_SLAB,     /**< Objects of one tag. */
+    NTMM_USE_PROCESS,  /**< Process objects. */
+};
+
+/** A row of the PFN database. */
+struct ntmm_frame_information {
+    uint64_t frame;                    /**< Frame number. */
+    enum ntmm_frame_location location; /**< State. */
+    enum ntmm_frame_use use;           /**< Use. */
+    uint64_t entry_address;            /**< Core address of the entry that maps it, or 0. */
+    uint64_t original_pte;             /**< What the entry becomes when the frame is taken. */
+    uint64_t table_frame;              /**< Frame that holds that entry. */
+    uint64_t share_count;              /**< Entries that map it. */
+    uint32_t reference_count;          /**< References. */
+    uint32_t priority;                 /**< Page priority, 0..7. */
+    uint32_t is_modified;              /**< Whether it differs from its backing. */
+    uint32_t tag;                      /**< Slab tag, four characters, first in the low byte; or 0. */
+    uint32_t used;                     /**< Table: non-empty entries. Slab: objects. */
+    uint32_t owner;                    /**< Index of the owning process, or all ones. */
+};
+
+/**
+ * A row of the PFN database.
+ *
+ * @param system       any
+ * @param frame        frame number
+ * @param information  out: filled whole on success, untouched on failure
+ * @return NTMM_STATUS_SUCCESS, or NTMM_STATUS_INVALID_PARAMETER_2 when no such frame was handed over
+ * Locks: none; a snapshot that may mix two moments. Source: ours, after !pfn.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status
+ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
+                 struct ntmm_frame_information *information);
+
+/** Everything known of a user address. */
+struct ntmm_explanation {
+    struct ntmm_memory_basic_information memory; /**< What a query says. */
+    uint64_t vad_address;                        /**< Core address of the VAD, or 0. */
+    uint64_t vad_base;                           /**< First byte of the region. */
+    uint64_t vad_end;                            /**< Byte after its last. */
+    uint64_t vad_commit_pages;                   /**< Pages committed in it. */
+    uint32_t levels;                             /**< Levels of the tables: 4. */
+    uint32_t stopped_level;                      /**< Level of the last entry the walk read, 1..4. */
+    uint64_t entry_address[5];                   /**< By level - 1; 0 below stopped_level. */
+    uint64_t entry[5];                           /**< Raw entries, by level - 1. */
+    uint32_t has_frame;                          /**< Whether `frame` is filled. */
+    uint32_t reserved;                           /**< 0. */
+    struct ntmm_frame_information frame;         /**< The frame of the page, when there is one. */
+};
+
+/**
+ * Everything known of a user address: the region, the entry at each level, the frame.
+ *
+ * @param system       any
+ * @param process      a live process
+ * @param address      bytes
+ * @param explanation  out: filled whole on success, untouched on failure
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_PARAMETER (not a user address),
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, or
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING
+ * Locks: takes (W). Source: ours, after !pte, !vad and !pfn.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle process,
+                                                uint64_t address,
+                                                struct ntmm_explanation *explanation);
+
+/**
+ * Decode an entry into text, such as "valid frame 0x5a3 dirty accessed write user".
+ *
+ * @param entry        raw value, swizzle removed
+ * @param level        1..5
+ * @param buffer       out: the text with its final 0, cut to fit
+ * @param buffer_size  bytes at buffer; 0 writes nothing
+ * @return bytes the whole text needs, its final 0 not counted
+ * Locks: none. Source: ours, after !pte.
+ */
+NTMM_API size_t ntmm_format_entry(uint64_t entry, uint32_t level, char *buffer,
+                                  size_t buffer_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

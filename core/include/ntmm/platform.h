@@ -1,0 +1,189 @@
+/**
+ * @file
+ * The platform seam: everything the core asks of its surroundings, in porting order.
+ *
+ * Fields 1 to 3 are enough for a first example on one processor: frames, the content operations and
+ * an invalidation. Every operation gets `context` first. Unless a line says otherwise an operation may
+ * be NULL, may be called with core spin locks held, must then not block and must not call the core.
+ *
+ * Glossary. Frame: a page of physical memory, by number. Core address: physical address plus
+ * ntmm_config.core_base. Table frame: one that holds the core's own objects; it never moves and is
+ * read through the direct map. User frame: one that holds a program's bytes; the core touches it only
+ * through the content operations.
+ */
+#ifndef NTMM_PLATFORM_H
+#define NTMM_PLATFORM_H
+
+#include <ntmm/event.h>
+#include <ntmm/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** ntmm_platform.version of this header. */
+#define NTMM_PLATFORM_VERSION 1u
+
+/** Frames are all zero already. */
+#define NTMM_FRAMES_ZEROED 1u
+
+/** A run of frames handed over. Ranges are given in rising order and do not touch. */
+struct ntmm_frame_range {
+    uint64_t base_frame;  /**< First frame number. */
+    uint64_t frame_count; /**< Frames in the range. */
+    uint32_t node;        /**< NUMA node; 0. */
+    uint32_t flags;       /**< NTMM_FRAMES_ZEROED or 0. */
+};
+
+/** A part of one frame's contents. */
+struct ntmm_content_span {
+    uint64_t frame;        /**< Frame number. */
+    uint32_t offset_bytes; /**< First byte within the frame. */
+    uint32_t size_bytes;   /**< Bytes; offset + size <= 4096. */
+};
+
+/** Most ranges of one shootdown; a wider operation asks for the whole address space. */
+#define NTMM_SHOOTDOWN_RANGES 8u
+
+/** A half-open range of addresses, bytes. */
+struct ntmm_address_range {
+    uint64_t base; /**< First byte. */
+    uint64_t end;  /**< Byte after the last. */
+};
+
+/** Why translations are withdrawn. */
+enum ntmm_shootdown_reason {
+    NTMM_SHOOTDOWN_PROTECT,  /**< Rights were taken. */
+    NTMM_SHOOTDOWN_UNMAP,    /**< Pages or tables are about to be freed. */
+    NTMM_SHOOTDOWN_TRIM,     /**< Pages leave a working set. */
+    NTMM_SHOOTDOWN_ACCESSED, /**< Accessed or dirty bits were cleared. */
+    NTMM_SHOOTDOWN_PROCESS,  /**< The address space ends. */
+};
+
+/** One round of invalidation. */
+struct ntmm_shootdown {
+    uint64_t root_frame;                /**< Frame of the root table. */
+    ntmm_handle process;                /**< Whose address space. */
+    enum ntmm_shootdown_reason reason;  /**< Why. */
+    uint32_t range_count;               /**< Ranges used; 0 means the whole address space. */
+    struct ntmm_address_range
+        ranges[NTMM_SHOOTDOWN_RANGES]; /**< What is withdrawn, tables above it included. */
+};
+
+/**
+ * A wait, owned by the caller of ntmm_fault_begin and kept alive until it is woken or cancelled. The
+ * core links it into a list; the platform may use `platform_word` as it likes.
+ */
+struct ntmm_wait {
+    struct ntmm_wait *next; /**< The core's list. */
+    struct ntmm_wait *prev; /**< The core's list. */
+    uint64_t platform_word; /**< The platform's. */
+    uint32_t is_queued;     /**< The core's: linked and not yet woken. */
+    uint32_t is_woken;      /**< Set, with release order, before the platform's wake is called. */
+};
+
+/** Storage operations. */
+enum ntmm_io_operation {
+    NTMM_IO_READ,   /**< Device to frames. */
+    NTMM_IO_WRITE,  /**< Frames to device. */
+    NTMM_IO_FLUSH,  /**< Make finished writes durable. */
+    NTMM_IO_EXTEND, /**< Grow the device to offset_bytes. */
+};
+
+/** One asynchronous vectored transfer, owned by the submitter until its completion has run. */
+struct ntmm_io {
+    uint64_t device;                       /**< Which device, the platform's number. */
+    uint64_t offset_bytes;                 /**< First byte on the device. */
+    const struct ntmm_content_span *spans; /**< Where in memory, in device order. */
+    uint32_t span_count;                   /**< Spans. */
+    enum ntmm_io_operation operation;      /**< What to do. */
+    ntmm_status status;                    /**< Out: result, valid in the completion. */
+    uint64_t transferred_bytes;            /**< Out: bytes moved. */
+    void (*complete)(struct ntmm_io *io);  /**< Run once, from any context, no lock held. */
+    void *context;                         /**< The submitter's. */
+};
+
+/** A range of user addresses that belongs to the embedder. */
+struct ntmm_foreign_range {
+    uint64_t base; /**< First byte. */
+    uint64_t end;  /**< Byte after the last. */
+};
+
+/** The seam. Set `size` and `version`, zero the rest, fill in what the port has. */
+struct ntmm_platform {
+    uint32_t size;    /**< sizeof(struct ntmm_platform). */
+    uint32_t version; /**< NTMM_PLATFORM_VERSION. */
+    void *context;    /**< First argument of every operation. */
+
+    /** 1. Frames handed over; read during create and attach only. */
+    const struct ntmm_frame_range *ranges;
+    uint32_t range_count; /**< Ranges, 1..16. */
+    uint32_t reserved;    /**< 0. */
+    /** Host address that physical address 0 has in the direct map, modulo the size of a pointer. */
+    uintptr_t direct_map;
+
+    /** 2. Content operations on user frames. Required. May fail: the status goes to the caller. */
+    ntmm_status (*zero)(void *context, const uint64_t *frames, uint32_t count);
+    /** Copy frame from[i] to frame to[i]. */
+    ntmm_status (*copy)(void *context, const uint64_t *to, const uint64_t *from, uint32_t count);
+    /** Set bit i of *equal when a[i] and b[i] hold the same bytes; count <= 64. */
+    ntmm_status (*compare)(void *context, const uint64_t *a, const uint64_t *b, uint32_t count,
+                           uint64_t *equal);
+    /** Gather the spans into buffer. */
+    ntmm_status (*read)(void *context, const struct ntmm_content_span *spans, uint32_t count,
+                        void *buffer);
+    /** Scatter buffer into the spans. */
+    ntmm_status (*write)(void *context, const struct ntmm_content_span *spans, uint32_t count,
+                         const void *buffer);
+
+    /**
+     * 3. Withdraw translations. Returns when no processor uses one of them; called with the working-set
+     * lock held, which no processor that is inside waits for. NULL: no processor caches anything.
+     */
+    void (*invalidate)(void *context, const struct ntmm_shootdown *shootdown);
+
+    /** 4. 256 entries copied into the upper half of each new root; NULL: zeros. */
+    const uint64_t *root_template;
+
+    /** 5. Called in every spin; yields a coroutine. */
+    void (*relax)(void *context);
+    /** Raise to the level at which the core's spin locks are taken; returns the old level. */
+    uint32_t (*raise_level)(void *context);
+    /** Back to the level that raise_level returned. */
+    void (*lower_level)(void *context, uint32_t old_level);
+
+    /**
+     * 6. Block until the wait is woken or the deadline passes; no lock is held. NTMM_STATUS_SUCCESS when
+     * woken, NTMM_STATUS_TIMEOUT when the deadline passed or nothing can ever wake it.
+     */
+    ntmm_status (*wait)(void *context, struct ntmm_wait *wait, uint64_t deadline_100ns);
+    /** Make the waiter runnable; from any context, spin locks may be held. */
+    void (*wake)(void *context, struct ntmm_wait *wait);
+    /** 7. Run completions that are due; no lock is held. */
+    void (*pump)(void *context);
+
+    /** 8. Number of the current processor, below 4096. */
+    uint32_t (*processor)(void *context);
+    /** Monotonic time, 100 ns. */
+    uint64_t (*now)(void *context);
+    /** Fill buffer with random bytes. */
+    void (*entropy)(void *context, void *buffer, size_t size_bytes);
+
+    /** 9. Start a transfer; no lock is held. Not a success: the completion will not run. */
+    ntmm_status (*submit)(void *context, struct ntmm_io *io);
+
+    /** 10. The lowest foreign range that ends above va; false: none. */
+    bool (*foreign_range)(void *context, ntmm_handle process, uint64_t va,
+                          struct ntmm_foreign_range *range);
+
+    /** 11. Sinks: a line of text without newline; an event. */
+    void (*log)(void *context, uint32_t level, const char *text);
+    /** One event record, valid during the call. */
+    void (*event)(void *context, const struct ntmm_event *event);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

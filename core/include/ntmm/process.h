@@ -1,0 +1,93 @@
+/**
+ * @file
+ * Processes: private address spaces with a page-table root, and their accounting.
+ */
+#ifndef NTMM_PROCESS_H
+#define NTMM_PROCESS_H
+
+#include <ntmm/counters.h>
+#include <ntmm/system.h>
+#include <ntmm/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** ntmm_process_config.version of this header. */
+#define NTMM_PROCESS_CONFIG_VERSION 1u
+
+/** How a process is made. Zero the struct, set `size` and `version`; 0 elsewhere: the default. */
+struct ntmm_process_config {
+    uint32_t size;               /**< sizeof(struct ntmm_process_config). */
+    uint32_t version;            /**< NTMM_PROCESS_CONFIG_VERSION. */
+    uint64_t highest_address;    /**< Highest byte of a reservation; default
+                                      NTMM_HIGHEST_VAD_ADDRESS. */
+    uint64_t bottom_up_start;    /**< Where searches for space begin; default 64 KiB. */
+    uint64_t commit_limit_pages; /**< Private commit of the process; default: no limit. */
+};
+
+/** Accounting of one process. */
+struct ntmm_process_information {
+    ntmm_handle process;                       /**< The handle. */
+    uint64_t root_frame;                       /**< Frame of the root table: CR3 >> 12. */
+    uint64_t virtual_size_bytes;               /**< Reserved and committed address space. */
+    uint64_t peak_virtual_size_bytes;          /**< Its highest value. */
+    uint64_t region_count;                     /**< VADs. */
+    uint64_t commit_pages;                     /**< Private pages promised. */
+    uint64_t peak_commit_pages;                /**< Its highest value. */
+    uint64_t working_set_pages;                /**< Valid leaf entries. */
+    uint64_t peak_working_set_pages;           /**< Their highest number. */
+    uint64_t table_pages;                      /**< Page tables, the root included. */
+    uint64_t counters[NTMM_COUNTER_COUNT];     /**< By enum ntmm_counter; 0 where the system owns it. */
+};
+
+/**
+ * Make a process with an empty address space.
+ *
+ * @param system   any
+ * @param config   copied; NULL: defaults
+ * @param process  out: its handle; untouched on failure
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_INFO_LENGTH_MISMATCH    config's size or version is not this header's
+ *         NTMM_STATUS_INVALID_PARAMETER_2     a config value is out of its range
+ *         NTMM_STATUS_COMMITMENT_LIMIT        the root table cannot be charged
+ *         NTMM_STATUS_NO_MEMORY               no frame
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the process table is full
+ * Locks: takes the process list lock. Never waits. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *system,
+                                                       const struct ntmm_process_config *config,
+                                                       ntmm_handle *process);
+
+/**
+ * End a process: every page, table and reservation is freed and every charge returned, then the handle
+ * is stale.
+ *
+ * @param system   any
+ * @param process  no processor may run in its address space when this returns; faults of it that wait are
+ *                 woken and see the process end
+ * @return NTMM_STATUS_SUCCESS; or NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, or
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING when another thread ends it already
+ * Locks: takes (A), (W) and the process list lock. Waits for a shootdown. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_end_process(struct ntmm_system *system,
+                                                    ntmm_handle process);
+
+/**
+ * Accounting of a process.
+ *
+ * @param system       any
+ * @param process      a live process
+ * @param information  out: filled whole on success, untouched on failure
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ * Locks: takes (W). Source: ours, after VM_COUNTERS.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status
+ntmm_query_process(struct ntmm_system *system, ntmm_handle process,
+                   struct ntmm_process_information *information);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
