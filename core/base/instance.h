@@ -1,0 +1,91 @@
+/*
+ * The running side of a system, and the call in progress.
+ *
+ * struct ntmm_system is what a system keeps outside its frames: the platform, the additions that turn
+ * references into pointers, and the list of faults that wait for a frame. Everything else is reached
+ * from anchor_ref and lies in frames. It is written once, by create or attach, but for the two words
+ * with a letter.
+ *
+ * struct call is one public call (or one background function) in progress, on the caller's stack: it
+ * carries the bias, and in debug builds the set of locks held, so that the lock order is checked
+ * without any per-thread or global state. Each core function takes it first.
+ *
+ * I0 the core never keeps a pointer to a struct call, nor a host pointer in a frame.
+ */
+#ifndef NTMM_BASE_INSTANCE_H
+#define NTMM_BASE_INSTANCE_H
+
+#include "base/le.h"
+
+#include <ntmm/platform.h>
+#include <ntmm/status.h>
+#include <ntmm/system.h>
+
+/* What a call lacked: the reason of a shortage status, for the floor that can relieve it. */
+enum want_kind {
+    WANT_NOTHING,
+    WANT_FRAME,  /* a free frame of the partition */
+    WANT_COMMIT, /* `pages` of the partition's commit */
+};
+
+struct want {
+    enum want_kind kind;
+    uint64_t pages;
+};
+
+struct ntmm_system {
+    struct ntmm_platform platform;
+    uintptr_t bias;            /* host pointer = bias + core address */
+    uint64_t core_base;        /* core address of physical address 0 */
+    uint64_t anchor_ref;       /* core address of the anchor */
+    uint64_t invalid_mask;     /* swizzle mask of invalid entries */
+    uint64_t fault_wait_100ns; /* longest wait of a fault */
+    uint32_t levels;           /* of page tables: 4 */
+    uint32_t event_mask;       /* kinds of event wanted (relaxed atomic) */
+    le32 waiters_lock;         /* LOCK_WAITERS */
+    le32 waiter_count;         /* waits queued (written under LOCK_WAITERS, read by anybody) */
+    struct ntmm_wait *waiters; /* first of the circular list (LOCK_WAITERS) */
+};
+
+struct call {
+    struct ntmm_system *sys;
+    uintptr_t bias;
+    struct want want;
+    uint32_t held;      /* bit (1 << level) of each lock held; debug builds */
+    uint32_t depth;     /* locks held */
+    uint32_t old_level; /* interrupt level before the first lock */
+};
+
+static inline struct call call_begin(struct ntmm_system *sys)
+{
+    return (struct call){.sys = sys, .bias = sys->bias};
+}
+
+/* The table frame's bytes: only for frames that hold the core's own objects and tables. */
+static inline void *table_at(const struct call *c, uint64_t frame)
+{
+    return core_at(c->bias, c->sys->core_base + (frame << NTMM_PAGE_SHIFT));
+}
+
+static inline uint64_t frame_ref(const struct call *c, uint64_t frame)
+{
+    return c->sys->core_base + (frame << NTMM_PAGE_SHIFT);
+}
+
+static inline uint64_t ref_frame(const struct call *c, uint64_t ref)
+{
+    return (ref - c->sys->core_base) >> NTMM_PAGE_SHIFT;
+}
+
+void event_send(struct call *c, enum ntmm_event_kind kind, ntmm_handle process, uint64_t a,
+                uint64_t b, uint32_t detail);
+
+/* Hand a record to the platform's sink, if this kind is wanted. */
+static inline void event_note(struct call *c, enum ntmm_event_kind kind, ntmm_handle process,
+                              uint64_t a, uint64_t b, uint32_t detail)
+{
+    if (__builtin_expect((c->sys->event_mask >> kind) & 1u, 0))
+        event_send(c, kind, process, a, b, detail);
+}
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * Locks, and the one order in which they are taken.
+ *
+ * A lock is a word: 0 free, 1 held. Waiting spins through the platform's relax, which yields a
+ * coroutine. The first lock of a call raises the interrupt level, the last one lowers it.
+ *
+ * Order: a lock may be taken only while every lock held has a lower level. Two locks of one level are
+ * never held together. Debug builds check it at each acquisition.
+ *
+ *   level             letter  protects
+ *   LOCK_ADDRESS      (A)     the regions of a process: the VAD tree with (W), and who changes it
+ *   LOCK_WORKING_SET  (W)     valid entries and tables of a process, its accounting, its VADs with (A)
+ *   LOCK_DIRECTORY    (D)     the process table, and counters of processes that have ended
+ *   LOCK_SLAB         (S)     a slab class
+ *   LOCK_LIST         (L)     a standby, modified, modified-no-write or bad list, and its frames
+ *   LOCK_NODE         (N)     zeroed and free lists of a node, its runs, and the frames on them
+ *   LOCK_WAITERS      (Q)     faults that wait for a frame
+ *
+ * Commit (C) is one word changed by compare and exchange: exact without a lock. A field with two
+ * letters is read under either and written under both. (R) marks a word read and written atomically
+ * by anyone. No platform operation that can block, and no I/O, happens under any of these.
+ */
+#ifndef NTMM_BASE_LOCK_H
+#define NTMM_BASE_LOCK_H
+
+#include "base/assert.h"
+#include "base/instance.h"
+
+enum lock_level {
+    LOCK_ADDRESS,
+    LOCK_WORKING_SET,
+    LOCK_DIRECTORY,
+    LOCK_SLAB,
+    LOCK_LIST,
+    LOCK_NODE,
+    LOCK_WAITERS,
+};
+
+void lock_wait(struct call *c, le32 *lock);
+void lock_raise_level(struct call *c);
+void lock_lower_level(struct call *c);
+
+static inline bool lock_is_held(const struct call *c, enum lock_level level)
+{
+    return (c->held >> level) & 1u;
+}
+
+static inline void lock_acquire(struct call *c, le32 *lock, enum lock_level level)
+{
+    NTMM_ASSERT(c->held >> level == 0);
+    if (c->depth++ == 0)
+        lock_raise_level(c);
+    if (__builtin_expect(!cas32_acquire(lock, 0, 1), 0))
+        lock_wait(c, lock);
+    c->held |= 1u << level;
+}
+
+static inline void lock_release(struct call *c, le32 *lock, enum lock_level level)
+{
+    NTMM_ASSERT(lock_is_held(c, level));
+    c->held &= ~(1u << level);
+    store32_release(lock, 0);
+    if (--c->depth == 0)
+        lock_lower_level(c);
+}
+
+#endif
