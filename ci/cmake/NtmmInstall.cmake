@@ -13,7 +13,8 @@ write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/ntmm-config-versio
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/ntmm-config.cmake"
   "${CMAKE_CURRENT_BINARY_DIR}/ntmm-config-version.cmake" DESTINATION "${NTMM_PACKAGE_DIR}")
 
-# The prefix is found from where the .pc file lies, so that cmake --install --prefix needs no rewrite.
+# The prefix is found from where the .pc file lies, so that cmake --install --prefix needs no
+# rewrite.
 file(RELATIVE_PATH NTMM_PC_TO_PREFIX
   "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
 string(REGEX REPLACE "/$" "" NTMM_PC_TO_PREFIX "${NTMM_PC_TO_PREFIX}")
@@ -27,4 +28,4 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/ntmm.pc" DESTINATION "${CMAKE_INSTALL
 if(TARGET ntmm_command)
   install(TARGETS ntmm_command)
 endif()
-install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)
+install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -1,0 +1,26 @@
+# Builds the consumer KIND that lies in FROM below INTO, from scratch, against the ntmm installed in
+# PREFIX (or, for fetch_content, against the sources in NTMM), and runs what came out.
+function(run)
+  execute_process(COMMAND ${ARGV} COMMAND_ECHO STDOUT RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "${command}: ${result}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE "${INTO}")
+file(MAKE_DIRECTORY "${INTO}")
+set(ENV{CC} "${CC}")
+set(ENV{CFLAGS} "${CFLAGS}")
+if(KIND STREQUAL "pkg_config")
+  set(ENV{PKG_CONFIG_PATH} "${PREFIX}/${LIBRARIES}/pkgconfig")
+  run(make -C "${FROM}" "OUT=${INTO}/consumer")
+  set(ENV{LD_LIBRARY_PATH} "${PREFIX}/${LIBRARIES}")
+  run("${INTO}/consumer")
+else()
+  run("${CMAKE_COMMAND}" -S "${FROM}" -B "${INTO}" "-DCMAKE_PREFIX_PATH=${PREFIX}"
+    "-DFETCHCONTENT_SOURCE_DIR_NTMM=${NTMM}" -DFETCHCONTENT_FULLY_DISCONNECTED=ON)
+  run("${CMAKE_COMMAND}" --build "${INTO}" -j2)
+  run("${INTO}/consumer")
+  run("${INTO}/consumer_static")
+endif()
