@@ -1,0 +1,474 @@
+/**
+ * @file
+ * The emulated platform: an arena as RAM, virtual processors with a software MMU, simulated disks,
+ * and coroutines under a seeded scheduler, all in one opaque instance. Hosted code.
+ *
+ * Same seed, same run. With one host thread, time, entropy, the interleaving of coroutines and the
+ * order of I/O come from the seed alone. NTMM_EMULATED_THREADS gives that up for real concurrency.
+ *
+ * Two rules for whoever drives processors:
+ *  - a processor is owned by one thread or coroutine at a time;
+ *  - services (every ntmm_ call that takes a system) are called with the caller's processor
+ *    outside, that is, not between ntmm_cpu_enter and ntmm_cpu_leave: a shootdown waits until each
+ *    processor that is inside has polled, the caller's own included. The accesses below step
+ *    outside for the door by themselves, and leave the processor inside or outside as they found
+ *    it.
+ *
+ * Glossary. Arena: the host memory that is RAM. Hole: physical addresses inside RAM that are not
+ * RAM. Pump: a moment at which I/O may complete. Coroutine: a stack that the scheduler switches to;
+ * one stands for a processor's thread of execution, or for a worker. Virtual time: 100 ns units
+ * that the scheduler and the pump advance.
+ */
+#ifndef NTMM_EMULATED_H
+#define NTMM_EMULATED_H
+
+#include <ntmm/cpu.h>
+#include <ntmm/fault.h>
+#include <ntmm/platform.h>
+#include <ntmm/system.h>
+#include <ntmm/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** ntmm_emulated_config.version of this header. */
+#define NTMM_EMULATED_CONFIG_VERSION 1u
+
+/** @name Flags of ntmm_emulated_config
+ * @{ */
+/** Several host threads make calls: waits block the thread until one of them wakes it. */
+#define NTMM_EMULATED_THREADS 0x1u
+/** now() is the host's monotonic clock instead of virtual time. */
+#define NTMM_EMULATED_HOST_CLOCK 0x2u
+/** The caller's arena is all zero already. */
+#define NTMM_EMULATED_ARENA_ZEROED 0x4u
+/** Count waits, pumps and transfers begun at raised interrupt level (statistics, `violations`). */
+#define NTMM_EMULATED_CHECK_LEVEL 0x8u
+/** Ask the host for huge pages under an arena that the instance allocates. */
+#define NTMM_EMULATED_HUGE_PAGES 0x10u
+/** @} */
+
+/** Most virtual processors of an instance. */
+#define NTMM_EMULATED_MAXIMUM_CPUS 256u
+
+/** How an instance is made. Zero the struct, set `size`, `version` and `ram_bytes`. */
+struct ntmm_emulated_config {
+    uint32_t size;                  /**< sizeof(struct ntmm_emulated_config). */
+    uint32_t version;               /**< NTMM_EMULATED_CONFIG_VERSION. */
+    uint64_t ram_bytes;             /**< RAM, a multiple of 4096, the hole not counted. */
+    uint64_t base_pa;               /**< Physical address of the first byte, a multiple of 4096. */
+    uint64_t hole_base_pa;          /**< Where the hole begins, inside RAM; multiple of 4096. */
+    uint64_t hole_bytes;            /**< Size of the hole, a multiple of 4096; 0: none. */
+    void *arena;                    /**< RAM and hole, page-aligned; NULL: allocated. */
+    uint32_t cpu_count;             /**< Virtual processors, 1..256; 0: 1. */
+    uint32_t physical_address_bits; /**< MAXPHYADDR, 32..52; 0: 46. */
+    uint32_t flags;                 /**< NTMM_EMULATED_* bits. */
+    uint32_t reserved;              /**< 0. */
+    uint64_t seed;                  /**< Of time, entropy, interleaving and I/O. */
+    uint64_t step_limit;            /**< Switches before ntmm_emulated_run gives up; 0: no limit. */
+};
+
+/** One emulated machine; opaque. */
+struct ntmm_emulated;
+
+/** Sink of text lines, as ntmm_platform.log. */
+typedef void (*ntmm_emulated_log_sink)(void *context, uint32_t level, const char *text);
+/** Sink of event records, as ntmm_platform.event. */
+typedef void (*ntmm_emulated_event_sink)(void *context, const struct ntmm_event *event);
+
+/** @name Instance
+ * @{ */
+
+/**
+ * Make a machine: RAM, processors, no disk, no system.
+ *
+ * @param config  copied
+ * @param emu     out: the instance; untouched on failure
+ * @return NTMM_STATUS_SUCCESS; or, with nothing left behind,
+ *         NTMM_STATUS_INFO_LENGTH_MISMATCH    config's size or version is not this header's
+ *         NTMM_STATUS_INVALID_PARAMETER_1     a config value is out of range, unaligned, beyond
+ *                                             MAXPHYADDR, or larger than the host can address
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the host has no memory
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_create(const struct ntmm_emulated_config *config,
+                                                        struct ntmm_emulated **emu);
+
+/**
+ * Destroy the machine, its system, disks, coroutines (finished or not) and the arena it allocated.
+ * Transfers in flight complete first, with NTMM_STATUS_VOLUME_DISMOUNTED.
+ *
+ * @param emu       no call on it or its system may be in progress, and not called from a coroutine;
+ *                  NULL: nothing
+ * @param teardown  out, may be NULL: the report of ntmm_destroy_system; zeros without a system
+ * Locks: none. Source: ours.
+ */
+NTMM_API void ntmm_emulated_destroy(struct ntmm_emulated *emu, struct ntmm_teardown *teardown);
+
+/** The machine's platform, for ntmm_create_system; lives as long as the machine. */
+NTMM_API const struct ntmm_platform *ntmm_emulated_platform(struct ntmm_emulated *emu);
+
+/**
+ * Make the machine's system, in storage that the machine owns.
+ *
+ * @param emu     a machine without a system
+ * @param config  as for ntmm_create_system; NULL: defaults. 0 in physical_address_bits and seed
+ *                means the machine's
+ * @param system  out: the system; untouched on failure
+ * @return as ntmm_create_system; NTMM_STATUS_OBJECT_NAME_COLLISION when the machine has a system
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_create_system(struct ntmm_emulated *emu,
+                                                               const struct ntmm_config *config,
+                                                               struct ntmm_system **system);
+
+/**
+ * Take over the system that the arena holds already: after ntmm_emulated_restore, or one that the
+ * caller mapped. The processors are attached to nothing.
+ *
+ * @param emu     a machine without a system
+ * @param system  out: the system; untouched on failure
+ * @return as ntmm_attach_system; NTMM_STATUS_OBJECT_NAME_COLLISION when the machine has a system
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_attach_system(struct ntmm_emulated *emu,
+                                                               struct ntmm_system **system);
+
+/** The machine's system, or NULL. */
+NTMM_API struct ntmm_system *ntmm_emulated_system(struct ntmm_emulated *emu);
+
+/**
+ * The arena as the host sees it.
+ *
+ * @param emu         any
+ * @param size_bytes  out, may be NULL: RAM and hole together
+ * @return host address of physical address base_pa; the hole's bytes must not be touched
+ * Locks: none. Source: ours.
+ */
+NTMM_API void *ntmm_emulated_arena(struct ntmm_emulated *emu, uint64_t *size_bytes);
+
+/**
+ * A hash of RAM, the hole left out: equal bytes give the equal hash on every host.
+ *
+ * @param emu  no call on it may be in progress
+ * @return 64 bits
+ * Locks: none. Cost: O(RAM). Source: ours.
+ */
+NTMM_API uint64_t ntmm_emulated_hash(const struct ntmm_emulated *emu);
+
+/**
+ * Write RAM, virtual time and the state of the random numbers to a file. Disks are not part of it.
+ *
+ * @param emu   no call on it may be in progress
+ * @param path  a host file, created or replaced; pages that are zero take no room in it
+ * @return NTMM_STATUS_SUCCESS; or NTMM_STATUS_CANT_WAIT while a coroutine is unfinished or a
+ *         transfer in flight, NTMM_STATUS_UNSUCCESSFUL when the file cannot be written
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_save(struct ntmm_emulated *emu, const char *path);
+
+/**
+ * Make a machine from a file that ntmm_emulated_save wrote; ntmm_emulated_attach_system comes next.
+ *
+ * @param config  as for ntmm_emulated_create; ram_bytes, base_pa, hole_base_pa and hole_bytes are
+ *                taken from the file and must be 0 or equal to the file's; seed is not used
+ * @param path    a host file
+ * @param emu     out: the instance; untouched on failure
+ * @return as ntmm_emulated_create; or NTMM_STATUS_OBJECT_NAME_NOT_FOUND when the file cannot be
+ *         opened, NTMM_STATUS_FILE_INVALID when it is not such a file or is cut short
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_restore(const struct ntmm_emulated_config *config,
+                                                         const char *path,
+                                                         struct ntmm_emulated **emu);
+
+/** Where text lines go; NULL: nowhere. Set it before calls are made from other threads. */
+NTMM_API void ntmm_emulated_set_log(struct ntmm_emulated *emu, ntmm_emulated_log_sink sink,
+                                    void *context);
+
+/** Where event records go; NULL: nowhere. Set it before calls are made from other threads. */
+NTMM_API void ntmm_emulated_set_event(struct ntmm_emulated *emu, ntmm_emulated_event_sink sink,
+                                      void *context);
+
+/** What the machine did so far. */
+struct ntmm_emulated_statistics {
+    uint64_t now_100ns;       /**< Its clock. */
+    uint64_t shootdowns;      /**< Rounds of invalidation. */
+    uint64_t flushes;         /**< Of these, of a whole address space. */
+    uint64_t attach_flushes;  /**< Attachments that had to flush a PCID. */
+    uint64_t pumps;           /**< Pumps. */
+    uint64_t transfers;       /**< Transfers accepted. */
+    uint64_t completions;     /**< Transfers completed. */
+    uint64_t switches;        /**< Coroutine switches. */
+    uint64_t schedule_hash;   /**< Hash of the order in which coroutines ran. */
+    uint64_t broken_waits;    /**< Waits ended because nothing could wake them. */
+    uint64_t violations;      /**< Blocking operations begun at raised level. */
+    uint64_t injected_errors; /**< Errors that were asked for and given. */
+};
+
+/** What the machine did so far; exact when no call is in progress. */
+NTMM_API void ntmm_emulated_query(struct ntmm_emulated *emu,
+                                  struct ntmm_emulated_statistics *statistics);
+
+/** @} */
+/** @name Processors
+ * @{ */
+
+/** Virtual processor `index`, or NULL: none such; for the inline path of <ntmm/cpu.h>. */
+NTMM_API struct ntmm_cpu *ntmm_emulated_cpu(struct ntmm_emulated *emu, uint32_t index);
+
+/**
+ * Run a process on a processor: its root into CR3, under a PCID made of the process's index. User
+ * mode, with WP, NXE, SMEP, SMAP, PCIDE and PGE on and protection keys off. What the processor has
+ * cached of the process stays; if another process used the PCID on this processor, the PCID is
+ * flushed.
+ *
+ * @param emu      a machine with a system
+ * @param index    processor; owned by the caller
+ * @param process  a live process
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_PARAMETER_2 when there is no such processor,
+ *         NTMM_STATUS_INVALID_PARAMETER_1 without a system; or as ntmm_query_process
+ * Locks: takes the process's (W); so the processor must be outside. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_attach(struct ntmm_emulated *emu, uint32_t index,
+                                                        ntmm_handle process);
+
+/** Number the calling host thread, for the platform's `processor`; threads start as processor 0. */
+NTMM_API void ntmm_emulated_bind_thread(struct ntmm_emulated *emu, uint32_t index);
+
+/**
+ * Load bytes of the attached process, with the door around it: on a page fault the processor steps
+ * outside, ntmm_page_fault resolves it, and the access runs again.
+ *
+ * @param emu     a machine with a system
+ * @param index   processor, attached and owned by the caller
+ * @param va      address, bytes; one that is not canonical goes through the door too
+ * @param buffer  out: the bytes. On failure the bytes before the last piece may be written
+ * @param size    bytes, > 0. Up to 64 are one access, also across a page boundary; more are a
+ *                series of accesses of 64 in rising order
+ * @param stack   the thread's stack for guard pages, in/out; NULL: none
+ * @param result  out, may be NULL: the outcome of the last fault, with the exception's parameters;
+ *                of kind NTMM_FAULT_KIND_NONE and without parameters when there was no fault
+ * @return NTMM_STATUS_SUCCESS; the exception that the door raised; NTMM_STATUS_INVALID_PARAMETER_2
+ *         when the processor does not exist or runs no process; NTMM_STATUS_INVALID_PARAMETER_5
+ *         when size is 0; NTMM_STATUS_INTERNAL_ERROR when the access still faults after 2^20
+ *         resolved faults, or the tables name an address that is not RAM
+ * Locks: as ntmm_page_fault; may wait. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_load(struct ntmm_emulated *emu, uint32_t index,
+                                                      uint64_t va, void *buffer, size_t size,
+                                                      struct ntmm_thread_stack *stack,
+                                                      struct ntmm_fault_result *result);
+
+/** Store bytes; as ntmm_emulated_load. */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_store(struct ntmm_emulated *emu, uint32_t index,
+                                                       uint64_t va, const void *buffer, size_t size,
+                                                       struct ntmm_thread_stack *stack,
+                                                       struct ntmm_fault_result *result);
+
+/** Fetch bytes as instructions; as ntmm_emulated_load. */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_fetch(struct ntmm_emulated *emu, uint32_t index,
+                                                       uint64_t va, void *buffer, size_t size,
+                                                       struct ntmm_thread_stack *stack,
+                                                       struct ntmm_fault_result *result);
+
+/**
+ * Locked read-modify-write of 1..64 bytes; `function` as for ntmm_cpu_update, and it may run once
+ * for each attempt. A size above 64 is NTMM_STATUS_INVALID_PARAMETER_4. Otherwise as
+ * ntmm_emulated_load.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_update(struct ntmm_emulated *emu, uint32_t index,
+                                                        uint64_t va, uint32_t size,
+                                                        ntmm_cpu_update_function function,
+                                                        void *context,
+                                                        struct ntmm_thread_stack *stack,
+                                                        struct ntmm_fault_result *result);
+
+/** @} */
+/** @name Coroutines
+ * @{ */
+
+/** What a coroutine runs. */
+typedef void (*ntmm_emulated_function)(void *context);
+
+/**
+ * Add a coroutine; it begins in ntmm_emulated_run, or at once as one more of the running ones.
+ *
+ * @param emu          any
+ * @param processor    what the platform's `processor` says while it runs, below 4096
+ * @param function     runs once; when it returns the coroutine is finished
+ * @param context      handed to it
+ * @param stack_bytes  of its stack, rounded up to pages; 0: 256 KiB. A guard page lies below it
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_PARAMETER_2 when processor is too large, or
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES
+ * Locks: none; called by the thread that runs the scheduler only. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_spawn(struct ntmm_emulated *emu,
+                                                       uint32_t processor,
+                                                       ntmm_emulated_function function,
+                                                       void *context, size_t stack_bytes);
+
+/**
+ * Run coroutines until all are finished. The next to run is drawn from the seed at each scheduling
+ * point: relax (every spin), wait, pump, yield, and the end of one. Completions of I/O run on a
+ * coroutine of their own, one more in the draw while a transfer is in flight.
+ *
+ * A wait that nothing can end any more (no runnable coroutine, no transfer in flight, one host
+ * thread) is broken: the one with the earliest deadline returns NTMM_STATUS_TIMEOUT and virtual
+ * time moves to that deadline.
+ *
+ * @param emu  not called from a coroutine
+ * @return NTMM_STATUS_SUCCESS       all finished, no wait was broken
+ *         NTMM_STATUS_TIMEOUT       all finished, but at least one wait was broken: a deadlock
+ *         NTMM_STATUS_CANT_WAIT     step_limit was reached; unfinished ones stay, and may be run on
+ *         NTMM_STATUS_INVALID_PARAMETER_1  called from a coroutine
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES  no memory for the completion coroutine
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_run(struct ntmm_emulated *emu);
+
+/** A scheduling point; outside a coroutine it gives up the host processor. */
+NTMM_API void ntmm_emulated_yield(struct ntmm_emulated *emu);
+
+/** @} */
+/** @name Disks
+ * @{ */
+
+/** ntmm_emulated_disk_config.version of this header. */
+#define NTMM_EMULATED_DISK_VERSION 1u
+
+/** Bytes of a sector, the unit that is written whole or not at all when power is cut. */
+#define NTMM_EMULATED_SECTOR_SIZE 512u
+
+/** @name Flags of ntmm_emulated_disk_config
+ * @{ */
+/** Transfers complete before submit returns. */
+#define NTMM_EMULATED_DISK_INLINE 0x1u
+/** Finished writes lie in a cache that only NTMM_IO_FLUSH makes durable. Not with a path. */
+#define NTMM_EMULATED_DISK_WRITE_CACHE 0x2u
+/** @} */
+
+/** How a disk is made. Zero the struct, set `size`, `version` and `size_bytes`. */
+struct ntmm_emulated_disk_config {
+    uint32_t size;                  /**< sizeof(struct ntmm_emulated_disk_config). */
+    uint32_t version;               /**< NTMM_EMULATED_DISK_VERSION. */
+    uint64_t size_bytes;            /**< Size at first, a multiple of 512. */
+    uint64_t maximum_bytes;         /**< Most that NTMM_IO_EXTEND gives; 0: size_bytes. */
+    const char *path;               /**< Host file, created if missing; NULL: in memory. */
+    uint32_t flags;                 /**< NTMM_EMULATED_DISK_* bits. */
+    uint32_t minimum_latency_pumps; /**< Pumps until completion, at least; 0: 1. */
+    uint32_t maximum_latency_pumps; /**< At most; 0: 8, or the minimum if that is more. */
+    uint32_t reserved;              /**< 0. */
+};
+
+/**
+ * Add a disk. Each transfer completes at a pump drawn from the seed between the two latencies, in
+ * any order; its bytes move at that moment. Transfers are checked when submitted: spans outside RAM
+ * or an operation of no meaning are refused with NTMM_STATUS_INVALID_PARAMETER. A read past the end
+ * completes with NTMM_STATUS_END_OF_FILE, a write or an extension past it with
+ * NTMM_STATUS_DISK_FULL.
+ *
+ * @param emu     any
+ * @param config  copied
+ * @param device  out: the number for ntmm_io.device, from 0; untouched on failure
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INFO_LENGTH_MISMATCH, NTMM_STATUS_INVALID_PARAMETER_2,
+ *         NTMM_STATUS_OBJECT_NAME_NOT_FOUND when the file cannot be opened or sized, or
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES
+ * Locks: takes the disks' lock. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status
+ntmm_emulated_add_disk(struct ntmm_emulated *emu, const struct ntmm_emulated_disk_config *config,
+                       uint64_t *device);
+
+/**
+ * The bytes of a disk in memory, as reads would see them.
+ *
+ * @param emu         any
+ * @param device      a disk
+ * @param size_bytes  out, may be NULL: its size now
+ * @return host address; NULL when the disk is a file or does not exist
+ * Locks: none. Source: ours.
+ */
+NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t device,
+                                        uint64_t *size_bytes);
+
+/** Errors of a disk, to come. */
+struct ntmm_emulated_disk_errors {
+    uint32_t operations;   /**< Bit (1 << ntmm_io_operation) of each kind that is counted. */
+    uint32_t is_refused;   /**< 1: submit returns the status; 0: the completion has it. */
+    uint64_t after;        /**< Transfers of these kinds that still succeed. */
+    uint64_t count;        /**< Transfers that then fail; UINT64_MAX: all. */
+    ntmm_status status;    /**< What they fail with. */
+    uint32_t reserved;     /**< 0. */
+};
+
+/**
+ * Make transfers fail. Replaces what was asked before; the count begins now. NULL: no more errors.
+ *
+ * @return NTMM_STATUS_SUCCESS or NTMM_STATUS_INVALID_PARAMETER_2 when there is no such disk
+ * Locks: takes the disks' lock. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status
+ntmm_emulated_inject_disk(struct ntmm_emulated *emu, uint64_t device,
+                          const struct ntmm_emulated_disk_errors *errors);
+
+/** @name What a power cut leaves
+ * @{ */
+/** Of each write in flight a prefix of sectors, drawn from the seed, is on the disk. */
+#define NTMM_EMULATED_CUT_TEARS 0x1u
+/** Of the cached sectors each one, by the seed, is durable or lost; otherwise all are lost. */
+#define NTMM_EMULATED_CUT_KEEPS_SOME 0x2u
+/** @} */
+
+/**
+ * Cut the power of a disk: transfers in flight complete at the next pump with
+ * NTMM_STATUS_VOLUME_DISMOUNTED, writes that were not durable are lost, and submit refuses with
+ * that status until ntmm_emulated_restore_power.
+ *
+ * @param emu     any
+ * @param device  a disk
+ * @param flags   NTMM_EMULATED_CUT_* bits
+ * @return NTMM_STATUS_SUCCESS or NTMM_STATUS_INVALID_PARAMETER_2 when there is no such disk
+ * Locks: takes the disks' lock. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_cut_power(struct ntmm_emulated *emu,
+                                                           uint64_t device, uint32_t flags);
+
+/** Power again. @return NTMM_STATUS_SUCCESS or NTMM_STATUS_INVALID_PARAMETER_2. */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_restore_power(struct ntmm_emulated *emu,
+                                                               uint64_t device);
+
+/** @} */
+/** @name Errors of content operations
+ * @{ */
+
+/** Content operations, as bits. */
+enum ntmm_emulated_content {
+    NTMM_EMULATED_ZERO = 1,     /**< ntmm_platform.zero. */
+    NTMM_EMULATED_COPY = 2,     /**< ntmm_platform.copy. */
+    NTMM_EMULATED_COMPARE = 4,  /**< ntmm_platform.compare. */
+    NTMM_EMULATED_READ = 8,     /**< ntmm_platform.read. */
+    NTMM_EMULATED_WRITE = 16,   /**< ntmm_platform.write. */
+};
+
+/**
+ * Make content operations fail, as a host whose memory is elsewhere may.
+ *
+ * @param emu         any
+ * @param operations  enum ntmm_emulated_content bits that are counted; 0: no more errors
+ * @param after       calls that still succeed
+ * @param count       calls that then fail; UINT64_MAX: all
+ * @param status      what they fail with
+ * Locks: none; not while other threads make calls. Source: ours.
+ */
+NTMM_API void ntmm_emulated_inject_content(struct ntmm_emulated *emu, uint32_t operations,
+                                           uint64_t after, uint64_t count, ntmm_status status);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
