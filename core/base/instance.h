@@ -51,6 +51,7 @@ struct call {
     struct ntmm_system *sys;
     uintptr_t bias;
     struct want want;
+    uint32_t zeroed_inline; /* frames zeroed on the spot for this call */
     uint32_t held;      /* bit (1 << level) of each lock held; debug builds */
     uint32_t depth;     /* locks held */
     uint32_t old_level; /* interrupt level before the first lock */

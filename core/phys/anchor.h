@@ -1,0 +1,125 @@
+/*
+ * The anchor: the first words of the lowest frame, from which everything that survives is reached.
+ *
+ *   anchor --> frame ranges --> PFN database, run table of each range
+ *          --> partition    --> page lists, commit, node --> zeroed and free lists, whole runs
+ *          --> slab classes --> slab frames
+ *          --> process directory
+ *
+ * A partition owns lists, counters and commit, a node its free frames (one of each at first; nothing
+ * of theirs stands in the system itself).
+ *
+ * A1 the anchor fits its frame; every word of it is little-endian; none is a host pointer.
+ * A2 the fixed metadata are the first frames of each range (the anchor first of all, then the rows of
+ *    the range's own frames and runs); they are active, never listed, never freed.
+ */
+#ifndef NTMM_PHYS_ANCHOR_H
+#define NTMM_PHYS_ANCHOR_H
+
+#include "base/assert.h"
+#include "base/instance.h"
+
+#include <ntmm/counters.h>
+
+#define ANCHOR_MAGIC 0x4D4D544E00000001ull /* "NTMM", layout 1 */
+#define FRAME_RANGES_MAX 16u
+#define FRAME_NONE 0xFFFFFFFFFFull /* the end of a page list: 40 bits of ones */
+#define STANDBY_PRIORITIES 8u
+
+/* Frames handed over, and where their rows are. Fixed after create. */
+struct frame_range {
+    le64 base_frame;
+    le64 frame_count;
+    le64 pfn_ref;      /* PFN database of the range: frame_count rows */
+    le64 run_ref;      /* run table: one row an aligned 2 MiB run that meets the range */
+    le32 run_count;    /* rows */
+    le32 node;
+    le64 first_run;    /* number (frame >> 9) of the first row */
+    le64 metadata_end; /* first frame that is not metadata */
+};
+
+/* A page list: a chain of frames through their PFN rows. */
+struct frame_list {
+    le64 count; /* frames (L or N) */
+    le64 head;  /* first frame or FRAME_NONE (L or N) */
+    le64 tail;  /* last frame or FRAME_NONE (L or N) */
+    le32 lock;  /* LOCK_LIST; unused for a node's lists, which its own lock covers */
+    le32 location; /* enum ntmm_frame_location of its frames; fixed */
+};
+
+/* Free frames of a NUMA node. */
+struct node {
+    le32 lock; /* LOCK_NODE */
+    le32 reserved;
+    struct frame_list zeroed;  /* (N) */
+    struct frame_list free;    /* (N) */
+    le64 whole_runs;           /* first run with all 512 frames zeroed or free, a reference (N) */
+    le64 whole_run_count;      /* such runs (N) */
+};
+
+struct partition {
+    le64 commit;         /* pages promised (C) */
+    le64 commit_limit;   /* pages that can be (C) */
+    le64 commit_peak;    /* highest charge (C) */
+    le64 commit_reserve; /* overdraft for page tables made by faults; fixed */
+    le64 total_pages;    /* frames handed over */
+    le64 metadata_pages; /* of these, fixed metadata */
+    le64 table_pages;    /* page tables, roots included (R) */
+    le64 process_pages;  /* frames of process objects and their directory (D) */
+    struct frame_list standby[STANDBY_PRIORITIES];
+    struct frame_list modified;
+    struct frame_list modified_no_write;
+    struct frame_list bad;
+    struct node node;
+};
+
+/* Objects of one size and tag. */
+struct slab_class {
+    le32 lock; /* LOCK_SLAB */
+    le32 tag;  /* four characters, first in the low byte; fixed */
+    le32 object_size;
+    le32 capacity;   /* objects a frame */
+    le64 partial;    /* first slab frame with room, a reference (S) */
+    le64 frame_count; /* slab frames (S) */
+    le64 used;       /* objects in use (S) */
+};
+
+enum slab_kind { SLAB_VAD, SLAB_KIND_COUNT };
+
+struct anchor {
+    le64 magic;
+    le64 core_base;
+    le64 invalid_mask;
+    le64 seed;
+    le64 fault_wait_100ns;
+    le32 windows_build;
+    le32 physical_address_bits;
+    le32 self_map_slot;
+    le32 range_count;
+    struct frame_range ranges[FRAME_RANGES_MAX];
+    struct partition partition;
+    struct slab_class slabs[SLAB_KIND_COUNT];
+
+    le32 directory_lock; /* LOCK_DIRECTORY */
+    le32 next_generation; /* of the next handle, 1..0xFFFFFF (D) */
+    le64 directory_ref;  /* frame of references to frames of process objects (D) */
+    le32 free_slot;      /* first free process slot + 1, or 0 (D) */
+    le32 slot_count;     /* slots that exist (D) */
+    le32 live_count;     /* live processes (D) */
+    le32 reserved;
+    le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (D) */
+};
+
+NTMM_STATIC_ASSERT(sizeof(struct anchor) <= NTMM_PAGE_SIZE, "A1");
+
+static inline struct anchor *anchor_of(const struct call *c)
+{
+    return core_at(c->bias, c->sys->anchor_ref);
+}
+
+static inline struct partition *partition_of(const struct call *c)
+{
+    return &anchor_of(c)->partition;
+}
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * Commit: pages promised, exact to the page.
+ *
+ * C1 the partition's charge is the sum of: private pages committed and tables of every process, frames
+ *    of slabs, frames of process objects.
+ * C2 the charge never passes the limit, but for page tables made by faults: these may go beyond by at
+ *    most the reserve, and each such page is counted by the process.
+ *
+ * One word, changed by compare and exchange: no lock, and no moment at which it is wrong.
+ */
+#include "phys/pfn.h"
+
+/* Raise the recorded peak to at least `charge`. */
+static void note_peak(struct partition *partition, uint64_t charge)
+{
+    uint64_t peak = load64_relaxed(&partition->commit_peak);
+    while (charge > peak && !cas64(&partition->commit_peak, &peak, charge)) {
+    }
+}
+
+static bool charge_up_to(struct call *c, uint64_t pages, uint64_t limit, uint64_t *charged)
+{
+    struct partition *partition = partition_of(c);
+    uint64_t seen = load64_relaxed(&partition->commit);
+    do {
+        if (pages > limit || seen > limit - pages) {
+            c->want = (struct want){.kind = WANT_COMMIT, .pages = pages};
+            return false;
+        }
+    } while (!cas64(&partition->commit, &seen, seen + pages));
+    *charged = seen + pages;
+    note_peak(partition, seen + pages);
+    return true;
+}
+
+bool commit_charge(struct call *c, uint64_t pages)
+{
+    uint64_t charged;
+    return charge_up_to(c, pages, load64_relaxed(&partition_of(c)->commit_limit), &charged);
+}
+
+bool commit_charge_fault(struct call *c, uint64_t pages, uint64_t *overdrawn)
+{
+    struct partition *partition = partition_of(c);
+    uint64_t limit = load64_relaxed(&partition->commit_limit);
+    uint64_t charged;
+
+    *overdrawn = 0;
+    if (!charge_up_to(c, pages, limit + get64(&partition->commit_reserve), &charged))
+        return false;
+    if (charged > limit)
+        *overdrawn = charged - limit < pages ? charged - limit : pages;
+    return true;
+}
+
+void commit_return(struct call *c, uint64_t pages)
+{
+    struct partition *partition = partition_of(c);
+    uint64_t seen = load64_relaxed(&partition->commit);
+    do {
+        NTMM_ASSERT(seen >= pages);
+    } while (!cas64(&partition->commit, &seen, seen - pages));
+}

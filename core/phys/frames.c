@@ -1,0 +1,263 @@
+/*
+ * Free frames: single ones, and aligned 2 MiB runs.
+ *
+ * A run counts its zeroed and free frames; when all 512 are, it stands on the node's list of whole
+ * runs. So a run is found by looking at the head of that list, and every change costs O(1): no scan, and
+ * no merging or splitting when frames come and go at a boundary.
+ */
+#include "phys/pfn.h"
+
+/* The run of a frame, or NULL at the ragged ends of a range. */
+static struct run *run_of(const struct call *c, uint64_t frame)
+{
+    const struct anchor *anchor = anchor_of(c);
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        const struct frame_range *range = &anchor->ranges[i];
+        if (frame - get64(&range->base_frame) >= get64(&range->frame_count))
+            continue;
+        uint64_t index = frame / RUN_FRAMES - get64(&range->first_run);
+        if (index >= get32(&range->run_count))
+            return NULL;
+        return (struct run *)core_at(c->bias, get64(&range->run_ref)) + index;
+    }
+    return NULL;
+}
+
+static uint64_t run_ref(const struct call *c, const struct run *run)
+{
+    return (uint64_t)((uintptr_t)run - c->bias);
+}
+
+void run_list_add(struct call *c, struct node *node, struct run *run)
+{
+    uint64_t head = get64(&node->whole_runs);
+    uint64_t ref = run_ref(c, run);
+    set64(&run->next, head);
+    set64(&run->prev, 0);
+    if (head)
+        set64(&((struct run *)core_at(c->bias, head))->prev, ref);
+    set64(&node->whole_runs, ref);
+    set64(&node->whole_run_count, get64(&node->whole_run_count) + 1);
+}
+
+static void run_list_remove(struct call *c, struct node *node, struct run *run)
+{
+    uint64_t next = get64(&run->next);
+    uint64_t prev = get64(&run->prev);
+    if (prev)
+        set64(&((struct run *)core_at(c->bias, prev))->next, next);
+    else
+        set64(&node->whole_runs, next);
+    if (next)
+        set64(&((struct run *)core_at(c->bias, next))->prev, prev);
+    set64(&run->next, 0);
+    set64(&run->prev, 0);
+    set64(&node->whole_run_count, get64(&node->whole_run_count) - 1);
+}
+
+/* A frame of a run leaves the zeroed or free list, or comes to it. (N) is held. */
+static void run_take(struct call *c, struct node *node, uint64_t frame)
+{
+    struct run *run = run_of(c, frame);
+    if (!run)
+        return;
+    uint64_t count = get64(&run->free_count);
+    if (count == RUN_FRAMES)
+        run_list_remove(c, node, run);
+    set64(&run->free_count, count - 1);
+}
+
+static void run_give(struct call *c, struct node *node, uint64_t frame)
+{
+    struct run *run = run_of(c, frame);
+    if (!run)
+        return;
+    uint64_t count = get64(&run->free_count) + 1;
+    set64(&run->free_count, count);
+    if (count == RUN_FRAMES)
+        run_list_add(c, node, run);
+}
+
+static void make_active(struct pfn *pfn, enum ntmm_frame_use use)
+{
+    set32(&pfn->share_count, 1);
+    set16(&pfn->reference_count, 1);
+    set16(&pfn->state, pfn_state(NTMM_FRAME_ACTIVE, use, PRIORITY_DEFAULT));
+}
+
+/* Take the head of a node list. FRAME_NONE: empty. */
+static uint64_t pop(struct call *c, struct node *node, struct frame_list *list,
+                    enum ntmm_frame_use use)
+{
+    uint64_t frame = get64(&list->head);
+    if (frame == FRAME_NONE)
+        return FRAME_NONE;
+    struct pfn *pfn = pfn_at(c, frame);
+    uint64_t next = get64(&pfn->flink);
+    if (next != FRAME_NONE)
+        __builtin_prefetch(pfn_at(c, next));
+    list_remove(c, list, frame);
+    run_take(c, node, frame);
+    make_active(pfn, use);
+    return frame;
+}
+
+static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool *is_zeroed)
+{
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    uint64_t frame = pop(c, node, &node->zeroed, use);
+    *is_zeroed = frame != FRAME_NONE;
+    if (frame == FRAME_NONE)
+        frame = pop(c, node, &node->free, use);
+    lock_release(c, &node->lock, LOCK_NODE);
+    return frame;
+}
+
+bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    for (;;) {
+        bool is_zeroed;
+        uint64_t taken = pop_any(c, use, &is_zeroed);
+        if (taken == FRAME_NONE) {
+            c->want = (struct want){.kind = WANT_FRAME, .pages = 1};
+            return false;
+        }
+        *frame = taken;
+        if (is_zeroed)
+            return true;
+        c->zeroed_inline++;
+        if (NTMM_SUCCEEDED(platform->zero(platform->context, &taken, 1)))
+            return true;
+        frame_enlist(c, taken, NTMM_FRAME_BAD);
+    }
+}
+
+void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    set64(&pfn->flink, FRAME_NONE);
+    if (chain->head == FRAME_NONE)
+        chain->head = frame;
+    else
+        set64(&pfn_at(c, chain->tail)->flink, frame);
+    chain->tail = frame;
+    chain->count++;
+}
+
+static void give_back(struct call *c, struct node *node, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    set64(&pfn->entry_address, 0);
+    set64(&pfn->original_pte, 0);
+    set32(&pfn->share_count, 0);
+    set16(&pfn->reference_count, 0);
+    set16(&pfn->state, pfn_state(NTMM_FRAME_FREE, NTMM_USE_FREE, 0));
+    set64(&pfn->table_frame, 0);
+    list_push_head(c, &node->free, frame);
+    run_give(c, node, frame);
+}
+
+void chain_free(struct call *c, struct frame_chain *chain)
+{
+    if (chain->count == 0)
+        return;
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    for (uint64_t frame = chain->head, next; frame != FRAME_NONE; frame = next) {
+        next = get64(&pfn_at(c, frame)->flink);
+        give_back(c, node, frame);
+    }
+    lock_release(c, &node->lock, LOCK_NODE);
+    *chain = chain_empty();
+    waiters_wake_all(c);
+}
+
+void frame_free(struct call *c, uint64_t frame)
+{
+    struct frame_chain chain = chain_empty();
+    chain_add(c, &chain, frame);
+    chain_free(c, &chain);
+}
+
+bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame)
+{
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    uint64_t ref = get64(&node->whole_runs);
+    if (!ref) {
+        lock_release(c, &node->lock, LOCK_NODE);
+        c->want = (struct want){.kind = WANT_FRAME, .pages = RUN_FRAMES};
+        return false;
+    }
+    struct run *run = core_at(c->bias, ref);
+    uint64_t base = get64(&run->base_frame);
+    run_list_remove(c, node, run);
+    set64(&run->free_count, 0);
+    for (uint64_t frame = base; frame < base + RUN_FRAMES; frame++) {
+        struct pfn *pfn = pfn_at(c, frame);
+        list_remove(c, list_for(c, pfn_location(pfn), 0), frame);
+        make_active(pfn, use);
+    }
+    lock_release(c, &node->lock, LOCK_NODE);
+    *base_frame = base;
+    return true;
+}
+
+/* Frames of the free list taken for zeroing in one go. */
+#define ZERO_BATCH 16u
+
+static uint32_t take_free_batch(struct call *c, uint64_t *frames, uint32_t most)
+{
+    struct node *node = &partition_of(c)->node;
+    uint32_t count = 0;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    while (count < most) {
+        uint64_t frame = pop(c, node, &node->free, NTMM_USE_FREE);
+        if (frame == FRAME_NONE)
+            break;
+        frames[count++] = frame;
+    }
+    lock_release(c, &node->lock, LOCK_NODE);
+    return count;
+}
+
+static void put_batch(struct call *c, const uint64_t *frames, uint32_t count,
+                      struct frame_list *list)
+{
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    for (uint32_t i = count; i-- > 0;) {
+        struct pfn *pfn = pfn_at(c, frames[i]);
+        set32(&pfn->share_count, 0);
+        set16(&pfn->reference_count, 0);
+        set16(&pfn->state, pfn_state((enum ntmm_frame_location)get32(&list->location),
+                                     NTMM_USE_FREE, 0));
+        list_push_head(c, list, frames[i]);
+        run_give(c, node, frames[i]);
+    }
+    lock_release(c, &node->lock, LOCK_NODE);
+    waiters_wake_all(c);
+}
+
+uint64_t frames_zero_some(struct call *c, uint64_t budget)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    struct node *node = &partition_of(c)->node;
+    uint64_t frames[ZERO_BATCH];
+    uint64_t done = 0;
+
+    while (done < budget) {
+        uint64_t left = budget - done;
+        uint32_t count = take_free_batch(c, frames, left < ZERO_BATCH ? (uint32_t)left : ZERO_BATCH);
+        if (count == 0)
+            break;
+        bool is_zeroed = NTMM_SUCCEEDED(platform->zero(platform->context, frames, count));
+        put_batch(c, frames, count, is_zeroed ? &node->zeroed : &node->free);
+        if (!is_zeroed)
+            break;
+        done += count;
+    }
+    return done;
+}

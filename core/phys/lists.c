@@ -1,0 +1,131 @@
+/*
+ * Page lists: chains of frames through their PFN rows, and the lists of a partition.
+ *
+ *   head -> f1 <-> f2 <-> ... <-> fn <- tail      FRAME_NONE past either end
+ *
+ * The push and remove functions only link; the caller holds the list's lock and keeps P1 to P3.
+ */
+#include "phys/pfn.h"
+
+void list_init(struct frame_list *list, enum ntmm_frame_location location)
+{
+    set64(&list->count, 0);
+    set64(&list->head, FRAME_NONE);
+    set64(&list->tail, FRAME_NONE);
+    set32(&list->lock, 0);
+    set32(&list->location, location);
+}
+
+static void link_between(struct call *c, struct frame_list *list, uint64_t frame, uint64_t previous,
+                         uint64_t next)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    set64(&pfn->blink, previous);
+    set64(&pfn->flink, next);
+    if (previous == FRAME_NONE)
+        set64(&list->head, frame);
+    else
+        set64(&pfn_at(c, previous)->flink, frame);
+    if (next == FRAME_NONE)
+        set64(&list->tail, frame);
+    else
+        set64(&pfn_at(c, next)->blink, frame);
+    set64(&list->count, get64(&list->count) + 1);
+}
+
+void list_push_head(struct call *c, struct frame_list *list, uint64_t frame)
+{
+    link_between(c, list, frame, FRAME_NONE, get64(&list->head));
+}
+
+void list_push_tail(struct call *c, struct frame_list *list, uint64_t frame)
+{
+    link_between(c, list, frame, get64(&list->tail), FRAME_NONE);
+}
+
+void list_remove(struct call *c, struct frame_list *list, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    uint64_t next = get64(&pfn->flink);
+    uint64_t previous = get64(&pfn->blink);
+    if (previous == FRAME_NONE)
+        set64(&list->head, next);
+    else
+        set64(&pfn_at(c, previous)->flink, next);
+    if (next == FRAME_NONE)
+        set64(&list->tail, previous);
+    else
+        set64(&pfn_at(c, next)->blink, previous);
+    set64(&list->count, get64(&list->count) - 1);
+    set64(&pfn->flink, FRAME_NONE);
+    set64(&pfn->blink, FRAME_NONE);
+}
+
+struct frame_list *list_for(const struct call *c, enum ntmm_frame_location location,
+                            uint32_t priority)
+{
+    struct partition *partition = partition_of(c);
+    switch (location) {
+    case NTMM_FRAME_ZEROED:
+        return &partition->node.zeroed;
+    case NTMM_FRAME_FREE:
+        return &partition->node.free;
+    case NTMM_FRAME_STANDBY:
+        return &partition->standby[priority];
+    case NTMM_FRAME_MODIFIED:
+        return &partition->modified;
+    case NTMM_FRAME_MODIFIED_NO_WRITE:
+        return &partition->modified_no_write;
+    case NTMM_FRAME_BAD:
+        return &partition->bad;
+    case NTMM_FRAME_ACTIVE:
+    case NTMM_FRAME_TRANSITION:
+        break;
+    }
+    return NULL;
+}
+
+static void set_location(struct pfn *pfn, enum ntmm_frame_location location)
+{
+    set16(&pfn->state, (uint16_t)((get16(&pfn->state) & ~(uint32_t)PFN_LOCATION) | location));
+}
+
+void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    struct frame_list *list = list_for(c, location, pfn_priority(pfn));
+
+    NTMM_ASSERT(location >= NTMM_FRAME_STANDBY && location <= NTMM_FRAME_BAD);
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    set32(&pfn->share_count, 0);
+    set16(&pfn->reference_count, 0);
+    set_location(pfn, location);
+    list_push_tail(c, list, frame);
+    lock_release(c, &list->lock, LOCK_LIST);
+    event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address), location);
+}
+
+static void take_off(struct call *c, uint64_t frame, uint32_t shares)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    struct frame_list *list = list_for(c, pfn_location(pfn), pfn_priority(pfn));
+
+    NTMM_ASSERT(list && list != &partition_of(c)->node.free);
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    list_remove(c, list, frame);
+    set32(&pfn->share_count, shares);
+    set16(&pfn->reference_count, 1);
+    set_location(pfn, NTMM_FRAME_ACTIVE);
+    lock_release(c, &list->lock, LOCK_LIST);
+    event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address), NTMM_FRAME_ACTIVE);
+}
+
+void frame_reactivate(struct call *c, uint64_t frame)
+{
+    take_off(c, frame, 1);
+}
+
+void frame_withdraw(struct call *c, uint64_t frame)
+{
+    take_off(c, frame, 0);
+}

@@ -1,0 +1,219 @@
+/*
+ * The PFN database: one row of 48 bytes a frame, and the lists that frames are on.
+ *
+ *            alloc                      delete
+ *   Zeroed --------> Active ------------------------------> Free --zeroing--> Zeroed
+ *   Free   --------> (share 1, ref 1)                         ^
+ *                       | last share goes                     |
+ *                       +--> reference left: Transition       |
+ *                       +--> modified: Modified, else Standby +-- delete
+ *
+ * Invariants
+ *   P1  each frame is active, in transition, or on exactly one list
+ *   P2  a listed frame has no share and no reference
+ *   P3  a list's count is its length, and its chain is sound both ways
+ *   P4  the owner entry of a frame on standby or modified is in transition format and points back
+ *   P5  a run's free count is its number of zeroed and free frames; the run is on the list of whole
+ *       runs exactly when that is 512
+ *   P6  a frame on the zeroed list holds only zeros
+ *   P7  an active frame has at least one share and one reference; one in transition no share and at
+ *       least one reference
+ *
+ * A frame's owner is a value: the core address of the entry that maps it. While a frame is active its
+ * row belongs to whoever owns that entry (W); while it is listed, to the list's lock (L, N).
+ *
+ * Source: symbol-derived layouts of MMPFN, rules of share and reference counts; the packing is ours.
+ */
+#ifndef NTMM_PHYS_PFN_H
+#define NTMM_PHYS_PFN_H
+
+#include "base/lock.h"
+#include "phys/anchor.h"
+
+#include <ntmm/inspect.h>
+
+#define RUN_FRAMES 512u /* frames of an aligned 2 MiB run */
+#define PRIORITY_DEFAULT 5u
+
+struct pfn {
+    le64 flink;           /* next frame of its list, or of a chain of frames being freed */
+    le64 blink;           /* previous frame of its list, or FRAME_NONE */
+    le64 entry_address;   /* core address of the entry that maps it; 0: none */
+    le64 original_pte;    /* what that entry becomes when the frame is taken; a slab's tag */
+    le32 share_count;     /* entries that map it; a table: 1 + its valid and transition entries */
+    le16 reference_count; /* 1 while shared, and one for each use by I/O */
+    le16 state;           /* PFN_* bits */
+    le64 table_frame;     /* 39:0 frame that holds the entry; 49:40 used entries of a table */
+};
+
+NTMM_STATIC_ASSERT(sizeof(struct pfn) == 48, "at most 48 bytes a frame");
+
+enum {
+    PFN_LOCATION = 7u << 0,      /* enum ntmm_frame_location */
+    PFN_WRITE_IN_PROGRESS = 1u << 3,
+    PFN_MODIFIED = 1u << 4,      /* differs from its backing */
+    PFN_READ_IN_PROGRESS = 1u << 5,
+    PFN_PRIORITY_SHIFT = 8,      /* 10:8 */
+    PFN_PRIORITY = 7u << 8,
+    PFN_USE_SHIFT = 12,          /* 15:12, enum ntmm_frame_use */
+    PFN_USE = 15u << 12,
+};
+
+/* A 2 MiB run. Rows exist for runs that are wholly inside a range. */
+struct run {
+    le64 next;       /* run, a reference, while whole (N) */
+    le64 prev;       /* run, a reference, while whole (N) */
+    le64 base_frame; /* fixed */
+    le64 free_count; /* zeroed and free frames of it (N) */
+};
+
+/* The row of a frame that exists. */
+struct pfn *pfn_slow_at(const struct call *c, uint64_t frame);
+
+static inline struct pfn *pfn_at(const struct call *c, uint64_t frame)
+{
+    const struct frame_range *first = &anchor_of(c)->ranges[0];
+    uint64_t index = frame - get64(&first->base_frame);
+    if (__builtin_expect(index < get64(&first->frame_count), 1))
+        return (struct pfn *)core_at(c->bias, get64(&first->pfn_ref)) + index;
+    return pfn_slow_at(c, frame);
+}
+
+/* NULL when no such frame was handed over. */
+struct pfn *pfn_find(const struct call *c, uint64_t frame);
+
+static inline enum ntmm_frame_location pfn_location(const struct pfn *pfn)
+{
+    return (enum ntmm_frame_location)(get16(&pfn->state) & PFN_LOCATION);
+}
+
+static inline enum ntmm_frame_use pfn_use(const struct pfn *pfn)
+{
+    return (enum ntmm_frame_use)((get16(&pfn->state) & PFN_USE) >> PFN_USE_SHIFT);
+}
+
+static inline bool pfn_is_modified(const struct pfn *pfn)
+{
+    return (get16(&pfn->state) & PFN_MODIFIED) != 0;
+}
+
+static inline uint32_t pfn_priority(const struct pfn *pfn)
+{
+    return (get16(&pfn->state) & PFN_PRIORITY) >> PFN_PRIORITY_SHIFT;
+}
+
+static inline uint16_t pfn_state(enum ntmm_frame_location location, enum ntmm_frame_use use,
+                                 uint32_t priority)
+{
+    return (uint16_t)((uint32_t)location | priority << PFN_PRIORITY_SHIFT |
+                      (uint32_t)use << PFN_USE_SHIFT);
+}
+
+static inline void pfn_set_modified(struct pfn *pfn)
+{
+    set16(&pfn->state, get16(&pfn->state) | PFN_MODIFIED);
+}
+
+static inline uint64_t pfn_table_frame(const struct pfn *pfn)
+{
+    return get64(&pfn->table_frame) & FRAME_NONE;
+}
+
+/* Used entries of the table that this frame holds. */
+static inline uint32_t pfn_used(const struct pfn *pfn)
+{
+    return (uint32_t)(get64(&pfn->table_frame) >> 40) & 1023u;
+}
+
+static inline void pfn_add_used(struct pfn *pfn, int32_t entries)
+{
+    set64(&pfn->table_frame, get64(&pfn->table_frame) + ((uint64_t)(int64_t)entries << 40));
+}
+
+static inline void pfn_add_share(struct pfn *pfn, int32_t shares)
+{
+    set32(&pfn->share_count, get32(&pfn->share_count) + (uint32_t)shares);
+}
+
+/* --- database.c: building it --- */
+
+/* Lay out and fill the metadata; ranges are in the anchor. INSUFFICIENT_RESOURCES: too few frames. */
+ntmm_status pfn_build(struct call *c, const struct ntmm_frame_range *ranges, uint32_t range_count);
+
+/* --- lists.c: the lists --- */
+
+void list_init(struct frame_list *list, enum ntmm_frame_location location);
+void list_push_head(struct call *c, struct frame_list *list, uint64_t frame);
+void list_push_tail(struct call *c, struct frame_list *list, uint64_t frame);
+void list_remove(struct call *c, struct frame_list *list, uint64_t frame);
+
+/* The list for a frame at a location and priority; NULL for active and transition. */
+struct frame_list *list_for(const struct call *c, enum ntmm_frame_location location,
+                            uint32_t priority);
+
+/* Put an unreferenced frame without share on a standby, modified or bad list. Takes (L). */
+void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location);
+
+/* Take a frame off its standby or modified list, making it active with one share. Takes (L). */
+void frame_reactivate(struct call *c, uint64_t frame);
+
+/* Take a frame off its standby or modified list to delete it: active, no share. Takes (L). */
+void frame_withdraw(struct call *c, uint64_t frame);
+
+/* --- frames.c: free frames --- */
+
+/*
+ * A zeroed frame, active with one share and one reference, its owner not yet set. Counts in
+ * c->zeroed_inline a frame that had to be zeroed here. A frame that cannot be zeroed goes to the bad
+ * list and another is tried. False with c->want = WANT_FRAME when none is left.
+ * Takes (N), then perhaps (L); calls the platform's zero without them.
+ */
+bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
+
+/* Frames on their way to the free list: nobody can reach them any more. */
+struct frame_chain {
+    uint64_t head;  /* first frame or FRAME_NONE; through flink */
+    uint64_t tail;  /* last frame */
+    uint64_t count; /* frames */
+};
+
+static inline struct frame_chain chain_empty(void)
+{
+    return (struct frame_chain){.head = FRAME_NONE, .tail = FRAME_NONE};
+}
+
+/* Add a frame nobody can reach any more. */
+void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame);
+
+/* Give all its frames to the free list and wake who waits for one. Takes (N), then (Q). */
+void chain_free(struct call *c, struct frame_chain *chain);
+
+void frame_free(struct call *c, uint64_t frame);
+
+/* An aligned run of 512 frames, all made active with one share and one reference; contents unspecified.
+ * False with c->want = WANT_FRAME when no run is whole. Takes (N). */
+bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame);
+
+/* Put a run whose frames are all free on the node's list. (N), or while building. */
+void run_list_add(struct call *c, struct node *node, struct run *run);
+
+/* Move up to budget frames from the free to the zeroed list; returns how many. Takes (N) in turn. */
+uint64_t frames_zero_some(struct call *c, uint64_t budget);
+
+/* --- waiters.c: faults that wait for a frame --- */
+
+void waiters_add(struct call *c, struct ntmm_wait *wait);
+void waiters_cancel(struct call *c, struct ntmm_wait *wait);
+void waiters_wake_all(struct call *c);
+
+/* --- commit.c --- */
+
+/* Charge pages to the partition. False with c->want = WANT_COMMIT, nothing charged. */
+bool commit_charge(struct call *c, uint64_t pages);
+
+/* As commit_charge, drawing on the reserve above the limit. *overdrawn: pages above the limit. */
+bool commit_charge_fault(struct call *c, uint64_t pages, uint64_t *overdrawn);
+
+void commit_return(struct call *c, uint64_t pages);
+
+#endif
