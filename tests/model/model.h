@@ -1,0 +1,126 @@
+/*
+ * The page-array model of NT's private virtual memory: the judge of every random run.
+ *
+ * A system is a commit limit. A process is a sorted array of regions; a region is [base, end) with the
+ * protection it was reserved with and a sorted array of its committed pages; a page is {protection,
+ * contents}. A page of a region that is not in the array is reserved, an address in no region is free.
+ * There are no page tables, no frames and no faults to resolve: everything is answered from that array.
+ *
+ * Independent on purpose: of the library only the status values and NT's constants are included, and
+ * nothing here was derived from its code. Source of every rule: NtAllocateVirtualMemory,
+ * NtFreeVirtualMemory, NtProtectVirtualMemory, NtQueryVirtualMemory as documented and as public
+ * conformance tests observe them on Windows. Decisions of ours are marked "Ours".
+ *
+ * What it does not do: page tables' share of the commit charge, working sets, threads, stacks.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <ntmm/constants.h>
+#include <ntmm/status.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MODEL_PAGE_SIZE 0x1000u
+#define MODEL_GRANULARITY 0x10000u
+
+/* A commit limit that nothing reaches. */
+#define MODEL_NO_LIMIT UINT64_MAX
+
+/* The build from which a decommit of a whole region reports a size of 0. */
+#define MODEL_BUILD_DECOMMIT_REPORTS_ZERO 17134u
+
+struct model_system {
+    uint64_t commit_pages;       /* private pages promised, all processes */
+    uint64_t commit_limit_pages; /* commit_pages never exceeds it */
+    uint32_t windows_build;      /* behave as this build where builds differ */
+};
+
+struct model_page {
+    uint64_t number;  /* address / 4096 */
+    uint32_t protect; /* one base protection, and NTMM_PAGE_GUARD or not; no cache attribute */
+    uint8_t *bytes;   /* 4096 bytes, or NULL: all zero */
+};
+
+struct model_region {
+    uint64_t base;            /* first byte; what a query calls the allocation base */
+    uint64_t end;             /* byte after the last */
+    uint32_t protect;         /* as given when reserving, modifiers included */
+    struct model_page *pages; /* the committed ones, by rising number */
+    size_t page_count;
+};
+
+struct model_process {
+    struct model_system *system;
+    uint32_t handle_status;       /* what looking up its handle gives; SUCCESS while it lives */
+    uint64_t bottom_up_start;     /* searches from below begin here */
+    uint64_t highest_address;     /* last byte that a search may give */
+    uint64_t commit_pages;        /* private pages promised */
+    uint64_t commit_limit_pages;  /* commit_pages never exceeds it */
+    struct model_region *regions; /* by rising base, disjoint */
+    size_t region_count;
+};
+
+/* What a basic query reports. */
+struct model_memory {
+    uint64_t base;
+    uint64_t allocation_base;
+    uint32_t allocation_protect;
+    uint64_t size_bytes;
+    uint32_t state;
+    uint32_t protect;
+    uint32_t type;
+};
+
+/* The kinds of access; the value is the first parameter of the exception. */
+enum model_access {
+    MODEL_READ = 0,
+    MODEL_WRITE = 1,
+    MODEL_EXECUTE = 8,
+};
+
+/* The exception an access raises. status SUCCESS: none, and the rest is 0. */
+struct model_fault {
+    uint32_t status;
+    uint32_t parameter_count;
+    uint64_t parameters[2];
+};
+
+/* A process with an empty address space, NT's default bounds and no limit of its own. */
+void model_process_begin(struct model_process *process, struct model_system *system);
+
+/* Frees everything and returns every charge; afterwards handle_status is INVALID_HANDLE. */
+void model_process_end(struct model_process *process);
+
+/*
+ * The services. base, size and old are in/out as NT's are, may be NULL, and are written on success
+ * only. Each returns the NTSTATUS.
+ */
+uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t zero_bits,
+                        uint64_t *size, uint32_t type, uint32_t protect);
+uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t type);
+uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *size,
+                       uint32_t protect, uint32_t *old);
+uint32_t model_query(struct model_process *process, uint64_t address, struct model_memory *memory);
+
+/*
+ * One access of a user-mode instruction to `size` (1..64) bytes. All pages are checked, the lowest first,
+ * before a byte moves. data is filled by MODEL_READ and MODEL_EXECUTE, read by MODEL_WRITE. Returns
+ * fault->status.
+ */
+uint32_t model_access(struct model_process *process, uint64_t address, uint32_t size,
+                      enum model_access access, uint8_t *data, struct model_fault *fault);
+
+/* Whether the invariants of the array hold: regions and pages ordered, disjoint, legal; charges exact. */
+bool model_is_valid(const struct model_process *process);
+
+/* Between the model's own files: the region that holds an address, or NULL. */
+struct model_region *model_region_of(struct model_process *process, uint64_t address);
+/* Index of the first page of the region whose number is not below `number`. */
+size_t model_page_index(const struct model_region *region, uint64_t number);
+/* What a query shows for a page: base protection, guard, and the region's cache attribute. */
+uint32_t model_shown_protect(const struct model_region *region, uint32_t protect);
+
+#endif

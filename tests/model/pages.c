@@ -1,0 +1,250 @@
+/*
+ * The array itself: regions, pages and charges, without any rule of NT.
+ *
+ * Invariants, checked by model_is_valid: regions rise and do not meet; each is a whole number of pages
+ * above 64 KiB; pages rise, lie inside their region and hold a legal protection; commit_pages is the number
+ * of pages in the arrays and within the limit.
+ */
+#include "model/pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The model serves tests: without memory there is nothing to compare. */
+static void *must_allocate(size_t size)
+{
+    void *memory = calloc(1, size ? size : 1);
+
+    if (!memory) {
+        abort();
+    }
+    return memory;
+}
+
+struct model_region *model_region_of(struct model_process *process, uint64_t address)
+{
+    for (size_t i = 0; i < process->region_count; i++) {
+        if (address >= process->regions[i].base && address < process->regions[i].end) {
+            return &process->regions[i];
+        }
+    }
+    return NULL;
+}
+
+size_t model_page_index(const struct model_region *region, uint64_t number)
+{
+    size_t low = 0;
+    size_t high = region->page_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (region->pages[middle].number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+uint64_t pages_committed(const struct model_region *region, uint64_t base, uint64_t end)
+{
+    return model_page_index(region, end / MODEL_PAGE_SIZE) -
+           model_page_index(region, base / MODEL_PAGE_SIZE);
+}
+
+/* pages[from..to) become the `count` pages at `fresh`. */
+static void splice(struct model_region *region, size_t from, size_t to,
+                   const struct model_page *fresh, size_t count)
+{
+    size_t tail = region->page_count - to;
+    struct model_page *pages = must_allocate((from + count + tail) * sizeof(*pages));
+
+    if (from) {
+        memcpy(pages, region->pages, from * sizeof(*pages));
+    }
+    if (count) {
+        memcpy(pages + from, fresh, count * sizeof(*pages));
+    }
+    if (tail) {
+        memcpy(pages + from + count, region->pages + to, tail * sizeof(*pages));
+    }
+    free(region->pages);
+    region->pages = pages;
+    region->page_count = from + count + tail;
+}
+
+static void charge(struct model_process *process, uint64_t pages)
+{
+    process->commit_pages += pages;
+    process->system->commit_pages += pages;
+}
+
+static void uncharge(struct model_process *process, uint64_t pages)
+{
+    process->commit_pages -= pages;
+    process->system->commit_pages -= pages;
+}
+
+void pages_commit(struct model_process *process, struct model_region *region, uint64_t base,
+                  uint64_t end, uint32_t protect)
+{
+    uint64_t first = base / MODEL_PAGE_SIZE;
+    size_t count = (size_t)((end - base) / MODEL_PAGE_SIZE);
+    size_t from = model_page_index(region, first);
+    size_t to = model_page_index(region, first + count);
+    struct model_page *fresh = must_allocate(count * sizeof(*fresh));
+
+    for (size_t i = 0; i < count; i++) {
+        fresh[i].number = first + i;
+        fresh[i].protect = protect;
+    }
+    for (size_t i = from; i < to; i++) {
+        fresh[region->pages[i].number - first].bytes = region->pages[i].bytes;
+    }
+    charge(process, count - (to - from));
+    splice(region, from, to, fresh, count);
+    free(fresh);
+}
+
+void pages_decommit(struct model_process *process, struct model_region *region, uint64_t base,
+                    uint64_t end)
+{
+    size_t from = model_page_index(region, base / MODEL_PAGE_SIZE);
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+
+    for (size_t i = from; i < to; i++) {
+        free(region->pages[i].bytes);
+    }
+    uncharge(process, to - from);
+    splice(region, from, to, NULL, 0);
+}
+
+uint8_t *pages_bytes(struct model_page *page)
+{
+    if (!page->bytes) {
+        page->bytes = must_allocate(MODEL_PAGE_SIZE);
+    }
+    return page->bytes;
+}
+
+struct model_region *regions_insert(struct model_process *process, uint64_t base, uint64_t end,
+                                    uint32_t protect)
+{
+    size_t at = 0;
+    size_t count = process->region_count;
+    struct model_region *regions = must_allocate((count + 1) * sizeof(*regions));
+
+    while (at < count && process->regions[at].base < base) {
+        at++;
+    }
+    if (count) {
+        memcpy(regions, process->regions, at * sizeof(*regions));
+        memcpy(regions + at + 1, process->regions + at, (count - at) * sizeof(*regions));
+    }
+    regions[at].base = base;
+    regions[at].end = end;
+    regions[at].protect = protect;
+    free(process->regions);
+    process->regions = regions;
+    process->region_count = count + 1;
+    return &regions[at];
+}
+
+static void regions_remove(struct model_process *process, struct model_region *region)
+{
+    size_t at = (size_t)(region - process->regions);
+
+    free(region->pages);
+    process->region_count--;
+    memmove(region, region + 1, (process->region_count - at) * sizeof(*region));
+}
+
+/* The part of the region from `end` on becomes a region of its own. */
+static void split(struct model_process *process, struct model_region *region, uint64_t end)
+{
+    uint64_t base = region->base;
+    size_t from = model_page_index(region, end / MODEL_PAGE_SIZE);
+    struct model_region *upper = regions_insert(process, end, region->end, region->protect);
+    struct model_region *lower = model_region_of(process, base);
+
+    splice(upper, 0, 0, lower->pages + from, lower->page_count - from);
+    splice(lower, from, lower->page_count, NULL, 0);
+    lower->end = end;
+}
+
+void regions_release(struct model_process *process, struct model_region *region, uint64_t base,
+                     uint64_t end)
+{
+    pages_decommit(process, region, base, end);
+    if (base == region->base && end == region->end) {
+        regions_remove(process, region);
+    } else if (base == region->base) {
+        region->base = end;
+    } else if (end == region->end) {
+        region->end = base;
+    } else {
+        uint64_t start = region->base;
+
+        split(process, region, end);
+        model_region_of(process, start)->end = base;
+    }
+}
+
+void model_process_begin(struct model_process *process, struct model_system *system)
+{
+    memset(process, 0, sizeof(*process));
+    process->system = system;
+    process->handle_status = NTMM_STATUS_SUCCESS;
+    process->bottom_up_start = NTMM_LOWEST_USER_ADDRESS;
+    process->highest_address = NTMM_HIGHEST_VAD_ADDRESS;
+    process->commit_limit_pages = MODEL_NO_LIMIT;
+}
+
+void model_process_end(struct model_process *process)
+{
+    while (process->region_count) {
+        struct model_region *region = &process->regions[process->region_count - 1];
+
+        regions_release(process, region, region->base, region->end);
+    }
+    free(process->regions);
+    process->regions = NULL;
+    process->handle_status = NTMM_STATUS_INVALID_HANDLE;
+}
+
+static bool region_is_valid(const struct model_region *region)
+{
+    if (region->base < NTMM_LOWEST_USER_ADDRESS || region->base >= region->end ||
+        region->end - 1 > NTMM_HIGHEST_VAD_ADDRESS ||
+        (region->base | region->end) % MODEL_PAGE_SIZE) {
+        return false;
+    }
+    for (size_t i = 0; i < region->page_count; i++) {
+        uint64_t number = region->pages[i].number;
+
+        if (number < region->base / MODEL_PAGE_SIZE || number >= region->end / MODEL_PAGE_SIZE ||
+            (i && number <= region->pages[i - 1].number) ||
+            (region->pages[i].protect & ~(0x77u | NTMM_PAGE_GUARD))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool model_is_valid(const struct model_process *process)
+{
+    uint64_t pages = 0;
+
+    for (size_t i = 0; i < process->region_count; i++) {
+        const struct model_region *region = &process->regions[i];
+
+        if (!region_is_valid(region) || (i && region->base < process->regions[i - 1].end)) {
+            return false;
+        }
+        pages += region->page_count;
+    }
+    return pages == process->commit_pages && pages <= process->commit_limit_pages &&
+           process->system->commit_pages <= process->system->commit_limit_pages;
+}

@@ -1,0 +1,27 @@
+/*
+ * The array of regions and pages, for the model's own files. Ranges are whole pages, [base, end), and lie
+ * in the region given; a pointer to a region is good until the next insert or release.
+ */
+#ifndef MODEL_PAGES_H
+#define MODEL_PAGES_H
+
+#include "model/model.h"
+
+/* Committed pages of a range. */
+uint64_t pages_committed(const struct model_region *region, uint64_t base, uint64_t end);
+/* Every page of the range is committed with `protect` (no cache attribute); contents stay. Charges. */
+void pages_commit(struct model_process *process, struct model_region *region, uint64_t base,
+                  uint64_t end, uint32_t protect);
+/* No page of the range is committed; contents are lost. Returns the charge. */
+void pages_decommit(struct model_process *process, struct model_region *region, uint64_t base,
+                    uint64_t end);
+/* The contents of a page, made when first asked for. */
+uint8_t *pages_bytes(struct model_page *page);
+/* A new region over free addresses. */
+struct model_region *regions_insert(struct model_process *process, uint64_t base, uint64_t end,
+                                    uint32_t protect);
+/* The range leaves its region: whole, head, tail, or a split into two. */
+void regions_release(struct model_process *process, struct model_region *region, uint64_t base,
+                     uint64_t end);
+
+#endif

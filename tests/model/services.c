@@ -1,0 +1,384 @@
+/*
+ * NT's rules for private memory: rounding, order of checks, statuses.
+ *
+ * Allocate checks, in this order: zero bits; type bits; no operation; reset mixed; write watch, physical,
+ * large pages without what they need; protection; pointers; base; size; handle; kind of memory that is not
+ * built. Then it reserves (base 0, or RESERVE) or commits. Protect checks protection, pointers, base, size,
+ * handle, range. Free checks type, pointers, base, size, handle, range.
+ *
+ * Ours, where the sources leave a choice: the limit on base + size is the highest address of a reservation
+ * when allocating and the highest user address in the other services; a reservation that would begin
+ * below 64 KiB is refused after the handle is looked up; zero bits bound only an address that is searched
+ * for; the process's own commit limit is met before the system's; the cache attribute of a region holds
+ * for each of its pages, whatever commit and protect say, but NOACCESS and GUARD show without it.
+ */
+#include "model/pages.h"
+
+#include <string.h>
+
+#define BASE_PROTECTIONS 0xFFu
+#define CACHE_MODIFIERS (NTMM_PAGE_NOCACHE | NTMM_PAGE_WRITECOMBINE)
+#define OPERATIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
+#define UNBUILT                                                                                    \
+    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL |             \
+     NTMM_MEM_LARGE_PAGES)
+#define KNOWN_TYPES (OPERATIONS | UNBUILT | NTMM_MEM_TOP_DOWN)
+
+static uint64_t down(uint64_t value, uint64_t granularity)
+{
+    return value & ~(granularity - 1);
+}
+
+static uint64_t up(uint64_t value, uint64_t granularity)
+{
+    return down(value + granularity - 1, granularity);
+}
+
+static bool is_one_bit(uint32_t value)
+{
+    return value && !(value & (value - 1));
+}
+
+/* One base protection that private memory may have, and a modifier that goes with it. */
+static bool is_legal_protection(uint32_t protect)
+{
+    uint32_t base = protect & BASE_PROTECTIONS;
+    uint32_t modifiers = protect & ~BASE_PROTECTIONS;
+
+    if (!is_one_bit(base) || base == NTMM_PAGE_WRITECOPY || base == NTMM_PAGE_EXECUTE_WRITECOPY) {
+        return false;
+    }
+    if (modifiers == 0) {
+        return true;
+    }
+    return base != NTMM_PAGE_NOACCESS && is_one_bit(modifiers) &&
+           (modifiers & (NTMM_PAGE_GUARD | CACHE_MODIFIERS));
+}
+
+uint32_t model_shown_protect(const struct model_region *region, uint32_t protect)
+{
+    if (protect == NTMM_PAGE_NOACCESS || (protect & NTMM_PAGE_GUARD)) {
+        return protect;
+    }
+    return protect | (region->protect & CACHE_MODIFIERS);
+}
+
+/* Steps 2 to 7: what may be asked for, and together with what. */
+static uint32_t check_type(uint32_t type, uint32_t protect)
+{
+    uint32_t reserve_commit = NTMM_MEM_RESERVE | NTMM_MEM_COMMIT;
+    uint32_t reset = type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO);
+
+    if ((type & ~KNOWN_TYPES) || !(type & OPERATIONS)) {
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    }
+    if (reset && (type != reset || !is_one_bit(reset))) {
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    }
+    if ((type & NTMM_MEM_WRITE_WATCH) && !(type & NTMM_MEM_RESERVE)) {
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    }
+    if (type & NTMM_MEM_PHYSICAL) {
+        if (!(type & NTMM_MEM_RESERVE) || (type & NTMM_MEM_COMMIT)) {
+            return NTMM_STATUS_INVALID_PARAMETER_5;
+        }
+        if (protect != NTMM_PAGE_READWRITE) {
+            return NTMM_STATUS_INVALID_PARAMETER_6;
+        }
+    }
+    if ((type & NTMM_MEM_LARGE_PAGES) && (type & reserve_commit) != reserve_commit) {
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Step 10: base and size against the highest address of a reservation. */
+static uint32_t check_allocate_range(uint64_t base, uint64_t size)
+{
+    if (base > NTMM_HIGHEST_VAD_ADDRESS) {
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    }
+    if (size == 0 || NTMM_HIGHEST_VAD_ADDRESS - base + 1 < size) {
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+static uint32_t check_allocate(const struct model_process *process, const uint64_t *base,
+                               uint64_t zero_bits, const uint64_t *size, uint32_t type,
+                               uint32_t protect)
+{
+    uint32_t status;
+
+    if (zero_bits > 21 && zero_bits < 32) {
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    }
+    status = check_type(type, protect);
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    if (!is_legal_protection(protect) ||
+        ((type & NTMM_MEM_LARGE_PAGES) && (protect & ~BASE_PROTECTIONS))) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (!base || !size) {
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    }
+    status = check_allocate_range(*base, *size);
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    if (process->handle_status != NTMM_STATUS_SUCCESS) {
+        return process->handle_status;
+    }
+    return (type & UNBUILT) ? NTMM_STATUS_NOT_SUPPORTED : NTMM_STATUS_SUCCESS;
+}
+
+/* The byte after the highest that a search may give. */
+static uint64_t search_end(const struct model_process *process, uint64_t zero_bits)
+{
+    uint64_t end = process->highest_address + 1;
+    uint64_t limit = end;
+
+    if (zero_bits >= 32) {
+        limit = 2;
+        while (zero_bits >>= 1) {
+            limit = limit << 1 ? limit << 1 : UINT64_MAX;
+        }
+    } else if (zero_bits > 0) {
+        limit = 1ull << (32 - zero_bits);
+    }
+    return limit < end ? limit : end;
+}
+
+/* The lowest, or the highest, address at a 64 KiB step whose `size` bytes are free. 0: none. */
+static uint64_t find_gap(const struct model_process *process, uint64_t size, uint64_t end,
+                         uint32_t type)
+{
+    uint64_t gap = process->bottom_up_start;
+    uint64_t found = 0;
+
+    for (size_t i = 0; i <= process->region_count; i++) {
+        bool is_last = i == process->region_count;
+        uint64_t gap_end = is_last ? end : process->regions[i].base;
+        uint64_t start = up(gap, MODEL_GRANULARITY);
+
+        gap_end = gap_end < end ? gap_end : end;
+        if (start < gap_end && gap_end - start >= size) {
+            if (!(type & NTMM_MEM_TOP_DOWN)) {
+                return start;
+            }
+            found = down(gap_end - size, MODEL_GRANULARITY);
+        }
+        if (!is_last && process->regions[i].end > gap) {
+            gap = process->regions[i].end;
+        }
+    }
+    return found;
+}
+
+static bool is_free(const struct model_process *process, uint64_t base, uint64_t end)
+{
+    for (size_t i = 0; i < process->region_count; i++) {
+        if (base < process->regions[i].end && end > process->regions[i].base) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether `pages` more may be promised. */
+static uint32_t check_commit(const struct model_process *process, uint64_t pages)
+{
+    const struct model_system *system = process->system;
+
+    if (pages > process->commit_limit_pages - process->commit_pages) {
+        return NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED;
+    }
+    if (pages > system->commit_limit_pages - system->commit_pages) {
+        return NTMM_STATUS_COMMITMENT_LIMIT;
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Where a reservation goes: [*start, *end). */
+static uint32_t place(const struct model_process *process, uint64_t base, uint64_t zero_bits,
+                      uint64_t size, uint32_t type, uint64_t *start, uint64_t *end)
+{
+    if (base == 0) {
+        size = up(size, MODEL_PAGE_SIZE);
+        *start = find_gap(process, size, search_end(process, zero_bits), type);
+        *end = *start + size;
+        return *start ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
+    }
+    *start = down(base, MODEL_GRANULARITY);
+    *end = up(base + size, MODEL_PAGE_SIZE);
+    if (*start < NTMM_LOWEST_USER_ADDRESS) {
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    }
+    return is_free(process, *start, *end) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_CONFLICTING_ADDRESSES;
+}
+
+static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t zero_bits,
+                        uint64_t *size, uint32_t type, uint32_t protect)
+{
+    uint64_t start;
+    uint64_t end;
+    struct model_region *region;
+    uint32_t status = place(process, *base, zero_bits, *size, type, &start, &end);
+
+    if (status == NTMM_STATUS_SUCCESS && (type & NTMM_MEM_COMMIT)) {
+        status = check_commit(process, (end - start) / MODEL_PAGE_SIZE);
+    }
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    region = regions_insert(process, start, end, protect);
+    if (type & NTMM_MEM_COMMIT) {
+        pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
+    }
+    *base = start;
+    *size = end - start;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* The one region that holds the whole pages around [base, base + size), or NULL. */
+static struct model_region *region_around(struct model_process *process, uint64_t base,
+                                          uint64_t size, uint64_t *start, uint64_t *end)
+{
+    struct model_region *region = model_region_of(process, base);
+
+    *start = down(base, MODEL_PAGE_SIZE);
+    *end = up(base + size, MODEL_PAGE_SIZE);
+    return region && *end <= region->end ? region : NULL;
+}
+
+static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *size,
+                       uint32_t protect)
+{
+    uint64_t start;
+    uint64_t end;
+    struct model_region *region = region_around(process, *base, *size, &start, &end);
+    uint32_t status;
+
+    if (!region) {
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    status = check_commit(process,
+                          (end - start) / MODEL_PAGE_SIZE - pages_committed(region, start, end));
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
+    *base = start;
+    *size = end - start;
+    return NTMM_STATUS_SUCCESS;
+}
+
+uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t zero_bits,
+                        uint64_t *size, uint32_t type, uint32_t protect)
+{
+    uint32_t status = check_allocate(process, base, zero_bits, size, type, protect);
+
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    if (*base == 0 || (type & NTMM_MEM_RESERVE)) {
+        return reserve(process, base, zero_bits, size, type, protect);
+    }
+    return commit(process, base, size, protect);
+}
+
+/* Pointers, base, size and handle as free and protect check them. */
+static uint32_t check_range(const struct model_process *process, const uint64_t *base,
+                            const uint64_t *size)
+{
+    if (!base || !size) {
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    }
+    if (*base > NTMM_HIGHEST_USER_ADDRESS) {
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    }
+    if (NTMM_HIGHEST_USER_ADDRESS - *base + 1 < *size) {
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    }
+    return process->handle_status;
+}
+
+uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t type)
+{
+    uint64_t start;
+    uint64_t end;
+    uint64_t reported;
+    struct model_region *region;
+    uint32_t status;
+
+    if (type != NTMM_MEM_DECOMMIT && type != NTMM_MEM_RELEASE) {
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    }
+    status = check_range(process, base, size);
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    region = model_region_of(process, *base);
+    if (!region) {
+        return NTMM_STATUS_MEMORY_NOT_ALLOCATED;
+    }
+    start = down(*base, MODEL_PAGE_SIZE);
+    end = *size ? up(*base + *size, MODEL_PAGE_SIZE) : region->end;
+    if (end > region->end) {
+        return NTMM_STATUS_UNABLE_TO_FREE_VM;
+    }
+    if (*size == 0 && start != region->base) {
+        return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
+    }
+    reported = end - start;
+    if (type == NTMM_MEM_RELEASE) {
+        regions_release(process, region, start, end);
+    } else {
+        pages_decommit(process, region, start, end);
+        if (*size == 0 && process->system->windows_build >= MODEL_BUILD_DECOMMIT_REPORTS_ZERO) {
+            reported = 0;
+        }
+    }
+    *base = start;
+    *size = reported;
+    return NTMM_STATUS_SUCCESS;
+}
+
+uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *size,
+                       uint32_t protect, uint32_t *old)
+{
+    uint64_t start;
+    uint64_t end;
+    struct model_region *region;
+    uint32_t status;
+    size_t first;
+
+    if (!is_legal_protection(protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (!old) {
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    }
+    if (base && size && *base <= NTMM_HIGHEST_USER_ADDRESS && *size == 0) {
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    }
+    status = check_range(process, base, size);
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    region = region_around(process, *base, *size, &start, &end);
+    if (!region) {
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {
+        return NTMM_STATUS_NOT_COMMITTED;
+    }
+    first = model_page_index(region, start / MODEL_PAGE_SIZE);
+    *old = model_shown_protect(region, region->pages[first].protect);
+    pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
+    *base = start;
+    *size = end - start;
+    return NTMM_STATUS_SUCCESS;
+}
