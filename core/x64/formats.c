@@ -23,6 +23,7 @@ const char *const x64_format_names[X64_FORMAT_COUNT] = {X64_FORMATS(X64_FORMAT_N
 #define NO_CACHE FIELD_MASK(HW_CACHE_DISABLE)
 #define COMBINE FIELD_MASK(HW_WRITE_THROUGH)
 
+/* clang-format off */
 #define PROTECTION_ROWS(modifier, how)                                                             \
     [(modifier) + PROT_READONLY] = NX | (how),                                                     \
     [(modifier) + PROT_EXECUTE] = (how),                                                           \
@@ -31,6 +32,7 @@ const char *const x64_format_names[X64_FORMAT_COUNT] = {X64_FORMATS(X64_FORMAT_N
     [(modifier) + PROT_WRITECOPY] = NX | COPY | (how),                                             \
     [(modifier) + PROT_EXECUTE_READWRITE] = WRITE | (how),                                         \
     [(modifier) + PROT_EXECUTE_WRITECOPY] = COPY | (how)
+/* clang-format on */
 
 const uint64_t x64_protection_bits[PROT_COUNT] = {
     PROTECTION_ROWS(0, 0),

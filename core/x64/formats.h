@@ -148,8 +148,7 @@
     Y(SUBSECTION, "MMPTE_SUBSECTION")                                                              \
     Y(LIST, "MMPTE_LIST")
 
-#define X64_FIELD_ENUM(format, field, name, shift, width)                                          \
-    format##_##field = (shift) | (width) << 8,
+#define X64_FIELD_ENUM(format, field, name, shift, width) format##_##field = (shift) | (width) << 8,
 #define X64_FORMAT_ENUM(format, name) X64_FORMAT_##format,
 
 enum x64_format { X64_FORMATS(X64_FORMAT_ENUM) X64_FORMAT_COUNT };
@@ -239,15 +238,15 @@ extern const uint64_t x64_protection_bits[PROT_COUNT];
 
 /* What an entry is; also the order in which it is decided. */
 enum pte_kind {
-    PTE_ZERO,         /* nothing known here: ask the VAD */
-    PTE_VALID,        /* a table, or a 4 KiB leaf at level 1 */
-    PTE_LARGE,        /* a leaf at level 2 or 3 */
-    PTE_DEMAND_ZERO,  /* SW, no slot */
-    PTE_DECOMMITTED,  /* SW, PROT_DECOMMITTED */
-    PTE_NO_ACCESS,    /* SW, PROT_NOACCESS */
-    PTE_PAGEFILE,     /* SW, slot PAGEFILE_HIGH of file PAGEFILE_LOW */
-    PTE_TRANSITION,   /* TR */
-    PTE_PROTOTYPE,    /* PROTO; SUBSECTION if the entry is itself a prototype entry */
+    PTE_ZERO,        /* nothing known here: ask the VAD */
+    PTE_VALID,       /* a table, or a 4 KiB leaf at level 1 */
+    PTE_LARGE,       /* a leaf at level 2 or 3 */
+    PTE_DEMAND_ZERO, /* SW, no slot */
+    PTE_DECOMMITTED, /* SW, PROT_DECOMMITTED */
+    PTE_NO_ACCESS,   /* SW, PROT_NOACCESS */
+    PTE_PAGEFILE,    /* SW, slot PAGEFILE_HIGH of file PAGEFILE_LOW */
+    PTE_TRANSITION,  /* TR */
+    PTE_PROTOTYPE,   /* PROTO; SUBSECTION if the entry is itself a prototype entry */
 };
 
 /* PROTO with this upper half: the master entry is found through the VAD, PROTECTION holds here. */
@@ -298,11 +297,11 @@ static inline enum pte_kind pte_kind(uint64_t entry, unsigned level, uint64_t sw
 
 /* Page-fault error code. */
 enum {
-    PF_PRESENT = 1 << 0,  /* 0: some entry not present; 1: rights or reserved bits */
+    PF_PRESENT = 1 << 0, /* 0: some entry not present; 1: rights or reserved bits */
     PF_WRITE = 1 << 1,
-    PF_USER = 1 << 2,     /* at CPL 3, and not an implicit supervisor access */
+    PF_USER = 1 << 2, /* at CPL 3, and not an implicit supervisor access */
     PF_RESERVED = 1 << 3,
-    PF_FETCH = 1 << 4,    /* only with EFER.NXE or CR4.SMEP */
+    PF_FETCH = 1 << 4, /* only with EFER.NXE or CR4.SMEP */
     PF_KEY = 1 << 5,
     PF_SHADOW_STACK = 1 << 6,
 };

@@ -157,14 +157,8 @@ static void x3_empty_is_zero_under_any_mask(void **state)
 static void protections_as_hardware_bits(void **state)
 {
     (void)state;
-    static const uint64_t base[8] = {0,
-                                     0x8000000000000000,
-                                     0,
-                                     0,
-                                     0x8000000000000800,
-                                     0x8000000000000200,
-                                     0x800,
-                                     0x200};
+    static const uint64_t base[8] = {
+        0, 0x8000000000000000, 0, 0, 0x8000000000000800, 0x8000000000000200, 0x800, 0x200};
     for (unsigned p = 1; p < 8; p++) {
         assert_true(x64_protection_bits[p] == base[p]);
         assert_true(x64_protection_bits[0x08 + p] == (base[p] | 0x10));
