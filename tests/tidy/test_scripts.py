@@ -1,0 +1,71 @@
+"""The scripts of ci/: they explain themselves, refuse what they do not know, see what they check."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+SCRIPTS = ["ci/demo", "ci/test", "ci/judges", "ci/bench", "ci/fuzz", "ci/soak", "ci/legs",
+           "ci/format", "ci/clean-room", "ci/tidy", ".ci/run"]
+
+
+def run(*arguments, cwd=ROOT):
+    return subprocess.run(arguments, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=50)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_from_any_directory(script, tmp_path):
+    answer = run(os.path.join(ROOT, script), "--help", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert f"usage: {script}" in answer.stdout
+
+
+@pytest.mark.parametrize("command", [
+    ["ci/test", "swift"], ["ci/fuzz", "long"], ["ci/soak", "1", "x"], ["ci/legs", "pdp11"],
+    ["ci/format", "--maybe"]])
+def test_what_is_not_known_is_refused(command):
+    answer = run(*command)
+    assert answer.returncode == 2
+    assert "usage: " + command[0] in answer.stderr
+
+
+def tree_with(tmp_path, text):
+    shutil.copytree(os.path.join(ROOT, "ci"), tmp_path / "ci")
+    (tmp_path / "core" / "base").mkdir(parents=True)
+    (tmp_path / "core" / "base" / "a.c").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("text, status, said", [
+    ("void *memcpy(void *, const void *, unsigned long);\n"
+     "void f(void *a, void *b);\nvoid f(void *a, void *b) { memcpy(a, b, 999); }\n",
+     0, "1 objects"),
+    ("int outside(void);\nint f(void);\nint f(void) { return outside(); }\n", 1, "outside"),
+    ("int f(void)\n", 1, "does not compile"),
+])
+def test_legs_sees_what_the_core_needs(tmp_path, text, status, said):
+    answer = run("ci/legs", "x86_64-gcc", cwd=tree_with(tmp_path, text))
+    assert answer.returncode == status
+    assert said in answer.stdout
+
+
+def test_a_leg_that_runs_too_long_is_ended_and_named(tmp_path):
+    script = tmp_path / "job"
+    script.write_text(". ci/lib/legs.sh\n"
+                      "run_leg slow 1 sleep 30\nrun_leg next 9 true\nfinish_legs\n")
+    answer = run("bash", str(script))
+    assert answer.returncode == 1
+    assert "stopped after 1 s" in answer.stdout
+    assert "1 of 2 legs failed" in answer.stdout
+
+
+def test_what_is_missing_is_named_without_root(tmp_path):
+    script = tmp_path / "job"
+    script.write_text(". ci/lib/install.sh\nPACKAGES='x no-such-package cmd:no-such-command'\n"
+                      "is_debian() { false; }\ninstall_for x\necho went on\n")
+    answer = run("bash", str(script))
+    assert answer.returncode == 2
+    assert "no-such-package" in answer.stderr
+    assert "went on" not in answer.stdout
