@@ -62,6 +62,12 @@ static inline struct call call_begin(struct ntmm_system *sys)
     return (struct call){.sys = sys, .bias = sys->bias};
 }
 
+/* NT's status for what the call lacked. */
+static inline ntmm_status want_status(const struct call *c)
+{
+    return c->want.kind == WANT_COMMIT ? NTMM_STATUS_COMMITMENT_LIMIT : NTMM_STATUS_NO_MEMORY;
+}
+
 /* The table frame's bytes: only for frames that hold the core's own objects and tables. */
 static inline void *table_at(const struct call *c, uint64_t frame)
 {

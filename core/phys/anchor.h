@@ -64,7 +64,6 @@ struct partition {
     le64 commit_reserve; /* overdraft for page tables made by faults; fixed */
     le64 total_pages;    /* frames handed over */
     le64 metadata_pages; /* of these, fixed metadata */
-    le64 table_pages;    /* page tables, roots included (R) */
     le64 process_pages;  /* frames of process objects and their directory (D) */
     struct frame_list standby[STANDBY_PRIORITIES];
     struct frame_list modified;

@@ -1,0 +1,116 @@
+/*
+ * One leaf entry at a time, and the gathering of what an operation withdraws.
+ */
+#include "space/table.h"
+
+static bool is_in_memory(const struct call *c, uint64_t entry)
+{
+    enum pte_kind kind = entry_kind(c, entry);
+    return kind == PTE_VALID || kind == PTE_TRANSITION;
+}
+
+static void keep_counts(const struct call *c, struct pfn *table, uint64_t old, uint64_t new)
+{
+    int32_t used = (new != 0) - (old != 0);
+    int32_t shares = is_in_memory(c, new) - is_in_memory(c, old);
+    if (used)
+        pfn_add_used(table, used);
+    if (shares)
+        pfn_add_share(table, shares);
+}
+
+uint64_t entry_write(struct call *c, struct pfn *table, le64 *entry, uint64_t value)
+{
+    uint64_t old = load64_relaxed(entry);
+    uint64_t new = invalid_encode(value, c->sys->invalid_mask);
+    NTMM_ASSERT(!(old & FIELD_MASK(HW_VALID)));
+    store64_relaxed(entry, new);
+    keep_counts(c, table, old, new);
+    return old;
+}
+
+void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t hardware)
+{
+    uint64_t old = load64_relaxed(entry);
+    store64_release(entry, hardware);
+    keep_counts(c, table, old, hardware);
+}
+
+uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty)
+{
+    uint64_t bits = x64_protection_bits[protection] | FIELD_MASK(HW_VALID) |
+                    FIELD_MASK(HW_OWNER) | FIELD_MASK(HW_ACCESSED) | frame << NTMM_PAGE_SHIFT;
+    if (is_dirty && (bits & FIELD_MASK(HW_WRITE)))
+        bits |= FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY);
+    return bits;
+}
+
+uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *table, le64 *entry,
+                        uint64_t page, uint64_t value, struct gather *g)
+{
+    uint64_t new = invalid_encode(value, c->sys->invalid_mask);
+    uint64_t old = exchange64(entry, new);
+    uint64_t frame = field_get(old, HW_FRAME);
+
+    NTMM_ASSERT(old & FIELD_MASK(HW_VALID));
+    if (old & FIELD_MASK(HW_DIRTY))
+        pfn_set_modified(pfn_at(c, frame));
+    keep_counts(c, table, old, new);
+    process_subtract(&process->working_set_pages, 1);
+    gather_range(g, page, page + 1);
+    return frame;
+}
+
+struct gather gather_begin(const struct process *process, enum ntmm_shootdown_reason reason)
+{
+    return (struct gather){
+        .shootdown = {.root_frame = get64(&process->root_frame),
+                      .process = get64(&process->handle),
+                      .reason = reason},
+        .freed = chain_empty(),
+        .trimmed = chain_empty(),
+    };
+}
+
+/* Ranges that touch or overlap the last one extend it; beyond the last slot, everything. */
+void gather_range(struct gather *g, uint64_t page, uint64_t end)
+{
+    struct ntmm_shootdown *s = &g->shootdown;
+    uint64_t base_va = page << NTMM_PAGE_SHIFT;
+    uint64_t end_va = end << NTMM_PAGE_SHIFT;
+
+    if (g->is_needed && s->range_count == 0)
+        return; /* the whole address space already */
+    g->is_needed = true;
+    if (s->range_count > 0) {
+        struct ntmm_address_range *last = &s->ranges[s->range_count - 1];
+        if (base_va <= last->end && end_va >= last->base) {
+            last->base = base_va < last->base ? base_va : last->base;
+            last->end = end_va > last->end ? end_va : last->end;
+            return;
+        }
+    }
+    if (s->range_count == NTMM_SHOOTDOWN_RANGES) {
+        s->range_count = 0;
+        return;
+    }
+    s->ranges[s->range_count++] = (struct ntmm_address_range){.base = base_va, .end = end_va};
+}
+
+void gather_finish(struct call *c, struct process *process, struct gather *g)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    if (g->is_needed) {
+        process_count(process, NTMM_COUNTER_INVALIDATIONS, 1);
+        event_note(c, NTMM_EVENT_SHOOTDOWN, g->shootdown.process, g->shootdown.ranges[0].base,
+                   g->shootdown.ranges[0].end, g->shootdown.range_count);
+        if (platform->invalidate)
+            platform->invalidate(platform->context, &g->shootdown);
+    }
+    for (uint64_t frame = g->trimmed.head, next; frame != FRAME_NONE; frame = next) {
+        next = get64(&pfn_at(c, frame)->flink);
+        frame_enlist(c, frame, NTMM_FRAME_MODIFIED);
+    }
+    g->trimmed = chain_empty();
+    chain_free(c, &g->freed);
+}

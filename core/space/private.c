@@ -1,0 +1,239 @@
+/*
+ * Reserve, commit, protect and query private memory. See private.h; freeing stands in release.c.
+ */
+#include "space/private.h"
+#include "base/bits.h"
+#include "space/protection.h"
+
+struct page_state page_state_of(const struct call *c, const struct vad *vad, uint64_t entry)
+{
+    uint64_t value = entry_value(c, entry);
+    switch (entry_kind(c, entry)) {
+    case PTE_ZERO:
+        return (struct page_state){.is_committed = vad_is_committed_by_default(vad),
+                                   .protection = get32(&vad->protection)};
+    case PTE_DECOMMITTED:
+        return (struct page_state){.is_committed = false};
+    case PTE_VALID: {
+        const struct pfn *pfn = pfn_at(c, field_get(entry, HW_FRAME));
+        uint64_t original = get64(&pfn->original_pte);
+        return (struct page_state){true, (uint32_t)field_get(original, SW_PROTECTION)};
+    }
+    case PTE_DEMAND_ZERO:
+    case PTE_NO_ACCESS:
+    case PTE_PAGEFILE:
+    case PTE_TRANSITION:
+    case PTE_PROTOTYPE:
+    case PTE_LARGE:
+        break;
+    }
+    return (struct page_state){true, (uint32_t)field_get(value, SW_PROTECTION)};
+}
+
+/* Charge private pages to the process and the partition, or neither. */
+static ntmm_status charge(struct call *c, struct process *process, uint64_t pages)
+{
+    uint64_t limit = get64(&process->commit_limit);
+    uint64_t now = get64(&process->commit_pages);
+    if (pages > limit || now > limit - pages)
+        return NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED;
+    if (!commit_charge(c, pages))
+        return want_status(c);
+    process_add_peak(&process->commit_pages, &process->commit_peak, pages);
+    return NTMM_STATUS_SUCCESS;
+}
+
+static void uncharge(struct call *c, struct process *process, uint64_t pages)
+{
+    process_subtract(&process->commit_pages, pages);
+    commit_return(c, pages);
+}
+
+ntmm_status private_reserve(struct call *c, struct process *process, uint64_t start, uint64_t end,
+                            uint32_t protection, uint32_t win32, bool is_committed)
+{
+    uint64_t pages = end - start;
+    uint64_t committed = is_committed ? pages : 0;
+    ntmm_status status = charge(c, process, committed);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    struct vad *vad = vad_create(c, process, start, end);
+    if (!vad) {
+        uncharge(c, process, committed);
+        return want_status(c);
+    }
+    set32(&vad->type, VAD_PRIVATE);
+    set32(&vad->flags, is_committed ? VAD_MEM_COMMIT : 0);
+    set32(&vad->protection, protection);
+    set32(&vad->win32_protection, win32);
+    set64(&vad->commit_pages, committed);
+    process_add_peak(&process->virtual_pages, &process->virtual_peak, pages);
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Pages of [start, end) that are committed. */
+static uint64_t count_committed(struct call *c, const struct process *process,
+                                const struct vad *vad, uint64_t start, uint64_t end)
+{
+    uint64_t committed = 0;
+    for (uint64_t page = start; page < end;) {
+        struct table_span span = table_find(c, process, page);
+        uint64_t stop = min_u64(span.end, end);
+        if (!span.entry && vad_is_committed_by_default(vad))
+            committed += stop - page;
+        for (uint64_t i = 0; span.entry && i < stop - page; i++)
+            committed += page_state_of(c, vad, load64_relaxed(&span.entry[i])).is_committed;
+        page = stop;
+    }
+    return committed;
+}
+
+/* A valid page takes a protection under which it may stay valid. */
+static void reprotect_valid(struct call *c, le64 *entry, uint64_t page, uint32_t protection,
+                            struct gather *g)
+{
+    const uint64_t kept = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_AGE) |
+                          FIELD_MASK(HW_SOFTWARE);
+    uint64_t old = load64_relaxed(entry);
+    uint64_t frame = field_get(old, HW_FRAME);
+    uint64_t new;
+    do {
+        bool is_dirty = (old & FIELD_MASK(HW_DIRTY)) != 0;
+        new = (entry_hardware(frame, protection, is_dirty) & ~kept) | (old & kept);
+    } while (!cas64(entry, &old, new));
+    set64(&pfn_at(c, frame)->original_pte, entry_software(protection));
+    bool is_narrower = (old & ~new) != 0 || (new & ~old & FIELD_MASK(HW_NO_EXECUTE)) != 0;
+    if (is_narrower)
+        gather_range(g, page, page + 1);
+}
+
+/* A committed page, or one being committed, takes a protection. */
+static void reprotect(struct call *c, struct process *process, struct table_span *span,
+                      uint64_t index, uint64_t page, uint32_t protection, struct gather *g)
+{
+    le64 *entry = &span->entry[index];
+    uint64_t raw = load64_relaxed(entry);
+    enum pte_kind kind = entry_kind(c, raw);
+
+    if (kind == PTE_VALID && protection_is_mappable(protection)) {
+        reprotect_valid(c, entry, page, protection, g);
+    } else if (kind == PTE_VALID) {
+        uint64_t frame = field_get(raw, HW_FRAME);
+        uint64_t value = field_set(entry_software(protection), TR_TRANSITION, 1);
+        value = field_set(value, TR_FRAME, frame);
+        entry_withdraw(c, process, span->table, entry, page, value, g);
+        set64(&pfn_at(c, frame)->original_pte, entry_software(protection));
+        chain_add(c, &g->trimmed, frame);
+    } else if (kind == PTE_TRANSITION) {
+        uint64_t value = entry_value(c, raw);
+        entry_write(c, span->table, entry, field_set(value, TR_PROTECTION, protection));
+        set64(&pfn_at(c, field_get(value, TR_FRAME))->original_pte, entry_software(protection));
+    } else {
+        entry_write(c, span->table, entry, entry_software(protection));
+    }
+}
+
+/* Apply a protection to all of [start, end), whose tables exist where they are needed. */
+static void reprotect_range(struct call *c, struct process *process, const struct vad *vad,
+                            uint64_t start, uint64_t end, uint32_t protection)
+{
+    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
+    uint32_t region = get32(&vad->protection);
+
+    for (uint64_t page = start; page < end;) {
+        struct table_span span = table_find(c, process, page);
+        uint64_t stop = min_u64(span.end, end);
+        for (uint64_t i = 0; span.entry && i < stop - page; i++) {
+            bool is_default = load64_relaxed(&span.entry[i]) == 0 && protection == region &&
+                              vad_is_committed_by_default(vad);
+            if (!is_default)
+                reprotect(c, process, &span, i, page + i, protection, &g);
+        }
+        page = stop;
+    }
+    gather_finish(c, process, &g);
+}
+
+/* Whether a page whose entry is 0 already is committed with this protection. */
+static bool is_default_state(const struct vad *vad, uint32_t protection)
+{
+    return vad_is_committed_by_default(vad) && protection == get32(&vad->protection);
+}
+
+/* A whole region that was never committed takes its own protection: a flag says it all. */
+static bool can_commit_by_flag(const struct vad *vad, uint64_t start, uint64_t end,
+                               uint32_t protection)
+{
+    return start == vad_start(vad) && end == vad_end(vad) && get64(&vad->commit_pages) == 0 &&
+           !vad_is_committed_by_default(vad) && protection == get32(&vad->protection);
+}
+
+ntmm_status private_commit(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                           uint64_t end, uint32_t protection)
+{
+    uint32_t code = protection_in_region(protection, get32(&vad->protection));
+    uint64_t added = end - start - count_committed(c, process, vad, start, end);
+    bool is_by_flag = can_commit_by_flag(vad, start, end, code);
+
+    ntmm_status status = charge(c, process, added);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (!is_by_flag && !is_default_state(vad, code) && !table_make_range(c, process, start, end)) {
+        uncharge(c, process, added);
+        return want_status(c);
+    }
+    set64(&vad->commit_pages, get64(&vad->commit_pages) + added);
+    if (is_by_flag)
+        set32(&vad->flags, get32(&vad->flags) | VAD_MEM_COMMIT);
+    else
+        reprotect_range(c, process, vad, start, end, code);
+    return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status private_protect(struct call *c, struct process *process, struct vad *vad,
+                            uint64_t start, uint64_t end, uint32_t protection, uint32_t *old)
+{
+    uint32_t code = protection_in_region(protection, get32(&vad->protection));
+    if (count_committed(c, process, vad, start, end) != end - start)
+        return NTMM_STATUS_NOT_COMMITTED;
+    if (!is_default_state(vad, code) && !table_make_range(c, process, start, end))
+        return want_status(c);
+    uint64_t first_end;
+    *old = private_query(c, process, vad, start, start + 1, &first_end).protection;
+    reprotect_range(c, process, vad, start, end, code);
+    return NTMM_STATUS_SUCCESS;
+}
+
+static bool is_same_state(struct page_state a, struct page_state b)
+{
+    return a.is_committed == b.is_committed && (!a.is_committed || a.protection == b.protection);
+}
+
+struct page_state private_query(struct call *c, const struct process *process,
+                                const struct vad *vad, uint64_t page, uint64_t limit,
+                                uint64_t *end)
+{
+    struct page_state first = {0};
+    bool is_first = true;
+    uint64_t stop = min_u64(limit, vad_end(vad));
+
+    while (page < stop) {
+        struct table_span span = table_find(c, process, page);
+        uint64_t span_end = min_u64(span.end, stop);
+        uint64_t entries = span.entry ? span_end - page : 1;
+        for (uint64_t i = 0; i < entries; i++) {
+            uint64_t raw = span.entry ? load64_relaxed(&span.entry[i]) : 0;
+            struct page_state state = page_state_of(c, vad, raw);
+            if (is_first)
+                first = state;
+            is_first = false;
+            if (!is_same_state(first, state)) {
+                *end = page + i;
+                return first;
+            }
+        }
+        page = span_end;
+    }
+    *end = page;
+    return first;
+}

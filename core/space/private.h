@@ -1,0 +1,62 @@
+/*
+ * Operations on private memory: validate, reserve, apply.
+ *
+ * Each begins by looking, then obtains what it may lack (tables, a VAD, commit), and only then changes
+ * anything, in steps that cannot fail. A shortage leaves c->want set and the state as the page-array
+ * model sees it unchanged. All need (A) and (W), but private_query, which needs (W).
+ *
+ *   page state      entry
+ *   reserved        0 without VAD_MEM_COMMIT; software, PROT_DECOMMITTED with it
+ *   committed       0 with VAD_MEM_COMMIT (the VAD's protection); software with a protection (never
+ *                   touched); valid; transition (touched, then made inaccessible)
+ */
+#ifndef NTMM_SPACE_PRIVATE_H
+#define NTMM_SPACE_PRIVATE_H
+
+#include "space/table.h"
+#include "space/vad.h"
+
+#include <ntmm/virtual.h>
+
+/* What a page is to its owner. */
+struct page_state {
+    bool is_committed;
+    uint32_t protection; /* PROT_* code when committed */
+};
+
+struct page_state page_state_of(const struct call *c, const struct vad *vad, uint64_t entry);
+
+/*
+ * A new region [start, end), free and within bounds.
+ * protection: code; win32: as given; is_committed: all its pages.
+ * NO_MEMORY, COMMITMENT_LIMIT, PAGEFILE_QUOTA_EXCEEDED.
+ */
+ntmm_status private_reserve(struct call *c, struct process *process, uint64_t start, uint64_t end,
+                            uint32_t protection, uint32_t win32, bool is_committed);
+
+/* Commit [start, end) of a VAD; pages that are committed take the protection. Statuses as above. */
+ntmm_status private_commit(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                           uint64_t end, uint32_t protection);
+
+/* Make [start, end) of a VAD reserved. NO_MEMORY, COMMITMENT_LIMIT: no table for the marks. */
+ntmm_status private_decommit(struct call *c, struct process *process, struct vad *vad,
+                             uint64_t start, uint64_t end);
+
+/* Free [start, end) of a VAD, shrinking, splitting or deleting it. */
+ntmm_status private_release(struct call *c, struct process *process, struct vad *vad,
+                            uint64_t start, uint64_t end);
+
+/* Protect [start, end) of a VAD. NOT_COMMITTED; NO_MEMORY, COMMITMENT_LIMIT: no table.
+ * *old: code of the first page before. */
+ntmm_status private_protect(struct call *c, struct process *process, struct vad *vad,
+                            uint64_t start, uint64_t end, uint32_t protection, uint32_t *old);
+
+/* State of a page, and in *end the page after the run of equal pages, at most limit. */
+struct page_state private_query(struct call *c, const struct process *process,
+                                const struct vad *vad, uint64_t page, uint64_t limit,
+                                uint64_t *end);
+
+/* Free everything a process has but its root. */
+void private_run_down(struct call *c, struct process *process);
+
+#endif

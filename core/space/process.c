@@ -1,0 +1,248 @@
+/*
+ * Process slots: making, finding and retiring them. See process.h.
+ */
+#include "space/process.h"
+#include "base/bits.h"
+#include "phys/pfn.h"
+#include "space/table.h"
+
+#include <ntmm/constants.h>
+
+#define HANDLE_KIND_SHIFT 56
+#define HANDLE_GENERATION_SHIFT 32
+#define HANDLE_GENERATION_MAX 0xFFFFFFu
+
+static le64 *directory(const struct call *c)
+{
+    return core_at(c->bias, get64(&anchor_of(c)->directory_ref));
+}
+
+struct process *process_in_slot(const struct call *c, uint32_t slot)
+{
+    if (slot >= load32_acquire(&anchor_of(c)->slot_count))
+        return NULL;
+    uint64_t frame = get64(&directory(c)[slot / PROCESSES_PER_FRAME]);
+    return core_at(c->bias, frame + (uint64_t)(slot % PROCESSES_PER_FRAME) * PROCESS_SLOT_BYTES);
+}
+
+static ntmm_status find_slot(const struct call *c, ntmm_handle handle, struct process **process)
+{
+    uint32_t kind = (uint32_t)(handle >> HANDLE_KIND_SHIFT);
+    if (handle == 0)
+        return NTMM_STATUS_INVALID_HANDLE;
+    if (kind != HANDLE_KIND_PROCESS)
+        return NTMM_STATUS_OBJECT_TYPE_MISMATCH;
+    *process = process_in_slot(c, (uint32_t)handle);
+    return *process ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_HANDLE;
+}
+
+/* Whether the slot, (W) held, still is the live process of the handle. */
+static ntmm_status judge(const struct process *process, ntmm_handle handle)
+{
+    if (get64(&process->handle) != handle)
+        return NTMM_STATUS_INVALID_HANDLE;
+    bool is_live = get32(&process->state) == PROCESS_LIVE;
+    return is_live ? NTMM_STATUS_SUCCESS : NTMM_STATUS_PROCESS_IS_TERMINATING;
+}
+
+ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, struct process **process)
+{
+    ntmm_status status = find_slot(c, handle, process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
+    status = judge(*process, handle);
+    if (status != NTMM_STATUS_SUCCESS)
+        process_unlock_working_set(c, *process);
+    return status;
+}
+
+ntmm_status process_lock_address(struct call *c, ntmm_handle handle, struct process **process)
+{
+    ntmm_status status = find_slot(c, handle, process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    lock_acquire(c, &(*process)->address_lock, LOCK_ADDRESS);
+    lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
+    status = judge(*process, handle);
+    if (status != NTMM_STATUS_SUCCESS)
+        process_unlock_address(c, *process);
+    return status;
+}
+
+void process_unlock_working_set(struct call *c, struct process *process)
+{
+    lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
+}
+
+void process_unlock_address(struct call *c, struct process *process)
+{
+    lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
+    lock_release(c, &process->address_lock, LOCK_ADDRESS);
+}
+
+/* One frame for the process directory or for slots, charged. */
+static bool take_directory_frame(struct call *c, uint64_t *ref)
+{
+    uint64_t frame;
+    if (!commit_charge(c, 1))
+        return false;
+    if (!frame_allocate_zeroed(c, NTMM_USE_PROCESS, &frame)) {
+        commit_return(c, 1);
+        return false;
+    }
+    struct partition *partition = partition_of(c);
+    set64(&partition->process_pages, get64(&partition->process_pages) + 1);
+    *ref = frame_ref(c, frame);
+    return true;
+}
+
+/* Eight more slots on the free chain. (D) is held. */
+static ntmm_status add_slots(struct call *c)
+{
+    struct anchor *anchor = anchor_of(c);
+    uint32_t first = get32(&anchor->slot_count);
+    uint64_t ref;
+
+    if (first == PROCESSES_MAX)
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    if (!get64(&anchor->directory_ref)) {
+        if (!take_directory_frame(c, &ref))
+            return want_status(c);
+        set64(&anchor->directory_ref, ref);
+    }
+    if (!take_directory_frame(c, &ref))
+        return want_status(c);
+    set64(&directory(c)[first / PROCESSES_PER_FRAME], ref);
+    store32_release(&anchor->slot_count, first + PROCESSES_PER_FRAME);
+    for (uint32_t slot = first + PROCESSES_PER_FRAME; slot-- > first;) {
+        set32(&process_in_slot(c, slot)->next_free, get32(&anchor->free_slot));
+        set32(&anchor->free_slot, slot + 1);
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Take a slot off the free chain. (D) is held. */
+static ntmm_status take_slot(struct call *c, uint32_t *slot)
+{
+    struct anchor *anchor = anchor_of(c);
+    if (get32(&anchor->free_slot) == 0) {
+        ntmm_status status = add_slots(c);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+    }
+    *slot = get32(&anchor->free_slot) - 1;
+    set32(&anchor->free_slot, get32(&process_in_slot(c, *slot)->next_free));
+    return NTMM_STATUS_SUCCESS;
+}
+
+static void give_slot(struct call *c, uint32_t slot)
+{
+    struct anchor *anchor = anchor_of(c);
+    set32(&process_in_slot(c, slot)->next_free, get32(&anchor->free_slot));
+    set32(&anchor->free_slot, slot + 1);
+}
+
+static ntmm_handle next_handle(struct anchor *anchor, uint32_t slot)
+{
+    uint32_t generation = get32(&anchor->next_generation);
+    set32(&anchor->next_generation, generation == HANDLE_GENERATION_MAX ? 1 : generation + 1);
+    return (uint64_t)HANDLE_KIND_PROCESS << HANDLE_KIND_SHIFT |
+           (uint64_t)generation << HANDLE_GENERATION_SHIFT | slot;
+}
+
+/* Fill a slot nobody knows yet; its lock words stay as they are. */
+static void fill_slot(struct process *process, const struct ntmm_process_config *config,
+                      uint64_t root_frame)
+{
+    uint64_t highest = config->highest_address ? config->highest_address : NTMM_HIGHEST_VAD_ADDRESS;
+    uint64_t bottom = config->bottom_up_start ? config->bottom_up_start : NTMM_LOWEST_USER_ADDRESS;
+    uint64_t limit = config->commit_limit_pages ? config->commit_limit_pages : UINT64_MAX;
+    size_t kept = offsetof(struct process, root_frame);
+
+    __builtin_memset((char *)process + kept, 0, sizeof *process - kept);
+    set64(&process->root_frame, root_frame);
+    set64(&process->highest_page, (highest >> NTMM_PAGE_SHIFT) + 1);
+    set64(&process->bottom_page, bottom >> NTMM_PAGE_SHIFT);
+    set64(&process->commit_limit, limit);
+    set64(&process->table_pages, 1);
+    gap_tree_init(&process->vads, NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE);
+}
+
+/* Slot and root of a new process; the caller publishes the handle. (D) is held. */
+static ntmm_status make_process(struct call *c, const struct ntmm_process_config *config,
+                                uint32_t *slot)
+{
+    uint64_t root_frame;
+    ntmm_status status = take_slot(c, slot);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (!table_root_create(c, &root_frame)) {
+        give_slot(c, *slot);
+        return want_status(c);
+    }
+    fill_slot(process_in_slot(c, *slot), config, root_frame);
+    return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status process_create(struct call *c, const struct ntmm_process_config *config,
+                           ntmm_handle *handle)
+{
+    struct anchor *anchor = anchor_of(c);
+    uint32_t slot;
+
+    lock_acquire(c, &anchor->directory_lock, LOCK_DIRECTORY);
+    ntmm_status status = make_process(c, config, &slot);
+    if (status == NTMM_STATUS_SUCCESS) {
+        struct process *process = process_in_slot(c, slot);
+        *handle = next_handle(anchor, slot);
+        set32(&anchor->live_count, get32(&anchor->live_count) + 1);
+        le64 *created = &anchor->counters[NTMM_COUNTER_PROCESSES_CREATED];
+        set64(created, get64(created) + 1);
+        set32(&process->state, PROCESS_LIVE);
+        store64_release(&process->handle, *handle);
+        event_note(c, NTMM_EVENT_PROCESS_CREATED, *handle, *handle, get64(&process->root_frame), 0);
+    }
+    lock_release(c, &anchor->directory_lock, LOCK_DIRECTORY);
+    return status;
+}
+
+void process_retire(struct call *c, struct process *process)
+{
+    struct anchor *anchor = anchor_of(c);
+    uint32_t slot = process_index(process);
+
+    NTMM_ASSERT(get64(&process->commit_pages) == 0 && get64(&process->working_set_pages) == 0);
+    table_root_free(c, get64(&process->root_frame));
+    lock_acquire(c, &anchor->directory_lock, LOCK_DIRECTORY);
+    for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++)
+        set64(&anchor->counters[i], get64(&anchor->counters[i]) + get64(&process->counters[i]));
+    le64 *ended = &anchor->counters[NTMM_COUNTER_PROCESSES_ENDED];
+    set64(ended, get64(ended) + 1);
+    set32(&anchor->live_count, get32(&anchor->live_count) - 1);
+    event_note(c, NTMM_EVENT_PROCESS_ENDED, get64(&process->handle), get64(&process->handle), 0, 0);
+    set64(&process->handle, 0);
+    set32(&process->state, PROCESS_FREE);
+    give_slot(c, slot);
+    lock_release(c, &anchor->directory_lock, LOCK_DIRECTORY);
+}
+
+void process_directory_free(struct call *c)
+{
+    struct anchor *anchor = anchor_of(c);
+    struct partition *partition = partition_of(c);
+    struct frame_chain chain = chain_empty();
+
+    if (!get64(&anchor->directory_ref))
+        return;
+    uint32_t frames = get32(&anchor->slot_count) / PROCESSES_PER_FRAME;
+    for (uint32_t i = 0; i < frames; i++)
+        chain_add(c, &chain, ref_frame(c, get64(&directory(c)[i])));
+    chain_add(c, &chain, ref_frame(c, get64(&anchor->directory_ref)));
+    set64(&anchor->directory_ref, 0);
+    set32(&anchor->slot_count, 0);
+    set32(&anchor->free_slot, 0);
+    commit_return(c, chain.count);
+    set64(&partition->process_pages, get64(&partition->process_pages) - chain.count);
+    chain_free(c, &chain);
+}

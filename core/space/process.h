@@ -1,0 +1,101 @@
+/*
+ * Processes: the object, its handle, its locks.
+ *
+ * Process objects lie in frames of their own that are never used for anything else while the system
+ * lives, and a slot's lock words survive its process. So a handle needs no reference count: look the
+ * slot up, take its lock, and see whether the handle is still the slot's (process_lock).
+ *
+ *   directory frame: 512 references --> frame: 8 objects of 512 bytes
+ *
+ * PR1 a slot is free (handle 0, on the free chain), live, or ending; its handle names its own index
+ * PR2 commit_pages is the sum of its VADs' commit; virtual_bytes the sum of their sizes
+ * PR3 table_pages is the number of its table frames, the root included
+ * W1  working_set_pages is the number of its valid leaf entries
+ */
+#ifndef NTMM_SPACE_PROCESS_H
+#define NTMM_SPACE_PROCESS_H
+
+#include "base/gap_tree.h"
+#include "base/lock.h"
+#include "phys/anchor.h"
+
+#include <ntmm/process.h>
+
+#define PROCESS_SLOT_BYTES 512u
+#define PROCESSES_PER_FRAME (NTMM_PAGE_SIZE / PROCESS_SLOT_BYTES)
+#define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
+#define HANDLE_KIND_PROCESS 1u
+
+enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING };
+
+struct process {
+    le32 address_lock;     /* LOCK_ADDRESS */
+    le32 working_set_lock; /* LOCK_WORKING_SET */
+    le64 handle;           /* its handle, or 0 (W, D) */
+    le32 state;            /* enum process_state (W, D) */
+    le32 next_free;        /* next free slot + 1 (D) */
+    le64 root_frame;       /* fixed while live */
+    le64 highest_page;     /* page after the highest that can be reserved; fixed */
+    le64 bottom_page;      /* where searches begin; fixed */
+    le64 commit_limit;     /* pages; fixed */
+    struct gap_tree vads;  /* pages (A, W) */
+    le64 vad_hint;         /* VAD found last, a reference, or 0 (W) */
+    le64 virtual_pages;    /* (A, W) */
+    le64 virtual_peak;     /* (A, W) */
+    le64 commit_pages;     /* private pages promised (W) */
+    le64 commit_peak;      /* (W) */
+    le64 working_set_pages; /* (W) */
+    le64 working_set_peak; /* (W) */
+    le64 table_pages;      /* (W) */
+    le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
+};
+
+NTMM_STATIC_ASSERT(sizeof(struct process) <= PROCESS_SLOT_BYTES, "a slot holds a process");
+
+/* The object in a slot that exists, whatever its state; NULL beyond the slots. */
+struct process *process_in_slot(const struct call *c, uint32_t slot);
+
+/*
+ * Find a live process and take its working-set lock, or its address and working-set locks.
+ * Not found: INVALID_HANDLE, OBJECT_TYPE_MISMATCH or PROCESS_IS_TERMINATING, no lock held.
+ */
+ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, struct process **process);
+ntmm_status process_lock_address(struct call *c, ntmm_handle handle, struct process **process);
+void process_unlock_working_set(struct call *c, struct process *process);
+void process_unlock_address(struct call *c, struct process *process);
+
+/* A slot made live with an empty address space. Takes (D), (C), (N). Shortage: c->want is set. */
+ntmm_status process_create(struct call *c, const struct ntmm_process_config *config,
+                           ntmm_handle *handle);
+
+/* Retire a slot in state ENDING whose address space is empty: keep its counters, free the slot. */
+void process_retire(struct call *c, struct process *process);
+
+/* Free the frames of process objects; no process is left. */
+void process_directory_free(struct call *c);
+
+static inline void process_count(struct process *process, enum ntmm_counter counter, uint64_t by)
+{
+    set64(&process->counters[counter], get64(&process->counters[counter]) + by);
+}
+
+static inline void process_add_peak(le64 *value, le64 *peak, uint64_t by)
+{
+    uint64_t now = get64(value) + by;
+    set64(value, now);
+    if (now > get64(peak))
+        set64(peak, now);
+}
+
+static inline void process_subtract(le64 *value, uint64_t by)
+{
+    NTMM_ASSERT(get64(value) >= by);
+    set64(value, get64(value) - by);
+}
+
+static inline uint32_t process_index(const struct process *process)
+{
+    return (uint32_t)get64(&process->handle);
+}
+
+#endif

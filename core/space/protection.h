@@ -1,0 +1,46 @@
+/*
+ * Page protections: NT's Win32 values, and the five-bit codes kept in entries and VADs.
+ *
+ * The cache attribute (NOCACHE, WRITECOMBINE) belongs to the allocation: protection_in_region replaces
+ * what a caller asks for a page by the region's. A guard page and a no-access page show none, since the
+ * code has no room for both; the attribute comes back with the access.
+ *
+ * Source: NtAllocateVirtualMemory, NtProtectVirtualMemory documentation; observed combinations.
+ */
+#ifndef NTMM_SPACE_PROTECTION_H
+#define NTMM_SPACE_PROTECTION_H
+
+#include "x64/formats.h"
+
+/* The code of a legal protection for private memory. False: NT refuses it. */
+bool protection_of_private(uint32_t win32, uint32_t *code);
+
+/* NTMM_PAGE_* of a code; NTMM_PAGE_NOACCESS for codes that nobody can access. */
+uint32_t protection_to_win32(uint32_t code);
+
+/* The code a page takes in a region of protection `region` when `wanted` is asked for. */
+uint32_t protection_in_region(uint32_t wanted, uint32_t region);
+
+static inline bool protection_is_guard(uint32_t code)
+{
+    return (code & PROT_MODIFIER_MASK) == PROT_GUARD && (code & PROT_ACCESS_MASK) != 0;
+}
+
+/* Whether a page of this code can be valid in a page table. */
+static inline bool protection_is_mappable(uint32_t code)
+{
+    return (code & PROT_ACCESS_MASK) != 0 && !protection_is_guard(code);
+}
+
+static inline bool protection_can_write(uint32_t code)
+{
+    uint32_t access = code & PROT_ACCESS_MASK;
+    return access >= PROT_READWRITE;
+}
+
+static inline bool protection_can_execute(uint32_t code)
+{
+    return (code & PROT_EXECUTE) != 0;
+}
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * Freeing private memory: decommit, release, and the end of a process.
+ *
+ * Entries are emptied first and what they mapped is gathered; frames go back only after the one
+ * shootdown of the operation.
+ */
+#include "base/bits.h"
+#include "phys/slab.h"
+#include "space/private.h"
+
+/* Empty one entry; returns how many committed pages went: 0 or 1. */
+static uint64_t delete_page(struct call *c, struct process *process, const struct vad *vad,
+                            struct table_span *span, uint64_t index, uint64_t page, uint64_t value,
+                            struct gather *g)
+{
+    le64 *entry = &span->entry[index];
+    uint64_t raw = load64_relaxed(entry);
+    enum pte_kind kind = entry_kind(c, raw);
+    uint64_t committed = page_state_of(c, vad, raw).is_committed;
+
+    if (kind == PTE_VALID) {
+        chain_add(c, &g->freed, entry_withdraw(c, process, span->table, entry, page, value, g));
+        process_count(process, NTMM_COUNTER_PAGES_FREED, 1);
+        return committed;
+    }
+    if (kind == PTE_TRANSITION) {
+        uint64_t frame = field_get(entry_value(c, raw), TR_FRAME);
+        frame_withdraw(c, frame);
+        chain_add(c, &g->freed, frame);
+        process_count(process, NTMM_COUNTER_PAGES_FREED, 1);
+    }
+    if (raw != value)
+        entry_write(c, span->table, entry, value);
+    return committed;
+}
+
+/* Empty [start, end); returns the committed pages that went. Missing tables hold nothing to empty. */
+static uint64_t delete_range(struct call *c, struct process *process, const struct vad *vad,
+                             uint64_t start, uint64_t end, uint64_t value)
+{
+    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    uint64_t committed = 0;
+
+    for (uint64_t page = start; page < end;) {
+        struct table_span span = table_find(c, process, page);
+        uint64_t stop = min_u64(span.end, end);
+        if (!span.entry && vad_is_committed_by_default(vad))
+            committed += stop - page;
+        for (uint64_t i = 0; span.entry && i < stop - page; i++)
+            committed += delete_page(c, process, vad, &span, i, page + i, value, &g);
+        if (span.entry && pfn_used(span.table) == 0)
+            table_prune(c, process, page, &g);
+        page = stop;
+    }
+    gather_finish(c, process, &g);
+    return committed;
+}
+
+static void give_up_commit(struct call *c, struct process *process, struct vad *vad,
+                           uint64_t pages)
+{
+    process_subtract(&vad->commit_pages, pages);
+    process_subtract(&process->commit_pages, pages);
+    commit_return(c, pages);
+}
+
+ntmm_status private_decommit(struct call *c, struct process *process, struct vad *vad,
+                             uint64_t start, uint64_t end)
+{
+    bool is_whole = start == vad_start(vad) && end == vad_end(vad);
+    bool needs_marks = vad_is_committed_by_default(vad) && !is_whole;
+
+    if (needs_marks && !table_make_range(c, process, start, end))
+        return want_status(c);
+    uint64_t value = needs_marks ? entry_software(PROT_DECOMMITTED) : 0;
+    give_up_commit(c, process, vad, delete_range(c, process, vad, start, end, value));
+    if (is_whole)
+        set32(&vad->flags, get32(&vad->flags) & ~(uint32_t)VAD_MEM_COMMIT);
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* The part of a VAD from `start` on becomes a VAD of its own, which takes over `commit` pages. */
+static void split_off(struct call *c, struct process *process, struct vad *vad, struct vad *rest,
+                      uint64_t start, uint64_t commit)
+{
+    uint64_t end = vad_end(vad);
+    uint64_t ref = vad_ref(c, rest);
+    gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), vad_start(vad), start);
+    set64(&rest->node.start, start);
+    set64(&rest->node.end, end);
+    set32(&rest->type, get32(&vad->type));
+    set32(&rest->flags, get32(&vad->flags));
+    set32(&rest->protection, get32(&vad->protection));
+    set32(&rest->win32_protection, get32(&vad->win32_protection));
+    set64(&rest->commit_pages, commit);
+    process_subtract(&vad->commit_pages, commit);
+    gap_tree_insert(c->bias, &process->vads, ref);
+}
+
+/* Committed pages of [start, end): by looking, unless the VAD's count already says it. */
+static uint64_t commit_in(struct call *c, struct process *process, const struct vad *vad,
+                          uint64_t start, uint64_t end)
+{
+    uint64_t committed = 0;
+    for (uint64_t page = start; page < end;) {
+        uint64_t run_end;
+        struct page_state state = private_query(c, process, vad, page, end, &run_end);
+        committed += state.is_committed ? run_end - page : 0;
+        page = run_end;
+    }
+    return committed;
+}
+
+ntmm_status private_release(struct call *c, struct process *process, struct vad *vad,
+                            uint64_t start, uint64_t end)
+{
+    bool is_middle = start > vad_start(vad) && end < vad_end(vad);
+    struct vad *rest = NULL;
+
+    if (is_middle) {
+        uint64_t ref = slab_allocate(c, SLAB_VAD, process_index(process));
+        if (!ref)
+            return want_status(c);
+        rest = vad_at(c, ref);
+    }
+    give_up_commit(c, process, vad, delete_range(c, process, vad, start, end, 0));
+    process_subtract(&process->virtual_pages, end - start);
+    if (is_middle) {
+        split_off(c, process, vad, rest, end, commit_in(c, process, vad, end, vad_end(vad)));
+        gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), vad_start(vad), start);
+    } else if (start > vad_start(vad)) {
+        gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), vad_start(vad), start);
+    } else if (end < vad_end(vad)) {
+        gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), end, vad_end(vad));
+    } else {
+        vad_delete(c, process, vad);
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+void private_run_down(struct call *c, struct process *process)
+{
+    for (uint64_t ref; (ref = gap_tree_first(c->bias, &process->vads)) != 0;) {
+        struct vad *vad = vad_at(c, ref);
+        ntmm_status status = private_release(c, process, vad, vad_start(vad), vad_end(vad));
+        NTMM_ASSERT(status == NTMM_STATUS_SUCCESS);
+        (void)status;
+    }
+}

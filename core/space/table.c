@@ -1,0 +1,196 @@
+/*
+ * Page-table pages: finding, making and freeing them. See table.h.
+ */
+#include "space/table.h"
+#include "base/bits.h"
+
+/* A table entry in use by the processor: what NT's own show, V D1 U A D W. */
+#define TABLE_BITS                                                                                 \
+    (FIELD_MASK(HW_VALID) | FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_OWNER) |                         \
+     FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_WRITE))
+
+static inline uint64_t index_of(uint64_t page, uint32_t level)
+{
+    return page >> (9 * (level - 1)) & (NTMM_ENTRIES_PER_TABLE - 1);
+}
+
+struct table_span table_find(struct call *c, const struct process *process, uint64_t page)
+{
+    uint64_t frame = get64(&process->root_frame);
+    for (uint32_t level = c->sys->levels; level > 1; level--) {
+        le64 *table = table_at(c, frame);
+        uint64_t entry = load64_relaxed(&table[index_of(page, level)]);
+        if (!(entry & FIELD_MASK(HW_VALID))) {
+            uint64_t span = 1ull << 9 * (level - 1);
+            return (struct table_span){.end = round_down(page, span) + span, .level = level};
+        }
+        frame = field_get(entry, HW_FRAME);
+    }
+    return (struct table_span){
+        .entry = (le64 *)table_at(c, frame) + index_of(page, 1),
+        .table = pfn_at(c, frame),
+        .end = round_down(page, PAGES_PER_TABLE) + PAGES_PER_TABLE,
+        .level = 1,
+    };
+}
+
+static bool charge_table(struct call *c, struct process *process, enum table_payer payer)
+{
+    uint64_t overdrawn;
+    if (payer == TABLE_FOR_SERVICE)
+        return commit_charge(c, 1);
+    if (!commit_charge_fault(c, 1, &overdrawn))
+        return false;
+    process_count(process, NTMM_COUNTER_COMMIT_OVERDRAFTS, overdrawn);
+    return true;
+}
+
+/* The frame of a new table under the entry at level (2..4) of a parent table. */
+static bool add_table(struct call *c, struct process *process, uint64_t page, uint32_t level,
+                      uint64_t parent_frame, enum table_payer payer)
+{
+    uint64_t frame;
+    if (!charge_table(c, process, payer))
+        return false;
+    if (!frame_allocate_zeroed(c, NTMM_USE_TABLE, &frame)) {
+        commit_return(c, 1);
+        return false;
+    }
+    struct pfn *pfn = pfn_at(c, frame);
+    struct pfn *parent = pfn_at(c, parent_frame);
+    le64 *entry = (le64 *)table_at(c, parent_frame) + index_of(page, level);
+    uint64_t ref = frame_ref(c, parent_frame) + index_of(page, level) * sizeof(le64);
+    set64(&pfn->entry_address, ref);
+    set64(&pfn->original_pte, entry_software(PROT_READWRITE));
+    set64(&pfn->table_frame, parent_frame);
+    pfn_add_used(parent, 1);
+    pfn_add_share(parent, 1);
+    store64_release(entry, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
+    process_add_peak(&process->table_pages, &process->table_pages, 1);
+    process_count(process, NTMM_COUNTER_TABLES_CREATED, 1);
+    event_note(c, NTMM_EVENT_TABLE_CREATED, get64(&process->handle), page << NTMM_PAGE_SHIFT, frame,
+               level - 1);
+    return true;
+}
+
+/* Frame of the table whose entries at `level` decide the page, which exists. */
+static uint64_t table_frame_at(struct call *c, const struct process *process, uint64_t page,
+                               uint32_t level)
+{
+    uint64_t frame = get64(&process->root_frame);
+    for (uint32_t l = c->sys->levels; l > level; l--) {
+        le64 *table = table_at(c, frame);
+        frame = field_get(load64_relaxed(&table[index_of(page, l)]), HW_FRAME);
+    }
+    return frame;
+}
+
+struct table_span table_make(struct call *c, struct process *process, uint64_t page,
+                             enum table_payer payer)
+{
+    struct table_span span = table_find(c, process, page);
+    while (!span.entry) {
+        uint64_t parent = table_frame_at(c, process, page, span.level);
+        if (!add_table(c, process, page, span.level, parent, payer))
+            return span;
+        span = table_find(c, process, page);
+    }
+    return span;
+}
+
+bool table_make_range(struct call *c, struct process *process, uint64_t start, uint64_t end)
+{
+    for (uint64_t page = start; page < end;) {
+        struct table_span span = table_make(c, process, page, TABLE_FOR_SERVICE);
+        if (!span.entry) {
+            struct want want = c->want;
+            struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+            table_prune_range(c, process, start, end, &g);
+            gather_finish(c, process, &g);
+            c->want = want;
+            return false;
+        }
+        page = span.end;
+    }
+    return true;
+}
+
+static void fill_upper_half(struct call *c, uint64_t root_frame)
+{
+    const struct anchor *anchor = anchor_of(c);
+    const uint64_t *template = c->sys->platform.root_template;
+    le64 *root = table_at(c, root_frame);
+    uint32_t slot = get32(&anchor->self_map_slot);
+
+    for (uint32_t i = 0; template && i < 256; i++)
+        set64(&root[256 + i], template[i]);
+    if (slot) {
+        uint64_t bits = (TABLE_BITS & ~FIELD_MASK(HW_OWNER)) | FIELD_MASK(HW_NO_EXECUTE);
+        set64(&root[slot], bits | root_frame << NTMM_PAGE_SHIFT);
+    }
+}
+
+bool table_root_create(struct call *c, uint64_t *root_frame)
+{
+    if (!commit_charge(c, 1))
+        return false;
+    if (!frame_allocate_zeroed(c, NTMM_USE_TABLE, root_frame)) {
+        commit_return(c, 1);
+        return false;
+    }
+    fill_upper_half(c, *root_frame);
+    uint32_t slot = get32(&anchor_of(c)->self_map_slot);
+    struct pfn *pfn = pfn_at(c, *root_frame);
+    set64(&pfn->entry_address, slot ? frame_ref(c, *root_frame) + slot * sizeof(le64) : 0);
+    set64(&pfn->table_frame, *root_frame);
+    return true;
+}
+
+void table_root_free(struct call *c, uint64_t root_frame)
+{
+    frame_free(c, root_frame);
+    commit_return(c, 1);
+}
+
+/* Unlink the empty table that the entry at level (2..4) of its parent names. */
+static void drop_table(struct call *c, struct process *process, uint64_t page, uint32_t level,
+                       uint64_t frame, struct gather *g)
+{
+    uint64_t parent_frame = pfn_table_frame(pfn_at(c, frame));
+    struct pfn *parent = pfn_at(c, parent_frame);
+    le64 *entry = (le64 *)table_at(c, parent_frame) + index_of(page, level);
+    uint64_t span = 1ull << 9 * (level - 1);
+    uint64_t first = round_down(page, span);
+
+    exchange64(entry, 0);
+    pfn_add_used(parent, -1);
+    pfn_add_share(parent, -1);
+    chain_add(c, &g->freed, frame);
+    gather_range(g, first, first + span);
+    process_subtract(&process->table_pages, 1);
+    process_count(process, NTMM_COUNTER_TABLES_FREED, 1);
+    commit_return(c, 1);
+    event_note(c, NTMM_EVENT_TABLE_FREED, get64(&process->handle), first << NTMM_PAGE_SHIFT, frame,
+               level - 1);
+}
+
+void table_prune(struct call *c, struct process *process, uint64_t page, struct gather *g)
+{
+    struct table_span span = table_find(c, process, page);
+    for (uint32_t level = span.level; level < c->sys->levels; level++) {
+        uint64_t frame = table_frame_at(c, process, page, level);
+        if (pfn_used(pfn_at(c, frame)) != 0)
+            return;
+        drop_table(c, process, page, level + 1, frame, g);
+    }
+}
+
+void table_prune_range(struct call *c, struct process *process, uint64_t start, uint64_t end,
+                       struct gather *g)
+{
+    for (uint64_t page = start; page < end;) {
+        struct table_span span = table_find(c, process, page);
+        table_prune(c, process, page, g);
+        page = span.end;
+    }
+}

@@ -1,0 +1,111 @@
+/*
+ * Page tables of a process, and the entries in them.
+ *
+ *   root (4) --> table (3) --> table (2) --> table (1): leaf entries
+ *
+ * A table is made when an entry in it is first needed, counted, charged to commit, and freed when its
+ * last entry becomes empty.
+ *
+ * Invariants
+ *   V2 no user entry outside a VAD is non-empty
+ *   V3 a table's used count (in its frame's row) is its number of non-empty entries; of the root only
+ *      the user half counts
+ *   V5 a table's share count is one plus its valid and transition entries: a table with one share holds
+ *      nothing that is in memory, and may be paged
+ *   T1 no processor uses a translation that the tables do not grant once the call that took it returns
+ *
+ * Everything here needs (W). A valid entry that a processor may see is replaced only by an atomic
+ * exchange; what it mapped is freed or listed only after the shootdown (struct gather).
+ */
+#ifndef NTMM_SPACE_TABLE_H
+#define NTMM_SPACE_TABLE_H
+
+#include "phys/pfn.h"
+#include "space/process.h"
+#include "x64/formats.h"
+
+#define PAGES_PER_TABLE 512u
+
+/* Entries of one table for a run of pages, or the proof that there is none. */
+struct table_span {
+    le64 *entry;     /* entry of the first page; NULL: a table above it does not exist */
+    struct pfn *table; /* row of the leaf table, when there is one */
+    uint64_t end;    /* page after the last one of the same table, or of the same missing table */
+    uint32_t level;  /* level at which the walk stopped: 1 when there is an entry */
+};
+
+/* Find the entry of a page. */
+struct table_span table_find(struct call *c, const struct process *process, uint64_t page);
+
+/* Who pays for a table. */
+enum table_payer { TABLE_FOR_SERVICE, TABLE_FOR_FAULT };
+
+/* As table_find, making the tables. entry is NULL, with c->want set, on shortage; tables made on the
+ * way stay, empty, for table_prune. */
+struct table_span table_make(struct call *c, struct process *process, uint64_t page,
+                             enum table_payer payer);
+
+/* Make all leaf tables of [start, end); on shortage false with c->want set, and none is new. */
+bool table_make_range(struct call *c, struct process *process, uint64_t start, uint64_t end);
+
+bool table_root_create(struct call *c, uint64_t *root_frame);
+void table_root_free(struct call *c, uint64_t root_frame);
+
+/* What an operation takes away: ranges to invalidate, frames to free or list afterwards. */
+struct gather {
+    struct ntmm_shootdown shootdown;
+    struct frame_chain freed;   /* to the free list */
+    struct frame_chain trimmed; /* to the modified list */
+    bool is_needed;             /* a processor may hold something that was withdrawn */
+};
+
+struct gather gather_begin(const struct process *process, enum ntmm_shootdown_reason reason);
+
+/* The translation of [page, end) may be cached and is withdrawn. */
+void gather_range(struct gather *g, uint64_t page, uint64_t end);
+
+/* One round if one is needed; then free and list the frames. */
+void gather_finish(struct call *c, struct process *process, struct gather *g);
+
+/* Free the leaf table of a page, and tables above it, as far as they are empty. */
+void table_prune(struct call *c, struct process *process, uint64_t page, struct gather *g);
+
+/* Free the empty tables of a range. */
+void table_prune_range(struct call *c, struct process *process, uint64_t start, uint64_t end,
+                       struct gather *g);
+
+/* --- entry.c: one leaf entry --- */
+
+/* The value of an entry that is not valid, swizzle removed. */
+static inline uint64_t entry_value(const struct call *c, uint64_t entry)
+{
+    return invalid_decode(entry, c->sys->invalid_mask);
+}
+
+static inline enum pte_kind entry_kind(const struct call *c, uint64_t entry)
+{
+    return pte_kind(entry, 1, c->sys->invalid_mask);
+}
+
+/* A software entry of a protection: demand zero, decommitted or no access. */
+static inline uint64_t entry_software(uint32_t protection)
+{
+    return (uint64_t)protection << (SW_PROTECTION & 0xFF);
+}
+
+/* Replace an entry that no processor can see by a software or transition value, or by 0 for empty;
+ * keeps the table's counts. Returns the old raw entry. */
+uint64_t entry_write(struct call *c, struct pfn *table, le64 *entry, uint64_t value);
+
+/* Enter a frame: the entry, not valid, becomes valid; keeps the table's counts. */
+void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t hardware);
+
+/* A valid entry of a frame with a protection code; dirty: with the processor's write bit. */
+uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty);
+
+/* Take a valid entry out: it becomes `value`, its accessed and dirty bits are folded into the frame,
+ * the range is gathered. Returns the frame. */
+uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *table, le64 *entry,
+                        uint64_t page, uint64_t value, struct gather *g);
+
+#endif
