@@ -1,4 +1,4 @@
-"""The scripts of ci/: they explain themselves, refuse what they do not know, see what they check."""
+"""The scripts of ci/: they explain themselves, refuse the unknown, see what they check."""
 import os
 import shutil
 import subprocess
