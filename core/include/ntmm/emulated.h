@@ -10,9 +10,10 @@
  *  - a processor is owned by one thread or coroutine at a time;
  *  - services (every ntmm_ call that takes a system) are called with the caller's processor
  *    outside, that is, not between ntmm_cpu_enter and ntmm_cpu_leave: a shootdown waits until each
- *    processor that is inside has polled, the caller's own included. The accesses below step
- *    outside for the door by themselves, and leave the processor inside or outside as they found
- *    it.
+ *    processor that is inside has polled, the caller's own included. (With one host thread the
+ *    machine applies the invalidation itself, and breaking this rule does no harm.) The accesses
+ *    below step outside for the door by themselves, and leave the processor inside or outside as
+ *    they found it.
  *
  * Glossary. Arena: the host memory that is RAM. Hole: physical addresses inside RAM that are not
  * RAM. Pump: a moment at which I/O may complete. Coroutine: a stack that the scheduler switches to;
@@ -37,13 +38,16 @@ extern "C" {
 
 /** @name Flags of ntmm_emulated_config
  * @{ */
-/** Several host threads make calls: waits block the thread until one of them wakes it. */
+/** Several host threads make calls: waits block the thread until another one wakes it, and time is
+ * the host's clock. Without it one thread at a time uses the machine, and a wait that neither a
+ * coroutine nor a transfer can end returns NTMM_STATUS_TIMEOUT at once. */
 #define NTMM_EMULATED_THREADS 0x1u
 /** now() is the host's monotonic clock instead of virtual time. */
 #define NTMM_EMULATED_HOST_CLOCK 0x2u
 /** The caller's arena is all zero already. */
 #define NTMM_EMULATED_ARENA_ZEROED 0x4u
-/** Count waits, pumps and transfers begun at raised interrupt level (statistics, `violations`). */
+/** Count waits, pumps and transfers begun at raised level (statistics, `violations`). Not with
+ * NTMM_EMULATED_THREADS. */
 #define NTMM_EMULATED_CHECK_LEVEL 0x8u
 /** Ask the host for huge pages under an arena that the instance allocates. */
 #define NTMM_EMULATED_HUGE_PAGES 0x10u
@@ -76,9 +80,6 @@ struct ntmm_emulated;
 typedef void (*ntmm_emulated_log_sink)(void *context, uint32_t level, const char *text);
 /** Sink of event records, as ntmm_platform.event. */
 typedef void (*ntmm_emulated_event_sink)(void *context, const struct ntmm_event *event);
-
-/** @name Instance
- * @{ */
 
 /**
  * Make a machine: RAM, processors, no disk, no system.
@@ -211,10 +212,6 @@ struct ntmm_emulated_statistics {
 NTMM_API void ntmm_emulated_query(struct ntmm_emulated *emu,
                                   struct ntmm_emulated_statistics *statistics);
 
-/** @} */
-/** @name Processors
- * @{ */
-
 /** Virtual processor `index`, or NULL: none such; for the inline path of <ntmm/cpu.h>. */
 NTMM_API struct ntmm_cpu *ntmm_emulated_cpu(struct ntmm_emulated *emu, uint32_t index);
 
@@ -285,10 +282,6 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_update(struct ntmm_emulated *em
                                                         struct ntmm_thread_stack *stack,
                                                         struct ntmm_fault_result *result);
 
-/** @} */
-/** @name Coroutines
- * @{ */
-
 /** What a coroutine runs. */
 typedef void (*ntmm_emulated_function)(void *context);
 
@@ -330,10 +323,6 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_run(struct ntmm_emulated *emu);
 
 /** A scheduling point; outside a coroutine it gives up the host processor. */
 NTMM_API void ntmm_emulated_yield(struct ntmm_emulated *emu);
-
-/** @} */
-/** @name Disks
- * @{ */
 
 /** ntmm_emulated_disk_config.version of this header. */
 #define NTMM_EMULATED_DISK_VERSION 1u
@@ -439,10 +428,6 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_cut_power(struct ntmm_emulated 
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_restore_power(struct ntmm_emulated *emu,
                                                                uint64_t device);
 
-/** @} */
-/** @name Errors of content operations
- * @{ */
-
 /** Content operations, as bits. */
 enum ntmm_emulated_content {
     NTMM_EMULATED_ZERO = 1,     /**< ntmm_platform.zero. */
@@ -464,8 +449,6 @@ enum ntmm_emulated_content {
  */
 NTMM_API void ntmm_emulated_inject_content(struct ntmm_emulated *emu, uint32_t operations,
                                            uint64_t after, uint64_t count, ntmm_status status);
-
-/** @} */
 
 #ifdef __cplusplus
 }

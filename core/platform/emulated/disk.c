@@ -1,0 +1,380 @@
+/*
+ * Simulated disks: transfers in flight, latencies, errors, power.
+ *
+ *   submit --refused--> status, no completion
+ *      |
+ *      +--inline--------------------------+
+ *      v                                  v
+ *   in flight until its pump is due --> bytes move --> completion, once
+ *
+ * Each transfer draws the pump at which it is due; of those due at one pump the order is drawn too.
+ * Its bytes move under (K) when it completes; the completion runs with no lock held, and may
+ * submit.
+ *
+ * D3 in_flight counts the transfers accepted whose completion has not returned.
+ */
+#include "platform/emulated/disk.h"
+
+#include <stdlib.h>
+
+struct transfer {
+    struct transfer *next;
+    struct disk *disk;
+    struct ntmm_io *io;
+    uint64_t due_pump;
+    ntmm_status forced; /* not SUCCESS: completes with it and moves nothing */
+};
+
+static struct disk *find_disk(struct ntmm_emulated *emu, uint64_t number)
+{
+    struct disk *disk = emu->disks;
+    while (disk != NULL && disk->number != number)
+        disk = disk->next;
+    return disk;
+}
+
+/* --- bytes --- */
+
+static uint64_t length_of(const struct ntmm_io *io)
+{
+    uint64_t length_bytes = 0;
+    for (uint32_t i = 0; i < io->span_count; i++)
+        length_bytes += io->spans[i].size_bytes;
+    return length_bytes;
+}
+
+static bool is_inside(const struct disk *disk, const struct ntmm_io *io)
+{
+    uint64_t length_bytes = length_of(io);
+    return length_bytes <= disk->size_bytes &&
+           io->offset_bytes <= disk->size_bytes - length_bytes;
+}
+
+static ntmm_status read_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
+{
+    if (!is_inside(disk, io))
+        return NTMM_STATUS_END_OF_FILE;
+    uint64_t done = 0;
+    for (uint32_t i = 0; i < io->span_count; i++) {
+        uint32_t size = io->spans[i].size_bytes;
+        if (!store_read(disk, io->offset_bytes + done, span_at(emu, &io->spans[i]), size))
+            return NTMM_STATUS_DEVICE_DATA_ERROR;
+        done += size;
+    }
+    io->transferred_bytes = done;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* The first limit_bytes of a write. */
+static ntmm_status write_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                               uint64_t limit_bytes)
+{
+    if (!is_inside(disk, io))
+        return NTMM_STATUS_DISK_FULL;
+    uint64_t done = 0;
+    for (uint32_t i = 0; i < io->span_count && done < limit_bytes; i++) {
+        uint64_t size = io->spans[i].size_bytes;
+        if (size > limit_bytes - done)
+            size = limit_bytes - done;
+        if (!store_write(disk, io->offset_bytes + done, span_at(emu, &io->spans[i]), (size_t)size))
+            return NTMM_STATUS_DEVICE_DATA_ERROR;
+        done += size;
+    }
+    io->transferred_bytes = done;
+    return NTMM_STATUS_SUCCESS;
+}
+
+static ntmm_status extend(struct disk *disk, const struct ntmm_io *io)
+{
+    if (io->offset_bytes > disk->maximum_bytes || !store_extend(disk, io->offset_bytes))
+        return NTMM_STATUS_DISK_FULL;
+    return NTMM_STATUS_SUCCESS;
+}
+
+static ntmm_status move_bytes(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
+{
+    switch (io->operation) {
+    case NTMM_IO_READ:
+        return read_spans(emu, disk, io);
+    case NTMM_IO_WRITE:
+        return write_spans(emu, disk, io, UINT64_MAX);
+    case NTMM_IO_FLUSH:
+        return store_flush(disk) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_DEVICE_DATA_ERROR;
+    case NTMM_IO_EXTEND:
+        return extend(disk, io);
+    }
+    return NTMM_STATUS_INVALID_PARAMETER;
+}
+
+/* --- the queue --- */
+
+/* Complete a transfer that is in no list any more. */
+static void finish(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                   ntmm_status forced)
+{
+    machine_lock(emu);
+    io->transferred_bytes = 0;
+    io->status = forced != NTMM_STATUS_SUCCESS ? forced : move_bytes(emu, disk, io);
+    machine_unlock(emu);
+    count_one(&emu->statistics.completions);
+    io->complete(io); /* io is the submitter's again, and may be gone */
+    atomic_fetch_sub_explicit(&emu->in_flight, 1, memory_order_release);
+}
+
+/* Draw and unlink one transfer that is due at this pump. (K) */
+static struct transfer *take_due(struct ntmm_emulated *emu, uint64_t pump)
+{
+    uint64_t count = 0;
+    for (struct transfer *t = emu->transfers; t != NULL; t = t->next)
+        count += t->due_pump <= pump;
+    if (count == 0)
+        return NULL;
+    uint64_t skip = prng_below(&emu->io_prng, count);
+    struct transfer **link = &emu->transfers;
+    while ((*link)->due_pump > pump || skip-- != 0)
+        link = &(*link)->next;
+    struct transfer *taken = *link;
+    *link = taken->next;
+    return taken;
+}
+
+void disk_pump(struct ntmm_emulated *emu)
+{
+    uint64_t pump = atomic_fetch_add(&emu->statistics.pumps, 1) + 1;
+    atomic_fetch_add_explicit(&emu->now_100ns, PUMP_100NS, memory_order_relaxed);
+    for (;;) {
+        machine_lock(emu);
+        struct transfer *t = take_due(emu, pump);
+        machine_unlock(emu);
+        if (t == NULL)
+            return;
+        struct transfer copy = *t;
+        free(t);
+        finish(emu, copy.disk, copy.io, copy.forced);
+    }
+}
+
+static bool is_valid(const struct ntmm_emulated *emu, const struct ntmm_io *io)
+{
+    if (io->complete == NULL || (uint32_t)io->operation > NTMM_IO_EXTEND)
+        return false;
+    if (io->operation != NTMM_IO_READ && io->operation != NTMM_IO_WRITE)
+        return true;
+    for (uint32_t i = 0; i < io->span_count; i++) {
+        if (span_at(emu, &io->spans[i]) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* (K) */
+static ntmm_status enqueue(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                           ntmm_status forced)
+{
+    struct transfer *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    t->disk = disk;
+    t->io = io;
+    t->forced = forced;
+    t->due_pump = atomic_load(&emu->statistics.pumps) +
+                  prng_between(&emu->io_prng, disk->minimum_latency_pumps,
+                               disk->maximum_latency_pumps);
+    struct transfer **link = &emu->transfers;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = t;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Accept a transfer or refuse it; *inline_disk: it is to be finished at once. (K) */
+static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_status *forced,
+                          struct disk **inline_disk)
+{
+    struct disk *disk = find_disk(emu, io->device);
+    if (disk == NULL || !is_valid(emu, io))
+        return NTMM_STATUS_INVALID_PARAMETER;
+    if (!disk->is_on)
+        return NTMM_STATUS_VOLUME_DISMOUNTED;
+    *forced = take_injection(emu, &disk->errors, 1u << io->operation);
+    if (*forced != NTMM_STATUS_SUCCESS && disk->refuses_errors)
+        return *forced;
+    if (disk->flags & NTMM_EMULATED_DISK_INLINE) {
+        *inline_disk = disk;
+    } else {
+        ntmm_status status = enqueue(emu, disk, io, *forced);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+    }
+    atomic_fetch_add_explicit(&emu->in_flight, 1, memory_order_relaxed);
+    count_one(&emu->statistics.transfers);
+    return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status disk_submit(void *context, struct ntmm_io *io)
+{
+    struct ntmm_emulated *emu = context;
+    struct disk *inline_disk = NULL;
+    ntmm_status forced = NTMM_STATUS_SUCCESS;
+    scheduler_check_level(emu);
+    machine_lock(emu);
+    ntmm_status status = accept(emu, io, &forced, &inline_disk);
+    machine_unlock(emu);
+    if (inline_disk != NULL)
+        finish(emu, inline_disk, io, forced);
+    return status;
+}
+
+/* --- disks --- */
+
+static bool is_config_valid(const struct ntmm_emulated_disk_config *c)
+{
+    const uint32_t known = NTMM_EMULATED_DISK_INLINE | NTMM_EMULATED_DISK_WRITE_CACHE;
+    uint64_t sizes = c->size_bytes | c->maximum_bytes;
+    if (sizes % NTMM_EMULATED_SECTOR_SIZE != 0 || sizes == 0 || sizes >> 62)
+        return false;
+    if (c->maximum_bytes != 0 && c->maximum_bytes < c->size_bytes)
+        return false;
+    if (c->maximum_latency_pumps != 0 && c->maximum_latency_pumps < c->minimum_latency_pumps)
+        return false;
+    if (c->path != NULL && (c->flags & NTMM_EMULATED_DISK_WRITE_CACHE))
+        return false;
+    return (c->flags & ~known) == 0 && c->reserved == 0;
+}
+
+static void fill_disk(struct disk *disk, const struct ntmm_emulated_disk_config *c)
+{
+    disk->size_bytes = c->size_bytes;
+    disk->maximum_bytes = c->maximum_bytes != 0 ? c->maximum_bytes : c->size_bytes;
+    disk->flags = c->flags;
+    disk->minimum_latency_pumps = c->minimum_latency_pumps != 0 ? c->minimum_latency_pumps : 1;
+    disk->maximum_latency_pumps = c->maximum_latency_pumps != 0 ? c->maximum_latency_pumps : 8;
+    if (disk->maximum_latency_pumps < disk->minimum_latency_pumps)
+        disk->maximum_latency_pumps = disk->minimum_latency_pumps;
+    disk->is_on = 1;
+}
+
+NTMM_API ntmm_status ntmm_emulated_add_disk(struct ntmm_emulated *emu,
+                                            const struct ntmm_emulated_disk_config *config,
+                                            uint64_t *device)
+{
+    if (config->size != sizeof *config || config->version != NTMM_EMULATED_DISK_VERSION)
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if (!is_config_valid(config))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    struct disk *disk = calloc(1, sizeof *disk);
+    if (disk == NULL)
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    fill_disk(disk, config);
+    if (!store_open(disk, config->path)) {
+        store_close(disk);
+        free(disk);
+        return config->path != NULL ? NTMM_STATUS_OBJECT_NAME_NOT_FOUND
+                                    : NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    }
+    machine_lock(emu);
+    disk->number = emu->disk_count++;
+    *device = disk->number;
+    struct disk **link = &emu->disks;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = disk;
+    machine_unlock(emu);
+    return NTMM_STATUS_SUCCESS;
+}
+
+NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t device,
+                                        uint64_t *size_bytes)
+{
+    struct disk *disk = find_disk(emu, device);
+    if (disk == NULL || disk->image == NULL)
+        return NULL;
+    if (size_bytes != NULL)
+        *size_bytes = disk->size_bytes;
+    return disk->image;
+}
+
+NTMM_API ntmm_status ntmm_emulated_inject_disk(struct ntmm_emulated *emu, uint64_t device,
+                                               const struct ntmm_emulated_disk_errors *errors)
+{
+    struct disk *disk = find_disk(emu, device);
+    if (disk == NULL)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    machine_lock(emu);
+    disk->errors = (struct injection){0};
+    if (errors != NULL) {
+        disk->errors = (struct injection){errors->operations, errors->status, errors->after,
+                                          errors->count};
+        disk->refuses_errors = errors->is_refused;
+    }
+    machine_unlock(emu);
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* A prefix of sectors, from none to all, reaches the disk for good. (K) */
+static void tear_write(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
+{
+    uint64_t sectors = length_of(io) / NTMM_EMULATED_SECTOR_SIZE;
+    uint64_t kept = prng_below(&emu->io_prng, sectors + 1);
+    (void)write_spans(emu, disk, io, kept * NTMM_EMULATED_SECTOR_SIZE);
+}
+
+/* Every transfer of a disk fails at the next pump. (K) */
+static void abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool tears)
+{
+    disk->is_on = 0;
+    for (struct transfer *t = emu->transfers; t != NULL; t = t->next) {
+        if (t->disk != disk)
+            continue;
+        if (tears && t->io->operation == NTMM_IO_WRITE && t->forced == NTMM_STATUS_SUCCESS)
+            tear_write(emu, disk, t->io);
+        t->forced = NTMM_STATUS_VOLUME_DISMOUNTED;
+        t->due_pump = 0;
+    }
+}
+
+NTMM_API ntmm_status ntmm_emulated_cut_power(struct ntmm_emulated *emu, uint64_t device,
+                                             uint32_t flags)
+{
+    struct disk *disk = find_disk(emu, device);
+    if (disk == NULL)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    machine_lock(emu);
+    store_lose_cache(disk, flags & NTMM_EMULATED_CUT_KEEPS_SOME ? &emu->io_prng : NULL);
+    abandon_transfers(emu, disk, (flags & NTMM_EMULATED_CUT_TEARS) != 0);
+    (void)store_flush(disk); /* what was torn is durable */
+    machine_unlock(emu);
+    return NTMM_STATUS_SUCCESS;
+}
+
+NTMM_API ntmm_status ntmm_emulated_restore_power(struct ntmm_emulated *emu, uint64_t device)
+{
+    struct disk *disk = find_disk(emu, device);
+    if (disk == NULL)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    machine_lock(emu);
+    disk->is_on = 1;
+    machine_unlock(emu);
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Every disk goes off, and every transfer completes. */
+void disk_dismount_all(struct ntmm_emulated *emu)
+{
+    machine_lock(emu);
+    for (struct disk *disk = emu->disks; disk != NULL; disk = disk->next)
+        abandon_transfers(emu, disk, false);
+    machine_unlock(emu);
+    while (emu->transfers != NULL)
+        disk_pump(emu);
+}
+
+void disk_destroy_all(struct ntmm_emulated *emu)
+{
+    while (emu->disks != NULL) {
+        struct disk *disk = emu->disks;
+        emu->disks = disk->next;
+        store_close(disk);
+        free(disk);
+    }
+}

@@ -1,0 +1,168 @@
+/*
+ * Where a disk's bytes lie: host memory, host memory with a volatile cache, or a host file.
+ *
+ * The caller checks bounds. Memory is mapped for the largest size at once, so that the image stays
+ * in place when the disk grows; what was never written costs nothing.
+ */
+#define _GNU_SOURCE 1
+#define _FILE_OFFSET_BITS 64
+#include "platform/emulated/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static uint64_t sector_count(const struct disk *disk)
+{
+    return disk->maximum_bytes / NTMM_EMULATED_SECTOR_SIZE;
+}
+
+static uint8_t *map_bytes(uint64_t size_bytes)
+{
+    if (size_bytes > SIZE_MAX / 2)
+        return NULL;
+    void *bytes = mmap(NULL, (size_t)size_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return bytes != MAP_FAILED ? bytes : NULL;
+}
+
+static bool open_file(struct disk *disk, const char *path)
+{
+    struct stat information;
+    disk->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (disk->file < 0 || fstat(disk->file, &information) != 0)
+        return false;
+    if ((uint64_t)information.st_size >= disk->size_bytes)
+        return true;
+    return ftruncate(disk->file, (off_t)disk->size_bytes) == 0;
+}
+
+/* false: not opened; what there is, store_close frees. */
+bool store_open(struct disk *disk, const char *path)
+{
+    disk->file = -1;
+    if (path != NULL)
+        return open_file(disk, path);
+    disk->image = map_bytes(disk->maximum_bytes);
+    if (!(disk->flags & NTMM_EMULATED_DISK_WRITE_CACHE))
+        return disk->image != NULL;
+    disk->durable = map_bytes(disk->maximum_bytes);
+    disk->cached = calloc((size_t)(sector_count(disk) / 64 + 1), sizeof *disk->cached);
+    return disk->image != NULL && disk->durable != NULL && disk->cached != NULL;
+}
+
+void store_close(struct disk *disk)
+{
+    if (disk->file >= 0)
+        (void)close(disk->file);
+    if (disk->image != NULL)
+        (void)munmap(disk->image, (size_t)disk->maximum_bytes);
+    if (disk->durable != NULL)
+        (void)munmap(disk->durable, (size_t)disk->maximum_bytes);
+    free(disk->cached);
+}
+
+static bool read_file(const struct disk *disk, uint64_t offset_bytes, uint8_t *bytes, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t part = pread(disk->file, bytes + done, size - done, (off_t)(offset_bytes + done));
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part <= 0)
+            return false;
+        done += (size_t)part;
+    }
+    return true;
+}
+
+static bool write_file(const struct disk *disk, uint64_t offset_bytes, const uint8_t *bytes,
+                       size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t part = pwrite(disk->file, bytes + done, size - done, (off_t)(offset_bytes + done));
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part <= 0)
+            return false;
+        done += (size_t)part;
+    }
+    return true;
+}
+
+bool store_read(const struct disk *disk, uint64_t offset_bytes, void *bytes, size_t size)
+{
+    if (disk->image == NULL)
+        return read_file(disk, offset_bytes, bytes, size);
+    memcpy(bytes, disk->image + offset_bytes, size);
+    return true;
+}
+
+static void mark_cached(struct disk *disk, uint64_t offset_bytes, size_t size)
+{
+    uint64_t last = (offset_bytes + size - 1) / NTMM_EMULATED_SECTOR_SIZE;
+    for (uint64_t s = offset_bytes / NTMM_EMULATED_SECTOR_SIZE; s <= last; s++)
+        disk->cached[s / 64] |= UINT64_C(1) << (s % 64);
+}
+
+bool store_write(struct disk *disk, uint64_t offset_bytes, const void *bytes, size_t size)
+{
+    if (disk->image == NULL)
+        return write_file(disk, offset_bytes, bytes, size);
+    memcpy(disk->image + offset_bytes, bytes, size);
+    if (disk->cached != NULL && size != 0)
+        mark_cached(disk, offset_bytes, size);
+    return true;
+}
+
+bool store_extend(struct disk *disk, uint64_t size_bytes)
+{
+    if (size_bytes <= disk->size_bytes)
+        return true;
+    if (disk->image == NULL && ftruncate(disk->file, (off_t)size_bytes) != 0)
+        return false;
+    disk->size_bytes = size_bytes;
+    return true;
+}
+
+/* One cached sector becomes what is durable, or durable becomes it. */
+static void settle_sector(struct disk *disk, uint64_t sector, bool is_kept)
+{
+    size_t offset = (size_t)(sector * NTMM_EMULATED_SECTOR_SIZE);
+    uint8_t *to = is_kept ? disk->durable : disk->image;
+    const uint8_t *from = is_kept ? disk->image : disk->durable;
+    memcpy(to + offset, from + offset, NTMM_EMULATED_SECTOR_SIZE);
+    disk->cached[sector / 64] &= ~(UINT64_C(1) << (sector % 64));
+}
+
+static bool is_cached(const struct disk *disk, uint64_t sector)
+{
+    return (disk->cached[sector / 64] >> (sector % 64)) & 1u;
+}
+
+bool store_flush(struct disk *disk)
+{
+    if (disk->image == NULL)
+        return fdatasync(disk->file) == 0;
+    if (disk->cached == NULL)
+        return true;
+    for (uint64_t sector = 0; sector < sector_count(disk); sector++) {
+        if (is_cached(disk, sector))
+            settle_sector(disk, sector, true);
+    }
+    return true;
+}
+
+/* kept: draws which sectors were durable after all; NULL: none was. */
+void store_lose_cache(struct disk *disk, struct prng *kept)
+{
+    if (disk->cached == NULL)
+        return;
+    for (uint64_t sector = 0; sector < sector_count(disk); sector++) {
+        if (is_cached(disk, sector))
+            settle_sector(disk, sector, kept != NULL && prng_below(kept, 2) == 0);
+    }
+}

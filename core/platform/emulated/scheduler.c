@@ -1,0 +1,528 @@
+/*
+ * Coroutines under a seeded scheduler, and the waiting operations of the platform.
+ *
+ *            drawn              returns
+ *   READY ----------> running ----------> FINISHED, freed
+ *     ^                | | wait
+ *     |  relax, pump,  | v
+ *     +---- yield -----+ WAITING --woken, or deadline passed--> may be drawn
+ *
+ * S1 exactly one stack runs: a coroutine's, or the runner's own, which draws the next one.
+ * S2 the draw depends on the seed and the states alone, oldest coroutine first: same seed, same
+ * run. S3 a coroutine never looks at a wait after it was woken and returned; wake never looks at
+ *    one at all, since its owner may have gone on as soon as is_woken was set.
+ *
+ * Completions run on a coroutine of their own, so that they may spin on a lock that a coroutine
+ * holds. With threads, a runner that finds nobody runnable sleeps until some wake; without, nobody
+ * but a coroutine or a transfer could wake one, so the earliest wait is broken and time jumps to
+ * its deadline.
+ */
+#define _GNU_SOURCE 1
+#include "platform/emulated/fiber.h"
+#include "platform/emulated/machine.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <ucontext.h>
+
+#define DEFAULT_STACK_BYTES (256u << 10)
+#define PROCESSOR_LIMIT 4096u
+/* With threads, how long to sleep while transfers are in flight, which only a pump completes. */
+#define POLL_100NS 1000u
+/* An hour: an endless deadline does not fit a timespec. */
+#define LONGEST_SLEEP_100NS UINT64_C(36000000000)
+
+enum coroutine_state {
+    COROUTINE_READY,
+    COROUTINE_WAITING,
+    COROUTINE_FINISHED,
+};
+
+struct coroutine {
+    struct coroutine *next;
+    struct ntmm_emulated *emu;
+    ucontext_t context;
+    struct fiber fiber;
+    void *mapping; /* guard page, then the stack */
+    size_t mapping_bytes;
+    ntmm_emulated_function function;
+    void *argument;
+    struct ntmm_wait *wait; /* while WAITING */
+    uint64_t deadline_100ns;
+    enum coroutine_state state;
+    uint32_t index;
+    uint32_t processor;
+    uint32_t level;     /* interrupt level */
+    uint32_t is_broken; /* its wait ended because nothing could wake it */
+};
+
+static uintptr_t this_thread(void)
+{
+    return (uintptr_t)pthread_self();
+}
+
+/* The coroutine that makes this call, or NULL. */
+static struct coroutine *current_coroutine(struct ntmm_emulated *emu)
+{
+    uintptr_t runner = atomic_load_explicit(&emu->scheduler.runner, memory_order_relaxed);
+    if (runner == 0 || (has_threads(emu) && runner != this_thread()))
+        return NULL;
+    return emu->scheduler.current;
+}
+
+static bool is_woken(const struct ntmm_wait *wait)
+{
+    return __atomic_load_n(&wait->is_woken, __ATOMIC_ACQUIRE) != 0;
+}
+
+static uint64_t host_clock_100ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 10000000u + (uint64_t)t.tv_nsec / 100u;
+}
+
+uint64_t scheduler_now(struct ntmm_emulated *emu)
+{
+    if (emu->config.flags & NTMM_EMULATED_HOST_CLOCK)
+        return host_clock_100ns();
+    return atomic_load_explicit(&emu->now_100ns, memory_order_relaxed);
+}
+
+static void advance_clock_to(struct ntmm_emulated *emu, uint64_t time_100ns)
+{
+    if (atomic_load(&emu->now_100ns) < time_100ns)
+        atomic_store(&emu->now_100ns, time_100ns);
+}
+
+void scheduler_init(struct ntmm_emulated *emu, uint64_t seed)
+{
+    prng_seed(&emu->scheduler.prng, seed);
+    emu->scheduler.last = &emu->scheduler.first;
+}
+
+/* --- switching --- */
+
+static void switch_stack(struct coroutine *from, struct coroutine *to)
+{
+    bool ends = from->state == COROUTINE_FINISHED;
+    fiber_asan_leave(&from->fiber, &to->fiber, ends);
+    fiber_tsan_switch(&to->fiber);
+    (void)swapcontext(&from->context, &to->context);
+    fiber_asan_arrive(&from->fiber, &from->emu->scheduler.root->fiber);
+}
+
+/* From a coroutine back to the runner. */
+static void switch_to_runner(struct coroutine *self)
+{
+    switch_stack(self, self->emu->scheduler.root);
+}
+
+/* makecontext passes ints: the pointer comes in halves. */
+static void begin_coroutine(unsigned high, unsigned low)
+{
+    struct coroutine *self = (struct coroutine *)(uintptr_t)((uint64_t)high << 32 | low);
+    fiber_asan_arrive(&self->fiber, &self->emu->scheduler.root->fiber);
+    self->function(self->argument);
+    self->state = COROUTINE_FINISHED;
+    switch_to_runner(self);
+}
+
+/* --- making and freeing --- */
+
+static bool map_stack(struct coroutine *c, size_t stack_bytes)
+{
+    size_t size = (stack_bytes + NTMM_PAGE_SIZE - 1) & ~(size_t)(NTMM_PAGE_SIZE - 1);
+    c->mapping_bytes = size + NTMM_PAGE_SIZE;
+    c->mapping = mmap(NULL, c->mapping_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (c->mapping == MAP_FAILED) {
+        c->mapping = NULL;
+        return false;
+    }
+    (void)mprotect(c->mapping, NTMM_PAGE_SIZE, PROT_NONE);
+    c->fiber.bottom = (uint8_t *)c->mapping + NTMM_PAGE_SIZE;
+    c->fiber.size_bytes = size;
+    return true;
+}
+
+static void unmap_stack(struct coroutine *c)
+{
+    if (c->mapping != NULL)
+        (void)munmap(c->mapping, c->mapping_bytes);
+}
+
+static void free_coroutine(struct coroutine *c)
+{
+    fiber_tsan_destroy(&c->fiber);
+    unmap_stack(c);
+    free(c);
+}
+
+/* A context that begins in begin_coroutine. */
+static bool make_context(struct coroutine *c)
+{
+    uint64_t self = (uint64_t)(uintptr_t)c;
+    if (getcontext(&c->context) != 0)
+        return false;
+    c->context.uc_stack.ss_sp = (uint8_t *)c->mapping + NTMM_PAGE_SIZE;
+    c->context.uc_stack.ss_size = c->mapping_bytes - NTMM_PAGE_SIZE;
+    c->context.uc_link = NULL;
+    makecontext(&c->context, (void (*)(void))begin_coroutine, 2, (unsigned)(self >> 32),
+                (unsigned)self);
+    return true;
+}
+
+static struct coroutine *create_coroutine(struct ntmm_emulated *emu,
+                                          ntmm_emulated_function function, void *argument,
+                                          size_t stack_bytes)
+{
+    struct coroutine *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    c->emu = emu;
+    c->function = function;
+    c->argument = argument;
+    if (stack_bytes > SIZE_MAX / 2 || !map_stack(c, stack_bytes) || !make_context(c)) {
+        unmap_stack(c);
+        free(c);
+        return NULL;
+    }
+    c->index = emu->scheduler.next_index++;
+    fiber_tsan_create(&c->fiber);
+    return c;
+}
+
+static void append_coroutine(struct scheduler *s, struct coroutine *c)
+{
+    *s->last = c;
+    s->last = &c->next;
+}
+
+static void remove_coroutine(struct scheduler *s, struct coroutine *c)
+{
+    struct coroutine **link = &s->first;
+    while (*link != c)
+        link = &(*link)->next;
+    *link = c->next;
+    if (s->last == &c->next)
+        s->last = link;
+}
+
+void scheduler_destroy(struct ntmm_emulated *emu)
+{
+    struct scheduler *s = &emu->scheduler;
+    while (s->first != NULL) {
+        struct coroutine *c = s->first;
+        s->first = c->next;
+        free_coroutine(c);
+    }
+}
+
+NTMM_API ntmm_status ntmm_emulated_spawn(struct ntmm_emulated *emu, uint32_t processor,
+                                         ntmm_emulated_function function, void *context,
+                                         size_t stack_bytes)
+{
+    if (processor >= PROCESSOR_LIMIT)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    struct coroutine *c = create_coroutine(emu, function, context,
+                                           stack_bytes != 0 ? stack_bytes : DEFAULT_STACK_BYTES);
+    if (c == NULL)
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    c->processor = processor;
+    append_coroutine(&emu->scheduler, c);
+    emu->scheduler.unfinished++;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* --- the runner --- */
+
+static void complete_transfers(void *context)
+{
+    struct ntmm_emulated *emu = context;
+    for (;;) {
+        disk_pump(emu);
+        switch_to_runner(emu->scheduler.current);
+    }
+}
+
+static bool is_runnable(struct ntmm_emulated *emu, const struct coroutine *c, uint64_t now_100ns)
+{
+    if (c == emu->scheduler.completer)
+        return atomic_load_explicit(&emu->in_flight, memory_order_relaxed) != 0;
+    if (c->state == COROUTINE_READY)
+        return true;
+    return c->is_broken || is_woken(c->wait) || c->deadline_100ns <= now_100ns;
+}
+
+/* Draw one of the runnable coroutines; NULL: there is none. */
+static struct coroutine *draw_coroutine(struct ntmm_emulated *emu)
+{
+    uint64_t now_100ns = scheduler_now(emu);
+    struct coroutine *drawn = NULL;
+    uint64_t count = 0;
+    for (struct coroutine *c = emu->scheduler.first; c != NULL; c = c->next)
+        count += is_runnable(emu, c, now_100ns);
+    if (count == 0)
+        return NULL;
+    uint64_t skip = prng_below(&emu->scheduler.prng, count);
+    for (struct coroutine *c = emu->scheduler.first; c != NULL && drawn == NULL; c = c->next) {
+        if (is_runnable(emu, c, now_100ns) && skip-- == 0)
+            drawn = c;
+    }
+    return drawn;
+}
+
+static void run_coroutine(struct ntmm_emulated *emu, struct coroutine *c)
+{
+    struct scheduler *s = &emu->scheduler;
+    s->switches++;
+    s->hash = (s->hash ^ (c->index + 1u)) * UINT64_C(0x100000001b3);
+    atomic_fetch_add_explicit(&emu->now_100ns, SWITCH_100NS, memory_order_relaxed);
+    s->current = c;
+    switch_stack(s->root, c);
+    s->current = NULL;
+    if (c->state != COROUTINE_FINISHED)
+        return;
+    remove_coroutine(s, c);
+    free_coroutine(c);
+    s->unfinished--;
+}
+
+/* End the wait with the earliest deadline; the oldest coroutine of equals. */
+static void break_wait(struct ntmm_emulated *emu)
+{
+    struct coroutine *earliest = NULL;
+    for (struct coroutine *c = emu->scheduler.first; c != NULL; c = c->next) {
+        if (c->state == COROUTINE_WAITING &&
+            (earliest == NULL || c->deadline_100ns < earliest->deadline_100ns))
+            earliest = c;
+    }
+    NTMM_ASSERT(earliest != NULL); /* unfinished and not runnable: it waits */
+    earliest->is_broken = 1;
+    if (earliest->deadline_100ns != UINT64_MAX)
+        advance_clock_to(emu, earliest->deadline_100ns);
+    count_one(&emu->statistics.broken_waits);
+}
+
+/* Until `woken` is signalled, or for as long as nothing else can happen. The lock is held. */
+static void sleep_locked(struct ntmm_emulated *emu, uint64_t deadline_100ns)
+{
+    uint64_t now_100ns = host_clock_100ns();
+    bool has_transfers = atomic_load(&emu->in_flight) != 0;
+    uint64_t until = has_transfers ? now_100ns + POLL_100NS : deadline_100ns;
+    if (until > deadline_100ns)
+        until = deadline_100ns;
+    if (until > now_100ns && until - now_100ns > LONGEST_SLEEP_100NS)
+        until = now_100ns + LONGEST_SLEEP_100NS;
+    struct timespec t = {
+        .tv_sec = (time_t)(until / 10000000u),
+        .tv_nsec = (long)(until % 10000000u * 100u),
+    };
+    (void)pthread_cond_timedwait(&emu->woken, &emu->lock, &t);
+}
+
+/* With threads: sleep until a coroutine becomes runnable. */
+static void sleep_runner(struct ntmm_emulated *emu)
+{
+    uint64_t deadline_100ns = UINT64_MAX;
+    bool has_runnable = false;
+    machine_lock(emu);
+    uint64_t now_100ns = scheduler_now(emu);
+    for (struct coroutine *c = emu->scheduler.first; c != NULL; c = c->next) {
+        has_runnable = has_runnable || is_runnable(emu, c, now_100ns);
+        if (c->state == COROUTINE_WAITING && c->deadline_100ns < deadline_100ns)
+            deadline_100ns = c->deadline_100ns;
+    }
+    if (!has_runnable)
+        sleep_locked(emu, deadline_100ns);
+    machine_unlock(emu);
+}
+
+static ntmm_status run_all(struct ntmm_emulated *emu)
+{
+    struct scheduler *s = &emu->scheduler;
+    uint64_t broken_before = emu->statistics.broken_waits;
+    uint64_t first_switch = s->switches;
+    while (s->unfinished != 0) {
+        if (emu->config.step_limit != 0 && s->switches - first_switch >= emu->config.step_limit)
+            return NTMM_STATUS_CANT_WAIT;
+        struct coroutine *c = draw_coroutine(emu);
+        if (c != NULL)
+            run_coroutine(emu, c);
+        else if (has_threads(emu))
+            sleep_runner(emu);
+        else
+            break_wait(emu);
+    }
+    return emu->statistics.broken_waits != broken_before ? NTMM_STATUS_TIMEOUT
+                                                         : NTMM_STATUS_SUCCESS;
+}
+
+static ntmm_status create_completer(struct ntmm_emulated *emu)
+{
+    struct scheduler *s = &emu->scheduler;
+    if (s->completer != NULL)
+        return NTMM_STATUS_SUCCESS;
+    s->completer = create_coroutine(emu, complete_transfers, emu, DEFAULT_STACK_BYTES);
+    if (s->completer == NULL)
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    append_coroutine(s, s->completer);
+    return NTMM_STATUS_SUCCESS;
+}
+
+NTMM_API ntmm_status ntmm_emulated_run(struct ntmm_emulated *emu)
+{
+    struct scheduler *s = &emu->scheduler;
+    struct coroutine root = {.emu = emu};
+    if (atomic_load(&s->runner) != 0)
+        return NTMM_STATUS_INVALID_PARAMETER_1;
+    ntmm_status status = create_completer(emu);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    fiber_tsan_adopt_thread(&root.fiber);
+    s->root = &root;
+    atomic_store(&s->runner, this_thread());
+    status = run_all(emu);
+    atomic_store(&s->runner, 0);
+    s->root = NULL;
+    return status;
+}
+
+/* --- the platform's operations --- */
+
+void scheduler_relax(void *context)
+{
+    struct ntmm_emulated *emu = context;
+    struct coroutine *self = current_coroutine(emu);
+    if (self != NULL)
+        switch_to_runner(self);
+    else
+        (void)sched_yield();
+}
+
+NTMM_API void ntmm_emulated_yield(struct ntmm_emulated *emu)
+{
+    scheduler_relax(emu);
+}
+
+static uint32_t *current_level(struct ntmm_emulated *emu)
+{
+    struct coroutine *self = current_coroutine(emu);
+    return self != NULL ? &self->level : &emu->scheduler.level;
+}
+
+uint32_t scheduler_raise_level(void *context)
+{
+    return (*current_level(context))++;
+}
+
+void scheduler_lower_level(void *context, uint32_t old_level)
+{
+    *current_level(context) = old_level;
+}
+
+/* Called by what may block. Without NTMM_EMULATED_CHECK_LEVEL the level is always 0. */
+void scheduler_check_level(struct ntmm_emulated *emu)
+{
+    if (!has_threads(emu) && *current_level(emu) != 0)
+        count_one(&emu->statistics.violations);
+}
+
+static ntmm_status wait_as_coroutine(struct coroutine *self, struct ntmm_wait *wait,
+                                     uint64_t deadline_100ns)
+{
+    self->wait = wait;
+    self->deadline_100ns = deadline_100ns;
+    self->is_broken = 0;
+    self->state = COROUTINE_WAITING;
+    switch_to_runner(self);
+    self->state = COROUTINE_READY;
+    self->wait = NULL;
+    return is_woken(wait) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_TIMEOUT;
+}
+
+/* The only host thread: a transfer may wake it, and nothing else. */
+static ntmm_status wait_alone(struct ntmm_emulated *emu, const struct ntmm_wait *wait,
+                              uint64_t deadline_100ns)
+{
+    while (!is_woken(wait) && scheduler_now(emu) < deadline_100ns) {
+        if (atomic_load(&emu->in_flight) != 0) {
+            disk_pump(emu);
+            continue;
+        }
+        count_one(&emu->statistics.broken_waits);
+        if (deadline_100ns != UINT64_MAX)
+            advance_clock_to(emu, deadline_100ns);
+        return NTMM_STATUS_TIMEOUT;
+    }
+    return is_woken(wait) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_TIMEOUT;
+}
+
+static ntmm_status wait_among_threads(struct ntmm_emulated *emu, const struct ntmm_wait *wait,
+                                      uint64_t deadline_100ns)
+{
+    machine_lock(emu);
+    while (!is_woken(wait) && host_clock_100ns() < deadline_100ns) {
+        sleep_locked(emu, deadline_100ns);
+        if (is_woken(wait) || atomic_load(&emu->in_flight) == 0)
+            continue;
+        machine_unlock(emu);
+        disk_pump(emu);
+        machine_lock(emu);
+    }
+    machine_unlock(emu);
+    return is_woken(wait) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_TIMEOUT;
+}
+
+ntmm_status scheduler_wait(void *context, struct ntmm_wait *wait, uint64_t deadline_100ns)
+{
+    struct ntmm_emulated *emu = context;
+    struct coroutine *self = current_coroutine(emu);
+    scheduler_check_level(emu);
+    if (self != NULL)
+        return wait_as_coroutine(self, wait, deadline_100ns);
+    if (has_threads(emu))
+        return wait_among_threads(emu, wait, deadline_100ns);
+    return wait_alone(emu, wait, deadline_100ns);
+}
+
+void scheduler_wake(void *context, struct ntmm_wait *wait)
+{
+    struct ntmm_emulated *emu = context;
+    (void)wait;
+    if (!has_threads(emu))
+        return;
+    machine_lock(emu);
+    (void)pthread_cond_broadcast(&emu->woken);
+    machine_unlock(emu);
+}
+
+void scheduler_pump(void *context)
+{
+    struct ntmm_emulated *emu = context;
+    struct coroutine *self = current_coroutine(emu);
+    scheduler_check_level(emu);
+    if (self != NULL)
+        switch_to_runner(self);
+    disk_pump(emu);
+}
+
+uint32_t scheduler_processor(void *context)
+{
+    struct ntmm_emulated *emu = context;
+    struct coroutine *self = current_coroutine(emu);
+    if (self != NULL)
+        return self->processor;
+    if (!has_threads(emu))
+        return 0;
+    return (uint32_t)(uintptr_t)pthread_getspecific(emu->processor_key);
+}
+
+NTMM_API void ntmm_emulated_bind_thread(struct ntmm_emulated *emu, uint32_t index)
+{
+    if (index < PROCESSOR_LIMIT)
+        (void)pthread_setspecific(emu->processor_key, (void *)(uintptr_t)index);
+}
