@@ -16,6 +16,7 @@ build    cmake                 cmd:cmake
 build    ninja-build           cmd:ninja
 build    pkg-config            cmd:pkg-config
 build    libzstd-dev           file:/usr/include/zstd.h
+build    libjansson-dev        file:/usr/include/jansson.h
 test     libcmocka-dev         file:/usr/include/cmocka.h
 test     make                  cmd:make
 test     git                   cmd:git
