@@ -1,0 +1,470 @@
+/*
+ * run_cases SUBJECT FILE...: runs files of cases against the model or the core and prints what differs.
+ * Exit status 0 when every case holds, 1 when one does not, 2 when a file cannot be read.
+ *
+ * The format, one item a line, words between blanks, '#' begins a comment:
+ *
+ *     case NAME                    a new address space
+ *     source T|D|ours SECTION      observed on Windows, documented, or decided here; of which chapter
+ *     commit-limit PAGES           of the process   (both before the first step)
+ *     build NUMBER                 behave as this Windows build
+ *     as live|other|null|stale|wrong-kind          whose handle the following steps name
+ *     allocate BASE ZERO_BITS SIZE TYPE PROTECT    = STATUS [BASE SIZE]
+ *     free BASE SIZE TYPE                          = STATUS [BASE SIZE]
+ *     protect BASE SIZE PROTECT [NULL]             = STATUS [BASE SIZE OLD]
+ *     query ADDRESS     = STATUS [BASE ALLOCATION_BASE ALLOCATION_PROTECT SIZE STATE PROTECT TYPE]
+ *     read ADDRESS [SIZE]                          = STATUS BYTES, or the exception's parameters
+ *     write ADDRESS BYTES                          = STATUS, or the exception's parameters
+ *     execute ADDRESS [SIZE]                       = STATUS BYTES, or the exception's parameters
+ *     map REGION                   a region of the live process at the end, as strip.h draws it; all
+ *                                  of them are named, or "map none"; no map line: not compared
+ *
+ * BASE, SIZE and ADDRESS may be NULL: the pointer is. On failure the values behind the pointers must be
+ * what they were. SIZE of a read or fetch defaults to the number of bytes expected.
+ */
+#include "conformance/strip.h"
+#include "model/words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_SIZE 512
+#define WORD_LIMIT 16
+#define BYTES_LIMIT 64
+#define OLD_UNTOUCHED 0xA5A5A5A5u
+
+struct runner {
+    const struct subject *subject;
+    const char *path;
+    unsigned line;
+    char name[LINE_SIZE];
+    char source[LINE_SIZE];
+    struct subject_setup setup;
+    enum caller who;
+    void *self;          /* open from the first step of a case to its end */
+    bool has_failed;     /* the case */
+    bool has_map;
+    char map[STRIP_SIZE]; /* expected at the end */
+    unsigned cases;
+    unsigned failures;
+};
+
+/* A line cut into words, and the expectation after '='. */
+struct line {
+    char *words[WORD_LIMIT];
+    unsigned count;
+    char expected[LINE_SIZE];
+};
+
+_Noreturn static void bad_line(const struct runner *runner, const char *why)
+{
+    fprintf(stderr, "%s:%u: %s\n", runner->path, runner->line, why);
+    exit(2);
+}
+
+static void append_word(char *text, const char *word)
+{
+    if (strlen(text) + strlen(word) + 2 <= LINE_SIZE) {
+        strcat(strcat(text, text[0] ? " " : ""), word);
+    }
+}
+
+static void cut(struct line *line, char *text)
+{
+    bool is_expected = false;
+
+    memset(line, 0, sizeof(*line));
+    text[strcspn(text, "#\n")] = 0;
+    for (char *word = strtok(text, " \t"); word; word = strtok(NULL, " \t")) {
+        if (!strcmp(word, "=")) {
+            is_expected = true;
+        } else if (is_expected) {
+            append_word(line->expected, word);
+        } else if (line->count < WORD_LIMIT) {
+            line->words[line->count++] = word;
+        }
+    }
+}
+
+static uint64_t number_at(const struct runner *runner, const struct line *line, unsigned at)
+{
+    uint64_t value;
+
+    if (at >= line->count || !words_parse_number(line->words[at], &value)) {
+        bad_line(runner, "a number is missing");
+    }
+    return value;
+}
+
+static uint32_t protect_at(const struct runner *runner, const struct line *line, unsigned at)
+{
+    uint64_t value;
+
+    if (at >= line->count || !words_parse_protect(line->words[at], &value)) {
+        bad_line(runner, "a protection is missing");
+    }
+    return (uint32_t)value;
+}
+
+static uint32_t type_at(const struct runner *runner, const struct line *line, unsigned at)
+{
+    uint64_t value;
+
+    if (at >= line->count || !words_parse_type(line->words[at], &value)) {
+        bad_line(runner, "a type is missing");
+    }
+    return (uint32_t)value;
+}
+
+/* An in/out argument: its value before, its value, and the pointer that the call gets. */
+struct argument {
+    uint64_t before;
+    uint64_t value;
+    uint64_t *pointer;
+};
+
+static void argument_at(const struct runner *runner, const struct line *line, unsigned at,
+                        struct argument *argument)
+{
+    argument->before = 0;
+    argument->pointer = NULL;
+    if (at >= line->count || strcmp(line->words[at], "NULL")) {
+        argument->before = number_at(runner, line, at);
+        argument->pointer = &argument->value;
+    }
+    argument->value = argument->before;
+}
+
+static bool has_null_at(const struct line *line, unsigned at)
+{
+    return at < line->count && !strcmp(line->words[at], "NULL");
+}
+
+static void append_number(char *text, uint64_t value)
+{
+    char word[WORD_SIZE];
+
+    append_word(text, words_of_number(word, value));
+}
+
+/* The in/out values after a call: shown on success, and required to be untouched on failure. */
+static void append_arguments(char *text, uint32_t status, const struct argument *base,
+                             const struct argument *size)
+{
+    if (status == NTMM_STATUS_SUCCESS) {
+        append_number(text, base->value);
+        append_number(text, size->value);
+    } else if (base->value != base->before || size->value != size->before) {
+        append_word(text, "and the arguments were changed");
+    }
+}
+
+static void step_allocate(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    struct argument base;
+    struct argument size;
+    uint32_t status;
+
+    argument_at(runner, line, 1, &base);
+    argument_at(runner, line, 3, &size);
+    status = runner->subject->allocate(runner->self, runner->who, base.pointer,
+                                       number_at(runner, line, 2), size.pointer,
+                                       type_at(runner, line, 4), protect_at(runner, line, 5));
+    append_word(actual, words_of_status(word, status));
+    append_arguments(actual, status, &base, &size);
+}
+
+static void step_free(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    struct argument base;
+    struct argument size;
+    uint32_t status;
+
+    argument_at(runner, line, 1, &base);
+    argument_at(runner, line, 2, &size);
+    status = runner->subject->free(runner->self, runner->who, base.pointer, size.pointer,
+                                   type_at(runner, line, 3));
+    append_word(actual, words_of_status(word, status));
+    append_arguments(actual, status, &base, &size);
+}
+
+static void step_protect(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    struct argument base;
+    struct argument size;
+    uint32_t old = OLD_UNTOUCHED;
+    uint32_t status;
+
+    argument_at(runner, line, 1, &base);
+    argument_at(runner, line, 2, &size);
+    status = runner->subject->protect(runner->self, runner->who, base.pointer, size.pointer,
+                                      protect_at(runner, line, 3),
+                                      has_null_at(line, 4) ? NULL : &old);
+    append_word(actual, words_of_status(word, status));
+    append_arguments(actual, status, &base, &size);
+    if (status == NTMM_STATUS_SUCCESS) {
+        append_word(actual, words_of_protect(word, old));
+    } else if (old != OLD_UNTOUCHED) {
+        append_word(actual, "and old was written");
+    }
+}
+
+static void step_query(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    struct model_memory memory;
+    bool is_null = has_null_at(line, 1);
+    uint32_t status = runner->subject->query(runner->self, runner->who,
+                                             is_null ? 0 : number_at(runner, line, 1),
+                                             is_null ? NULL : &memory);
+
+    append_word(actual, words_of_status(word, status));
+    if (status == NTMM_STATUS_SUCCESS) {
+        append_number(actual, memory.base);
+        append_number(actual, memory.allocation_base);
+        append_word(actual, words_of_protect(word, memory.allocation_protect));
+        append_number(actual, memory.size_bytes);
+        append_word(actual, words_of_type(word, memory.state));
+        append_word(actual, words_of_protect(word, memory.protect));
+        append_word(actual, words_of_type(word, memory.type));
+    }
+}
+
+static uint32_t parse_bytes(const struct runner *runner, const char *text, uint8_t *bytes)
+{
+    size_t size = strlen(text) / 2;
+
+    if (size > BYTES_LIMIT) {
+        bad_line(runner, "more than 64 bytes");
+    }
+    for (size_t i = 0; i < size; i++) {
+        char digits[3] = {text[2 * i], text[2 * i + 1], 0};
+
+        bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    return (uint32_t)size;
+}
+
+/* How many bytes to read: as said, or as many as are expected. */
+static uint32_t size_of_read(const struct runner *runner, const struct line *line)
+{
+    const char *bytes = strchr(line->expected, ' ');
+    uint64_t size = line->count > 2 ? number_at(runner, line, 2)
+                                    : (bytes ? strlen(bytes + 1) / 2 : 1);
+
+    if (size == 0 || size > BYTES_LIMIT) {
+        bad_line(runner, "1 to 64 bytes can be read");
+    }
+    return (uint32_t)size;
+}
+
+static void step_access(struct runner *runner, const struct line *line, enum model_access access,
+                        char *actual)
+{
+    char word[WORD_SIZE];
+    uint8_t bytes[BYTES_LIMIT] = {0};
+    struct model_fault fault;
+    uint32_t size;
+    uint32_t status;
+
+    if (access == MODEL_WRITE) {
+        size = parse_bytes(runner, line->count > 2 ? line->words[2] : "", bytes);
+    } else {
+        size = size_of_read(runner, line);
+    }
+    status = runner->subject->access(runner->self, runner->who, number_at(runner, line, 1), size,
+                                     access, bytes, &fault);
+    append_word(actual, words_of_status(word, status));
+    for (uint32_t i = 0; i < fault.parameter_count && i < 2; i++) {
+        append_number(actual, fault.parameters[i]);
+    }
+    if (status == NTMM_STATUS_SUCCESS && access != MODEL_WRITE) {
+        for (uint32_t i = 0; i < size; i++) {
+            snprintf(word + 2 * (size_t)i, 3, "%02X", bytes[i]);
+        }
+        append_word(actual, word);
+    }
+}
+
+static void set_caller(struct runner *runner, const struct line *line)
+{
+    static const char *const NAMES[] = {"live", "other", "null", "stale", "wrong-kind"};
+
+    for (int who = 0; who < CALLER_COUNT; who++) {
+        if (line->count > 1 && !strcmp(line->words[1], NAMES[who])) {
+            runner->who = (enum caller)who;
+            return;
+        }
+    }
+    bad_line(runner, "nobody has this handle");
+}
+
+static bool run_verb(struct runner *runner, const struct line *line, char *actual)
+{
+    const char *verb = line->words[0];
+
+    if (!strcmp(verb, "allocate")) {
+        step_allocate(runner, line, actual);
+    } else if (!strcmp(verb, "free")) {
+        step_free(runner, line, actual);
+    } else if (!strcmp(verb, "protect")) {
+        step_protect(runner, line, actual);
+    } else if (!strcmp(verb, "query")) {
+        step_query(runner, line, actual);
+    } else if (!strcmp(verb, "read")) {
+        step_access(runner, line, MODEL_READ, actual);
+    } else if (!strcmp(verb, "write")) {
+        step_access(runner, line, MODEL_WRITE, actual);
+    } else if (!strcmp(verb, "execute")) {
+        step_access(runner, line, MODEL_EXECUTE, actual);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void report(struct runner *runner, const char *what, const char *expected,
+                   const char *actual)
+{
+    printf("FAILED %s:%u %s (%s, %s)\n  %s\n  expected: %s\n  found:    %s\n", runner->path,
+           runner->line, runner->name, runner->subject->name, runner->source, what, expected,
+           actual);
+    runner->has_failed = true;
+}
+
+static void run_step(struct runner *runner, const struct line *line, const char *text)
+{
+    char before[STRIP_SIZE];
+    char after[STRIP_SIZE];
+    char actual[LINE_SIZE] = "";
+
+    if (!runner->self) {
+        runner->self = runner->subject->open(&runner->setup);
+    }
+    strip_draw(runner->subject, runner->self, CALLER_LIVE, before);
+    if (!run_verb(runner, line, actual)) {
+        bad_line(runner, "no such step");
+    }
+    if (strcmp(actual, line->expected)) {
+        strip_draw(runner->subject, runner->self, CALLER_LIVE, after);
+        report(runner, text, line->expected, actual);
+        printf("  before:\n%s\n  after:\n%s\n", before, after);
+    }
+}
+
+static void end_case(struct runner *runner)
+{
+    char map[STRIP_SIZE];
+    const char *wrong;
+
+    if (!runner->self) {
+        return;
+    }
+    strip_draw(runner->subject, runner->self, CALLER_LIVE, map);
+    if (runner->has_map && strcmp(map, runner->map)) {
+        report(runner, "regions at the end", runner->map, map);
+    }
+    wrong = runner->subject->close(runner->self);
+    if (wrong) {
+        report(runner, "closing", "nothing left, every invariant", wrong);
+    }
+    runner->self = NULL;
+    runner->cases++;
+    runner->failures += runner->has_failed;
+}
+
+static void begin_case(struct runner *runner, const struct line *line)
+{
+    end_case(runner);
+    strcpy(runner->name, line->count > 1 ? line->words[1] : "");
+    runner->source[0] = 0;
+    memset(&runner->setup, 0, sizeof(runner->setup));
+    runner->who = CALLER_LIVE;
+    runner->has_failed = false;
+    runner->has_map = false;
+    runner->map[0] = 0;
+}
+
+static void add_map(struct runner *runner, const struct line *line)
+{
+    char text[LINE_SIZE] = "";
+
+    for (unsigned i = 1; i < line->count; i++) {
+        append_word(text, line->words[i]);
+    }
+    if (strlen(runner->map) + strlen(text) + 2 > STRIP_SIZE) {
+        bad_line(runner, "the map is too long");
+    }
+    strcat(strcat(runner->map, runner->has_map ? "\n" : ""), text);
+    runner->has_map = true;
+}
+
+static void run_line(struct runner *runner, const struct line *line, const char *text)
+{
+    const char *verb = line->words[0];
+
+    if (!strcmp(verb, "case")) {
+        begin_case(runner, line);
+    } else if (!strcmp(verb, "source")) {
+        for (unsigned i = 1; i < line->count; i++) {
+            append_word(runner->source, line->words[i]);
+        }
+    } else if (!strcmp(verb, "commit-limit")) {
+        runner->setup.commit_limit_pages = number_at(runner, line, 1);
+    } else if (!strcmp(verb, "build")) {
+        runner->setup.windows_build = (uint32_t)number_at(runner, line, 1);
+    } else if (!strcmp(verb, "as")) {
+        set_caller(runner, line);
+    } else if (!strcmp(verb, "map")) {
+        add_map(runner, line);
+    } else {
+        run_step(runner, line, text);
+    }
+}
+
+static void run_file(struct runner *runner, const char *path)
+{
+    char text[LINE_SIZE];
+    char whole[LINE_SIZE];
+    struct line line;
+    FILE *file = fopen(path, "r");
+
+    runner->path = path;
+    runner->line = 0;
+    if (!file) {
+        perror(path);
+        exit(2);
+    }
+    while (fgets(text, sizeof(text), file)) {
+        runner->line++;
+        strcpy(whole, text + strspn(text, " \t"));
+        whole[strcspn(whole, "\n")] = 0;
+        cut(&line, text);
+        if (line.count) {
+            run_line(runner, &line, whole);
+        }
+    }
+    fclose(file);
+    end_case(runner);
+}
+
+int main(int count, char **arguments)
+{
+    static struct runner runner;
+
+    runner.subject = count > 1 && !strcmp(arguments[1], "core") ? &subject_core : &subject_model;
+    if (count < 3 || strcmp(arguments[1], runner.subject->name)) {
+        fprintf(stderr, "usage: run_cases model|core FILE...\n");
+        return 2;
+    }
+    for (int i = 2; i < count; i++) {
+        run_file(&runner, arguments[i]);
+    }
+    printf("%s: %u cases, %u failed\n", runner.subject->name, runner.cases, runner.failures);
+    return runner.failures ? 1 : 0;
+}

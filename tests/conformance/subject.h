@@ -1,0 +1,46 @@
+/*
+ * Something that answers NT's memory services: the page-array model or the library. The runner opens one
+ * for each case, so that cases are independent.
+ */
+#ifndef CONFORMANCE_SUBJECT_H
+#define CONFORMANCE_SUBJECT_H
+
+#include "model/model.h"
+
+/* Whose handle a call names. */
+enum caller {
+    CALLER_LIVE,
+    CALLER_OTHER,
+    CALLER_NULL,
+    CALLER_STALE,
+    CALLER_WRONG_KIND,
+    CALLER_COUNT,
+};
+
+struct subject_setup {
+    uint64_t commit_limit_pages; /* of the live process; 0: none */
+    uint32_t windows_build;      /* 0: the default */
+};
+
+/* Commit that every subject has to give: ample for a case, far below 1 TiB. */
+#define SUBJECT_COMMIT_PAGES 0x100000u
+
+struct subject {
+    const char *name;
+    void *(*open)(const struct subject_setup *setup);
+    /* Checks what it can, frees everything, and returns NULL or what was wrong. */
+    const char *(*close)(void *self);
+    uint32_t (*allocate)(void *self, enum caller who, uint64_t *base, uint64_t zero_bits,
+                         uint64_t *size, uint32_t type, uint32_t protect);
+    uint32_t (*free)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t type);
+    uint32_t (*protect)(void *self, enum caller who, uint64_t *base, uint64_t *size,
+                        uint32_t protect, uint32_t *old);
+    uint32_t (*query)(void *self, enum caller who, uint64_t address, struct model_memory *memory);
+    uint32_t (*access)(void *self, enum caller who, uint64_t address, uint32_t size,
+                       enum model_access access, uint8_t *data, struct model_fault *fault);
+};
+
+extern const struct subject subject_model;
+extern const struct subject subject_core;
+
+#endif

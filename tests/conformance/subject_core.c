@@ -1,0 +1,185 @@
+/*
+ * The library as a subject, on the emulated platform: accesses run on a virtual processor, through the
+ * page tables and the door. Closing checks the invariants and that nothing is left allocated.
+ */
+#include "conformance/subject.h"
+
+#include <ntmm/emulated.h>
+#include <ntmm/inspect.h>
+#include <ntmm/process.h>
+#include <ntmm/virtual.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RAM_BYTES 0x1000000u
+#define KIND_SHIFT 56
+
+struct core_self {
+    struct ntmm_emulated *emu;
+    struct ntmm_system *system;
+    ntmm_handle handles[CALLER_COUNT];
+};
+
+static void must(ntmm_status status)
+{
+    if (status != NTMM_STATUS_SUCCESS) {
+        abort();
+    }
+}
+
+static void make_processes(struct core_self *self, const struct subject_setup *setup)
+{
+    struct ntmm_process_config config = {
+        .size = sizeof(config),
+        .version = NTMM_PROCESS_CONFIG_VERSION,
+        .commit_limit_pages = setup->commit_limit_pages,
+    };
+
+    must(ntmm_create_process(self->system, NULL, &self->handles[CALLER_STALE]));
+    must(ntmm_end_process(self->system, self->handles[CALLER_STALE]));
+    must(ntmm_create_process(self->system, &config, &self->handles[CALLER_LIVE]));
+    must(ntmm_create_process(self->system, NULL, &self->handles[CALLER_OTHER]));
+    self->handles[CALLER_NULL] = 0;
+    self->handles[CALLER_WRONG_KIND] = self->handles[CALLER_LIVE] ^ ((ntmm_handle)0x80 << KIND_SHIFT);
+}
+
+static void *open_core(const struct subject_setup *setup)
+{
+    struct core_self *self = calloc(1, sizeof(*self));
+    struct ntmm_emulated_config machine = {
+        .size = sizeof(machine),
+        .version = NTMM_EMULATED_CONFIG_VERSION,
+        .ram_bytes = RAM_BYTES,
+    };
+    struct ntmm_config config = {
+        .size = sizeof(config),
+        .version = NTMM_CONFIG_VERSION,
+        .windows_build = setup->windows_build,
+        .extra_commit_pages = SUBJECT_COMMIT_PAGES,
+    };
+
+    if (!self) {
+        abort();
+    }
+    must(ntmm_emulated_create(&machine, &self->emu));
+    must(ntmm_emulated_create_system(self->emu, &config, &self->system));
+    make_processes(self, setup);
+    return self;
+}
+
+static const char *check(struct core_self *self)
+{
+    static char text[128];
+    struct ntmm_check_report report;
+    size_t size = ntmm_check_scratch_size(self->system);
+    void *scratch = malloc(size);
+    ntmm_status status = ntmm_check(self->system, scratch, size, &report);
+
+    free(scratch);
+    if (status == NTMM_STATUS_SUCCESS) {
+        return NULL;
+    }
+    snprintf(text, sizeof(text), "the checker found a broken invariant: %.8s", report.invariant);
+    return text;
+}
+
+static const char *close_core(void *context)
+{
+    struct core_self *self = context;
+    struct ntmm_teardown left;
+    const char *wrong = check(self);
+
+    ntmm_emulated_destroy(self->emu, &left);
+    free(self);
+    if (left.lost_pages || left.outstanding_commit || left.live_objects || left.waiters) {
+        wrong = wrong ? wrong : "something was left allocated at the end";
+    }
+    return wrong;
+}
+
+static uint32_t allocate(void *context, enum caller who, uint64_t *base, uint64_t zero_bits,
+                         uint64_t *size, uint32_t type, uint32_t protect)
+{
+    struct core_self *self = context;
+
+    return ntmm_allocate_virtual_memory(self->system, self->handles[who], base, zero_bits, size,
+                                        type, protect);
+}
+
+static uint32_t free_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
+                            uint32_t type)
+{
+    struct core_self *self = context;
+
+    return ntmm_free_virtual_memory(self->system, self->handles[who], base, size, type);
+}
+
+static uint32_t protect_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
+                               uint32_t protect, uint32_t *old)
+{
+    struct core_self *self = context;
+
+    return ntmm_protect_virtual_memory(self->system, self->handles[who], base, size, protect, old);
+}
+
+static uint32_t query(void *context, enum caller who, uint64_t address, struct model_memory *memory)
+{
+    struct core_self *self = context;
+    struct ntmm_memory_basic_information found;
+    uint32_t status = ntmm_query_virtual_memory(self->system, self->handles[who], address,
+                                                memory ? &found : NULL);
+
+    if (status == NTMM_STATUS_SUCCESS) {
+        memory->base = found.base_address;
+        memory->allocation_base = found.allocation_base;
+        memory->allocation_protect = found.allocation_protect;
+        memory->size_bytes = found.region_size;
+        memory->state = found.state;
+        memory->protect = found.protect;
+        memory->type = found.type;
+    }
+    return status;
+}
+
+static uint32_t access_memory(void *context, enum caller who, uint64_t address, uint32_t size,
+                              enum model_access access, uint8_t *data, struct model_fault *fault)
+{
+    struct core_self *self = context;
+    struct ntmm_fault_result result = {0};
+    uint32_t status = ntmm_emulated_attach(self->emu, 0, self->handles[who]);
+
+    if (status == NTMM_STATUS_SUCCESS) {
+        switch (access) {
+        case MODEL_READ:
+            status = ntmm_emulated_load(self->emu, 0, address, data, size, NULL, &result);
+            break;
+        case MODEL_WRITE:
+            status = ntmm_emulated_store(self->emu, 0, address, data, size, NULL, &result);
+            break;
+        case MODEL_EXECUTE:
+            status = ntmm_emulated_fetch(self->emu, 0, address, data, size, NULL, &result);
+            break;
+        }
+    }
+    memset(fault, 0, sizeof(*fault));
+    fault->status = status;
+    if (status != NTMM_STATUS_SUCCESS) {
+        fault->parameter_count = result.parameter_count;
+        fault->parameters[0] = result.parameters[0];
+        fault->parameters[1] = result.parameters[1];
+    }
+    return status;
+}
+
+const struct subject subject_core = {
+    .name = "core",
+    .open = open_core,
+    .close = close_core,
+    .allocate = allocate,
+    .free = free_memory,
+    .protect = protect_memory,
+    .query = query,
+    .access = access_memory,
+};

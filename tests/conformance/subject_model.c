@@ -1,0 +1,93 @@
+/* The page-array model as a subject. */
+#include "conformance/subject.h"
+
+#include <stdlib.h>
+
+struct model_self {
+    struct model_system system;
+    struct model_process processes[CALLER_COUNT];
+};
+
+static void *open_model(const struct subject_setup *setup)
+{
+    struct model_self *self = calloc(1, sizeof(*self));
+
+    if (!self) {
+        abort();
+    }
+    self->system.commit_limit_pages = SUBJECT_COMMIT_PAGES;
+    self->system.windows_build = setup->windows_build ? setup->windows_build : UINT32_MAX;
+    for (int who = 0; who < CALLER_COUNT; who++) {
+        model_process_begin(&self->processes[who], &self->system);
+    }
+    if (setup->commit_limit_pages) {
+        self->processes[CALLER_LIVE].commit_limit_pages = setup->commit_limit_pages;
+    }
+    self->processes[CALLER_NULL].handle_status = NTMM_STATUS_INVALID_HANDLE;
+    self->processes[CALLER_STALE].handle_status = NTMM_STATUS_INVALID_HANDLE;
+    self->processes[CALLER_WRONG_KIND].handle_status = NTMM_STATUS_OBJECT_TYPE_MISMATCH;
+    return self;
+}
+
+static const char *close_model(void *context)
+{
+    struct model_self *self = context;
+    const char *wrong = NULL;
+
+    for (int who = 0; who < CALLER_COUNT; who++) {
+        if (!model_is_valid(&self->processes[who])) {
+            wrong = "the model's invariants do not hold";
+        }
+        model_process_end(&self->processes[who]);
+    }
+    if (self->system.commit_pages) {
+        wrong = "the model did not return every charge";
+    }
+    free(self);
+    return wrong;
+}
+
+static struct model_process *process_of(void *self, enum caller who)
+{
+    return &((struct model_self *)self)->processes[who];
+}
+
+static uint32_t allocate(void *self, enum caller who, uint64_t *base, uint64_t zero_bits,
+                         uint64_t *size, uint32_t type, uint32_t protect)
+{
+    return model_allocate(process_of(self, who), base, zero_bits, size, type, protect);
+}
+
+static uint32_t free_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
+                            uint32_t type)
+{
+    return model_free(process_of(self, who), base, size, type);
+}
+
+static uint32_t protect_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
+                               uint32_t protect, uint32_t *old)
+{
+    return model_protect(process_of(self, who), base, size, protect, old);
+}
+
+static uint32_t query(void *self, enum caller who, uint64_t address, struct model_memory *memory)
+{
+    return model_query(process_of(self, who), address, memory);
+}
+
+static uint32_t access_memory(void *self, enum caller who, uint64_t address, uint32_t size,
+                              enum model_access access, uint8_t *data, struct model_fault *fault)
+{
+    return model_access(process_of(self, who), address, size, access, data, fault);
+}
+
+const struct subject subject_model = {
+    .name = "model",
+    .open = open_model,
+    .close = close_model,
+    .allocate = allocate,
+    .free = free_memory,
+    .protect = protect_memory,
+    .query = query,
+    .access = access_memory,
+};
