@@ -1,0 +1,25 @@
+# Fails when the shared LIBRARY defines a dynamic symbol outside the contract, or needs one that would
+# end or write from somebody's program. NM lists symbols.
+execute_process(COMMAND "${NM}" -D -P "${LIBRARY}" OUTPUT_VARIABLE listing
+  COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^\n]+" lines "${listing}")
+set(wrong "")
+set(count 0)
+foreach(line IN LISTS lines)
+  string(REGEX MATCH "^([^ @]+)[^ ]* ([A-Za-z])" found "${line}")
+  set(name "${CMAKE_MATCH_1}")
+  set(kind "${CMAKE_MATCH_2}")
+  if(kind MATCHES "[TDBRVWi]")
+    math(EXPR count "${count} + 1")
+    if(NOT name MATCHES "^ntmm_")
+      string(APPEND wrong "  exports ${name}\n")
+    endif()
+  elseif(kind STREQUAL "U" AND name MATCHES
+      "^(_*abort|_?exit|_Exit|quick_exit|__assert_fail|(__)?v?f?printf(_chk)?|puts|putchar|perror)$")
+    string(APPEND wrong "  needs ${name}\n")
+  endif()
+endforeach()
+if(wrong)
+  message(FATAL_ERROR "${LIBRARY}\n${wrong}")
+endif()
+message(STATUS "${count} symbols, all of them ntmm_*")
