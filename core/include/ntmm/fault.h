@@ -55,6 +55,7 @@ struct ntmm_fault_request {
 enum ntmm_fault_kind {
     NTMM_FAULT_KIND_NONE,        /**< Not resolved. */
     NTMM_FAULT_KIND_DEMAND_ZERO, /**< A zeroed frame was mapped. */
+    NTMM_FAULT_KIND_TRANSITION,  /**< The page was still in memory, on a list. */
     NTMM_FAULT_KIND_MAKE_DIRTY,  /**< The first write of a clean writable page. */
     NTMM_FAULT_KIND_GUARD,       /**< A guard page of the thread's stack: it grew. */
     NTMM_FAULT_KIND_SPURIOUS,    /**< The entry already grants the access. */

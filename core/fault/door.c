@@ -1,0 +1,204 @@
+/*
+ * The door: decode the entry, check the access, call the resolver. See door.h.
+ */
+#include "fault/door.h"
+#include "space/protection.h"
+#include "x64/formats.h"
+
+#include <ntmm/constants.h>
+
+ntmm_status door_raise(struct call *c, struct door *d, ntmm_status status)
+{
+    static const uint64_t code_of_access[] = {[DOOR_READ] = 0, [DOOR_WRITE] = 1, [DOOR_EXECUTE] = 8};
+    bool is_canonical = x64_is_canonical(d->request->address, c->sys->levels);
+
+    d->result->parameter_count = 2;
+    d->result->parameters[0] = code_of_access[d->access];
+    d->result->parameters[1] = is_canonical ? d->request->address : ~0ull;
+    if (status == NTMM_STATUS_ACCESS_VIOLATION)
+        process_count(d->process, NTMM_COUNTER_ACCESS_VIOLATIONS, 1);
+    return status;
+}
+
+static ntmm_status resolved(struct door *d, enum ntmm_fault_kind kind, enum ntmm_counter counter)
+{
+    d->result->kind = kind;
+    process_count(d->process, counter, 1);
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Shortage: the empty tables made on the way go again (F1). */
+static ntmm_status give_up(struct call *c, struct door *d)
+{
+    struct want want = c->want;
+    struct gather g = gather_begin(d->process, NTMM_SHOOTDOWN_UNMAP);
+    table_prune(c, d->process, d->page, &g);
+    gather_finish(c, d->process, &g);
+    c->want = want;
+    if (want.kind == WANT_COMMIT)
+        return door_raise(c, d, NTMM_STATUS_COMMITMENT_LIMIT);
+    process_count(d->process, NTMM_COUNTER_FAULT_WAITS, 1);
+    return NTMM_STATUS_PENDING;
+}
+
+static bool is_allowed(const struct door *d, uint32_t protection)
+{
+    if ((protection & PROT_ACCESS_MASK) == 0)
+        return false;
+    if (d->access == DOOR_WRITE)
+        return protection_can_write(protection);
+    return d->access == DOOR_READ || protection_can_execute(protection);
+}
+
+static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t protection)
+{
+    struct process *process = d->process;
+    struct table_span span = table_make(c, process, d->page, TABLE_FOR_FAULT);
+    uint64_t frame;
+
+    if (!span.entry || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
+        return give_up(c, d);
+    struct pfn *pfn = pfn_at(c, frame);
+    uint64_t entry_address = (uint64_t)((uintptr_t)span.entry - c->bias);
+    set64(&pfn->entry_address, entry_address);
+    set64(&pfn->original_pte, entry_software(protection));
+    set64(&pfn->table_frame, ref_frame(c, entry_address));
+    pfn_set_modified(pfn); /* it has no backing yet */
+    entry_make_valid(c, span.table, span.entry,
+                     entry_hardware(frame, protection, d->access == DOOR_WRITE));
+    process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
+    return resolved(d, NTMM_FAULT_KIND_DEMAND_ZERO, NTMM_COUNTER_DEMAND_ZERO_FAULTS);
+}
+
+static ntmm_status resolve_transition(struct call *c, struct door *d, struct table_span *span,
+                                      uint64_t value)
+{
+    struct process *process = d->process;
+    uint64_t frame = field_get(value, TR_FRAME);
+    uint32_t protection = (uint32_t)field_get(value, TR_PROTECTION);
+
+    frame_reactivate(c, frame);
+    entry_make_valid(c, span->table, span->entry,
+                     entry_hardware(frame, protection, d->access == DOOR_WRITE));
+    process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
+    return resolved(d, NTMM_FAULT_KIND_TRANSITION, NTMM_COUNTER_TRANSITION_FAULTS);
+}
+
+/* The first write of a clean writable page. Only this fault sets Dirty1, under (W). */
+static ntmm_status make_dirty(struct call *c, struct door *d, le64 *entry, uint64_t seen)
+{
+    const uint64_t dirty =
+        FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_ACCESSED);
+    while (!cas64(entry, &seen, seen | dirty)) {
+    }
+    pfn_set_modified(pfn_at(c, field_get(seen, HW_FRAME)));
+    return resolved(d, NTMM_FAULT_KIND_MAKE_DIRTY, NTMM_COUNTER_MAKE_DIRTY_FAULTS);
+}
+
+static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, uint64_t raw)
+{
+    bool is_refused = d->access == DOOR_EXECUTE && (raw & FIELD_MASK(HW_NO_EXECUTE));
+    if (d->access == DOOR_WRITE && !(raw & FIELD_MASK(HW_DIRTY1))) {
+        if (raw & FIELD_MASK(HW_WRITE))
+            return make_dirty(c, d, entry, raw);
+        is_refused = true;
+    }
+    if (is_refused)
+        return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
+    return resolved(d, NTMM_FAULT_KIND_SPURIOUS, NTMM_COUNTER_SPURIOUS_FAULTS);
+}
+
+/* The first access to a guard page: the guard goes, for good, and the access is not made. */
+static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad, uint64_t raw,
+                                 uint32_t protection)
+{
+    struct table_span span = table_make(c, d->process, d->page, TABLE_FOR_FAULT);
+    const struct ntmm_thread_stack *stack = d->request->stack;
+    uint64_t value = entry_value(c, raw);
+
+    if (!span.entry)
+        return give_up(c, d);
+    uint32_t bare = protection_in_region(protection & PROT_ACCESS_MASK, get32(&vad->protection));
+    if (entry_kind(c, raw) == PTE_TRANSITION) {
+        set64(&pfn_at(c, field_get(value, TR_FRAME))->original_pte, entry_software(bare));
+        value = field_set(value, TR_PROTECTION, bare);
+    } else {
+        value = entry_software(bare);
+    }
+    entry_write(c, span.table, span.entry, value);
+    process_count(d->process, NTMM_COUNTER_GUARD_FAULTS, 1);
+    uint64_t va = d->request->address;
+    if (stack && va >= stack->deallocation_stack && va < stack->stack_base)
+        return door_grow_stack(c, d, vad);
+    return door_raise(c, d, NTMM_STATUS_GUARD_PAGE_VIOLATION);
+}
+
+/* An entry that is not valid, of a page that is committed. */
+static ntmm_status resolve_committed(struct call *c, struct door *d, struct table_span *span,
+                                     struct vad *vad, uint64_t raw, uint32_t protection)
+{
+    if (!is_allowed(d, protection))
+        return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
+    if (protection_is_guard(protection))
+        return consume_guard(c, d, vad, raw, protection);
+    if (entry_kind(c, raw) == PTE_TRANSITION)
+        return resolve_transition(c, d, span, entry_value(c, raw));
+    return resolve_demand_zero(c, d, protection);
+}
+
+static ntmm_status resolve_user(struct call *c, struct door *d)
+{
+    struct table_span span = table_find(c, d->process, d->page);
+    uint64_t raw = span.entry ? load64_relaxed(span.entry) : 0;
+
+    switch (entry_kind(c, raw)) {
+    case PTE_VALID:
+        return resolve_valid(c, d, span.entry, raw);
+    case PTE_ZERO:
+    case PTE_DEMAND_ZERO:
+    case PTE_TRANSITION: {
+        struct vad *vad = vad_find(c, d->process, d->page);
+        if (!vad)
+            break;
+        struct page_state state = page_state_of(c, vad, raw);
+        if (!state.is_committed)
+            break;
+        return resolve_committed(c, d, &span, vad, raw, state.protection);
+    }
+    case PTE_DECOMMITTED:
+    case PTE_NO_ACCESS:
+        break;
+    case PTE_PAGEFILE: /* no page file, no section and no large page can be made yet */
+    case PTE_PROTOTYPE:
+    case PTE_LARGE:
+        NTMM_ASSERT(false);
+        return NTMM_STATUS_INTERNAL_ERROR;
+    }
+    return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
+}
+
+ntmm_status door_resolve(struct call *c, struct process *process,
+                         const struct ntmm_fault_request *request,
+                         struct ntmm_fault_result *result)
+{
+    struct door d = {
+        .request = request,
+        .result = result,
+        .process = process,
+        .page = request->address >> NTMM_PAGE_SHIFT,
+        .access = request->error_code & NTMM_FAULT_EXECUTE ? DOOR_EXECUTE
+                  : request->error_code & NTMM_FAULT_WRITE ? DOOR_WRITE
+                                                           : DOOR_READ,
+    };
+    ntmm_status status = request->address < NTMM_USER_PROBE_ADDRESS
+                             ? resolve_user(c, &d)
+                             : door_raise(c, &d, NTMM_STATUS_ACCESS_VIOLATION);
+    if (status != NTMM_STATUS_PENDING)
+        process_count(process, NTMM_COUNTER_PAGE_FAULTS, 1);
+    if (c->zeroed_inline)
+        process_count(process, NTMM_COUNTER_FRAMES_ZEROED_INLINE, c->zeroed_inline);
+    c->zeroed_inline = 0;
+    event_note(c, NTMM_EVENT_FAULT, get64(&process->handle), request->address, result->kind,
+               request->error_code);
+    return status;
+}

@@ -1,0 +1,156 @@
+/*
+ * NtAllocateVirtualMemory for private memory.
+ *
+ * The order of the checks is the spec's 2.1, each returning before anything is touched; then one of two
+ * paths: reserve (a new region, perhaps wholly committed) or commit (pages of one region).
+ */
+#include "services/capture.h"
+#include "services/space_search.h"
+#include "space/private.h"
+#include "space/protection.h"
+
+#include <ntmm/virtual.h>
+
+#define KNOWN_TYPES                                                                                \
+    (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO |                   \
+     NTMM_MEM_TOP_DOWN | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
+#define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
+#define KINDS_LACKING                                                                              \
+    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL |             \
+     NTMM_MEM_LARGE_PAGES)
+
+/* Steps 1 to 7: what the arguments say by themselves. */
+static ntmm_status check_type(uint64_t zero_bits, uint32_t type, uint32_t protect)
+{
+    bool is_reset = (type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)) != 0;
+    bool is_reserve = (type & NTMM_MEM_RESERVE) != 0;
+    bool is_commit = (type & NTMM_MEM_COMMIT) != 0;
+
+    if (zero_bits > 21 && zero_bits < 32)
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (type & ~KNOWN_TYPES || !(type & ACTIONS))
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    if (is_reset && type != NTMM_MEM_RESET && type != NTMM_MEM_RESET_UNDO)
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    if (type & NTMM_MEM_WRITE_WATCH && !is_reserve)
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    if (type & NTMM_MEM_PHYSICAL && (!is_reserve || is_commit))
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    if (type & NTMM_MEM_PHYSICAL && protect != NTMM_PAGE_READWRITE)
+        return NTMM_STATUS_INVALID_PARAMETER_6;
+    if (type & NTMM_MEM_LARGE_PAGES && !(is_reserve && is_commit))
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Step 10. */
+static ntmm_status check_range(uint64_t base, uint64_t size)
+{
+    if (base > NTMM_HIGHEST_VAD_ADDRESS)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    if (size == 0 || reaches_past(base, size, NTMM_HIGHEST_VAD_ADDRESS))
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    return NTMM_STATUS_SUCCESS;
+}
+
+struct allocation {
+    uint64_t base; /* bytes, as given */
+    uint64_t size;
+    uint64_t zero_bits;
+    uint32_t type;
+    uint32_t protect;
+    uint32_t protection; /* code */
+};
+
+/* Where a reservation goes: the caller's place, checked, or one that is searched. */
+static ntmm_status place(struct call *c, struct process *process, const struct allocation *a,
+                         struct page_range *range)
+{
+    if (a->base == 0)
+        return search_space(c, process, round_up(a->size, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT,
+                            a->zero_bits, (a->type & NTMM_MEM_TOP_DOWN) != 0, range);
+    uint64_t granule_pages = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
+    *range = capture_range(a->base, a->size);
+    range->start = round_down(range->start, granule_pages);
+    if (range->start < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
+        a->base >> NTMM_PAGE_SHIFT >= get64(&process->highest_page))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    if (range->end > get64(&process->highest_page))
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    return space_is_free(c, process, *range) ? NTMM_STATUS_SUCCESS
+                                             : NTMM_STATUS_CONFLICTING_ADDRESSES;
+}
+
+static ntmm_status reserve(struct call *c, struct process *process, const struct allocation *a,
+                           struct page_range *range)
+{
+    ntmm_status status = place(c, process, a, range);
+    bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    return private_reserve(c, process, range->start, range->end, a->protection, a->protect,
+                           is_committed);
+}
+
+static ntmm_status commit(struct call *c, struct process *process, const struct allocation *a,
+                          struct page_range *range)
+{
+    *range = capture_range(a->base, a->size);
+    struct vad *vad = vad_find(c, process, range->start);
+    if (!vad || range->end > vad_end(vad))
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    return private_commit(c, process, vad, range->start, range->end, a->protection);
+}
+
+static ntmm_status allocate(struct call *c, struct process *process, const struct allocation *a,
+                            struct page_range *range)
+{
+    if (a->type & KINDS_LACKING)
+        return NTMM_STATUS_NOT_SUPPORTED;
+    bool is_reserve = a->base == 0 || a->type & NTMM_MEM_RESERVE;
+    return is_reserve ? reserve(c, process, a, range) : commit(c, process, a, range);
+}
+
+static void note(struct call *c, ntmm_handle process, const struct allocation *a,
+                 struct page_range range)
+{
+    uint64_t base, size;
+    give_range(range, &base, &size);
+    if (a->base == 0 || a->type & NTMM_MEM_RESERVE)
+        event_note(c, NTMM_EVENT_RESERVE, process, base, size, 0);
+    if (a->type & NTMM_MEM_COMMIT)
+        event_note(c, NTMM_EVENT_COMMIT, process, base, size, 0);
+}
+
+ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
+                                         uint64_t *base, uint64_t zero_bits, uint64_t *size,
+                                         uint32_t type, uint32_t protect)
+{
+    struct call c = call_begin(system);
+    struct allocation a = {.zero_bits = zero_bits, .type = type, .protect = protect};
+    struct process *process;
+    struct page_range range;
+
+    ntmm_status status = check_type(zero_bits, type, protect);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (!protection_of_private(protect, &a.protection))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (!base || !size)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    a.base = *base;
+    a.size = *size;
+    status = check_range(a.base, a.size);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = process_lock_address(&c, handle, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = allocate(&c, process, &a, &range);
+    if (status == NTMM_STATUS_SUCCESS) {
+        give_range(range, base, size);
+        note(&c, handle, &a, range);
+    }
+    process_unlock_address(&c, process);
+    return status;
+}

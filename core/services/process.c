@@ -1,0 +1,78 @@
+/*
+ * Creating, ending and describing processes.
+ */
+#include "base/bits.h"
+#include "space/private.h"
+
+#include <ntmm/constants.h>
+#include <ntmm/process.h>
+
+static ntmm_status check_config(const struct ntmm_process_config *config)
+{
+    uint64_t highest = config->highest_address;
+    uint64_t bottom = config->bottom_up_start;
+    if (config->size != sizeof *config || config->version != NTMM_PROCESS_CONFIG_VERSION)
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if (highest > NTMM_HIGHEST_VAD_ADDRESS || (highest && highest <= NTMM_LOWEST_USER_ADDRESS) ||
+        (highest + 1) % NTMM_PAGE_SIZE != (highest ? 0 : 1))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    if (bottom && (bottom < NTMM_LOWEST_USER_ADDRESS || bottom > NTMM_HIGHEST_VAD_ADDRESS ||
+                   !is_multiple(bottom, NTMM_ALLOCATION_GRANULARITY)))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status ntmm_create_process(struct ntmm_system *system,
+                                const struct ntmm_process_config *config, ntmm_handle *process)
+{
+    const struct ntmm_process_config defaults = {.size = sizeof defaults,
+                                                 .version = NTMM_PROCESS_CONFIG_VERSION};
+    struct call c = call_begin(system);
+    if (!config)
+        config = &defaults;
+    ntmm_status status = check_config(config);
+    return status == NTMM_STATUS_SUCCESS ? process_create(&c, config, process) : status;
+}
+
+ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
+{
+    struct call c = call_begin(system);
+    struct process *process;
+    ntmm_status status = process_lock_address(&c, handle, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    set32(&process->state, PROCESS_ENDING);
+    private_run_down(&c, process);
+    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROCESS);
+    g.is_needed = true;
+    gather_finish(&c, process, &g);
+    process_retire(&c, process);
+    process_unlock_address(&c, process);
+    return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status ntmm_query_process(struct ntmm_system *system, ntmm_handle handle,
+                               struct ntmm_process_information *information)
+{
+    struct call c = call_begin(system);
+    struct process *process;
+    ntmm_status status = process_lock_working_set(&c, handle, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    *information = (struct ntmm_process_information){
+        .process = handle,
+        .root_frame = get64(&process->root_frame),
+        .virtual_size_bytes = get64(&process->virtual_pages) << NTMM_PAGE_SHIFT,
+        .peak_virtual_size_bytes = get64(&process->virtual_peak) << NTMM_PAGE_SHIFT,
+        .region_count = get64(&process->vads.count),
+        .commit_pages = get64(&process->commit_pages),
+        .peak_commit_pages = get64(&process->commit_peak),
+        .working_set_pages = get64(&process->working_set_pages),
+        .peak_working_set_pages = get64(&process->working_set_peak),
+        .table_pages = get64(&process->table_pages),
+    };
+    for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++)
+        information->counters[i] = get64(&process->counters[i]);
+    process_unlock_working_set(&c, process);
+    return NTMM_STATUS_SUCCESS;
+}

@@ -1,0 +1,87 @@
+/*
+ * Finding room in an address space. See space_search.h.
+ *
+ * Foreign ranges are not in the tree: a candidate that meets one moves the bound past it and the
+ * search goes on.
+ */
+#include "services/space_search.h"
+
+/* Page that no address may reach, from ZeroBits: a count from bit 31 down, or a mask. */
+static uint64_t limit_of_zero_bits(uint64_t zero_bits, uint64_t highest_page)
+{
+    uint64_t limit = highest_page;
+    if (zero_bits >= 32) {
+        unsigned bits = floor_log2(zero_bits) + 1;
+        limit = bits < 64 ? (1ull << bits) >> NTMM_PAGE_SHIFT : highest_page;
+    } else if (zero_bits > 0) {
+        limit = (1ull << (32 - zero_bits)) >> NTMM_PAGE_SHIFT;
+    }
+    return min_u64(limit, highest_page);
+}
+
+bool foreign_at_or_after(struct call *c, const struct process *process, uint64_t page,
+                         struct page_range *range)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    struct ntmm_foreign_range found;
+    if (!platform->foreign_range)
+        return false;
+    if (!platform->foreign_range(platform->context, get64(&process->handle),
+                                 page << NTMM_PAGE_SHIFT, &found))
+        return false;
+    range->start = found.base >> NTMM_PAGE_SHIFT;
+    range->end = round_up(found.end, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT;
+    return true;
+}
+
+bool space_is_free(struct call *c, struct process *process, struct page_range range)
+{
+    struct page_range foreign;
+    if (!gap_tree_is_free(c->bias, &process->vads, range.start, range.end))
+        return false;
+    return !foreign_at_or_after(c, process, range.start, &foreign) || foreign.start >= range.end;
+}
+
+static bool search_up(struct call *c, struct process *process, uint64_t lo, uint64_t hi,
+                      uint64_t pages, struct page_range *range)
+{
+    const uint64_t align = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
+    struct page_range foreign;
+    while (gap_tree_search_lowest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
+        range->end = range->start + pages;
+        if (!foreign_at_or_after(c, process, range->start, &foreign) ||
+            foreign.start >= range->end)
+            return true;
+        lo = foreign.end;
+    }
+    return false;
+}
+
+static bool search_down(struct call *c, struct process *process, uint64_t lo, uint64_t hi,
+                        uint64_t pages, struct page_range *range)
+{
+    const uint64_t align = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
+    struct page_range foreign;
+    while (gap_tree_search_highest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
+        range->end = range->start + pages;
+        if (!foreign_at_or_after(c, process, range->start, &foreign) ||
+            foreign.start >= range->end)
+            return true;
+        hi = foreign.start;
+    }
+    return false;
+}
+
+ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
+                         uint64_t zero_bits, bool is_top_down, struct page_range *range)
+{
+    uint64_t lowest = NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT;
+    uint64_t bottom = get64(&process->bottom_page);
+    uint64_t hi = limit_of_zero_bits(zero_bits, get64(&process->highest_page));
+    bool is_found = is_top_down ? search_down(c, process, lowest, hi, pages, range)
+                                : search_up(c, process, bottom, hi, pages, range);
+
+    if (!is_found && !is_top_down && bottom > lowest)
+        is_found = search_up(c, process, lowest, hi, pages, range);
+    return is_found ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
+}

@@ -1,0 +1,229 @@
+/*
+ * Creating, attaching, destroying and describing a system.
+ */
+#include "base/bits.h"
+#include "phys/slab.h"
+#include "space/private.h"
+
+#include <ntmm/process.h>
+#include <ntmm/system.h>
+
+#define DEFAULT_PHYSICAL_ADDRESS_BITS 46u
+#define DEFAULT_COMMIT_RESERVE_PAGES 64u
+#define DEFAULT_FAULT_WAIT_100NS 100000000ull /* 10 s */
+#define PAGE_TABLE_LEVELS 4u
+
+size_t ntmm_system_size(void)
+{
+    return sizeof(struct ntmm_system);
+}
+
+static ntmm_status check_config(const struct ntmm_config *config)
+{
+    uint32_t bits = config->physical_address_bits;
+    uint64_t mask = config->invalid_pte_mask;
+    uint32_t slot = config->self_map_slot;
+    bool is_mask_valid = mask == 0 || (is_power_of_two(mask) && mask >> 32 != 0 && mask >> 52 == 0);
+
+    if (config->size != sizeof *config || config->version != NTMM_CONFIG_VERSION)
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if ((bits && (bits < 32 || bits > 52)) || !is_mask_valid || (slot && (slot < 256 || slot > 511)))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (!is_multiple(config->core_base, NTMM_PAGE_SIZE))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    return NTMM_STATUS_SUCCESS;
+}
+
+static bool has_required_operations(const struct ntmm_platform *platform)
+{
+    return platform->zero && platform->copy && platform->compare && platform->read &&
+           platform->write && platform->ranges && platform->range_count > 0 &&
+           platform->range_count <= FRAME_RANGES_MAX;
+}
+
+static bool is_platform_version(const struct ntmm_platform *platform)
+{
+    return platform->size == sizeof *platform && platform->version == NTMM_PLATFORM_VERSION;
+}
+
+/* Rising, apart, not empty, below the physical limit. */
+static bool are_ranges_sound(const struct ntmm_platform *platform, uint32_t physical_bits)
+{
+    uint64_t limit = 1ull << (physical_bits - NTMM_PAGE_SHIFT);
+    uint64_t previous_end = 0;
+    for (uint32_t i = 0; i < platform->range_count; i++) {
+        const struct ntmm_frame_range *range = &platform->ranges[i];
+        bool is_first = i == 0;
+        if (range->frame_count == 0 || range->base_frame > limit ||
+            range->frame_count > limit - range->base_frame)
+            return false;
+        if (!is_first && range->base_frame <= previous_end)
+            return false;
+        previous_end = range->base_frame + range->frame_count;
+    }
+    return true;
+}
+
+static void start_instance(struct ntmm_system *sys, const struct ntmm_platform *platform,
+                           uint64_t core_base)
+{
+    __builtin_memset(sys, 0, sizeof *sys);
+    sys->platform = *platform;
+    sys->core_base = core_base;
+    sys->bias = platform->direct_map - (uintptr_t)core_base;
+    sys->anchor_ref = core_base + (platform->ranges[0].base_frame << NTMM_PAGE_SHIFT);
+    sys->levels = PAGE_TABLE_LEVELS;
+}
+
+static void fill_anchor(struct call *c, const struct ntmm_config *config)
+{
+    struct anchor *anchor = anchor_of(c);
+    struct partition *partition = &anchor->partition;
+    uint32_t bits = config->physical_address_bits;
+    uint32_t build = config->windows_build;
+    uint64_t reserve = config->commit_reserve_pages;
+    uint64_t wait = config->fault_wait_100ns;
+
+    __builtin_memset(anchor, 0, NTMM_PAGE_SIZE);
+    set64(&anchor->core_base, config->core_base);
+    set64(&anchor->invalid_mask, config->invalid_pte_mask);
+    set64(&anchor->seed, config->seed);
+    set64(&anchor->fault_wait_100ns, wait ? wait : DEFAULT_FAULT_WAIT_100NS);
+    set32(&anchor->windows_build, build ? build : NTMM_DEFAULT_WINDOWS_BUILD);
+    set32(&anchor->physical_address_bits, bits ? bits : DEFAULT_PHYSICAL_ADDRESS_BITS);
+    set32(&anchor->self_map_slot, config->self_map_slot);
+    set32(&anchor->next_generation, 1);
+    set64(&partition->commit_reserve, reserve ? reserve : DEFAULT_COMMIT_RESERVE_PAGES);
+    for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
+        list_init(&partition->standby[i], NTMM_FRAME_STANDBY);
+    list_init(&partition->modified, NTMM_FRAME_MODIFIED);
+    list_init(&partition->modified_no_write, NTMM_FRAME_MODIFIED_NO_WRITE);
+    list_init(&partition->bad, NTMM_FRAME_BAD);
+    list_init(&partition->node.zeroed, NTMM_FRAME_ZEROED);
+    list_init(&partition->node.free, NTMM_FRAME_FREE);
+    slab_class_init(&anchor->slabs[SLAB_VAD], VAD_TAG, sizeof(struct vad));
+}
+
+/* What the instance keeps outside the frames, from the anchor. */
+static void adopt_anchor(struct ntmm_system *sys, const struct anchor *anchor)
+{
+    sys->invalid_mask = get64(&anchor->invalid_mask);
+    sys->fault_wait_100ns = get64(&anchor->fault_wait_100ns);
+}
+
+ntmm_status ntmm_create_system(void *storage, size_t size, const struct ntmm_config *config,
+                               const struct ntmm_platform *platform, struct ntmm_system **system)
+{
+    struct ntmm_system *sys = storage;
+    if (size < sizeof *sys)
+        return NTMM_STATUS_BUFFER_TOO_SMALL;
+    ntmm_status status = check_config(config);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (!is_platform_version(platform))
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    uint32_t bits = config->physical_address_bits ? config->physical_address_bits
+                                                  : DEFAULT_PHYSICAL_ADDRESS_BITS;
+    if (!has_required_operations(platform) || !are_ranges_sound(platform, bits))
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+
+    start_instance(sys, platform, config->core_base);
+    struct call c = call_begin(sys);
+    fill_anchor(&c, config);
+    status = pfn_build(&c, platform->ranges, platform->range_count);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    struct anchor *anchor = anchor_of(&c);
+    struct partition *partition = &anchor->partition;
+    uint64_t usable = get64(&partition->total_pages) - get64(&partition->metadata_pages);
+    set64(&partition->commit_limit, usable + config->extra_commit_pages);
+    adopt_anchor(sys, anchor);
+    set64(&anchor->magic, ANCHOR_MAGIC);
+    *system = sys;
+    return NTMM_STATUS_SUCCESS;
+}
+
+static bool are_ranges_the_same(const struct anchor *anchor, const struct ntmm_platform *platform)
+{
+    if (get32(&anchor->range_count) != platform->range_count)
+        return false;
+    for (uint32_t i = 0; i < platform->range_count; i++) {
+        const struct frame_range *range = &anchor->ranges[i];
+        if (get64(&range->base_frame) != platform->ranges[i].base_frame ||
+            get64(&range->frame_count) != platform->ranges[i].frame_count)
+            return false;
+    }
+    return true;
+}
+
+ntmm_status ntmm_attach_system(void *storage, size_t size, const struct ntmm_platform *platform,
+                               struct ntmm_system **system)
+{
+    struct ntmm_system *sys = storage;
+    if (size < sizeof *sys)
+        return NTMM_STATUS_BUFFER_TOO_SMALL;
+    if (!is_platform_version(platform))
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if (!has_required_operations(platform))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    uint64_t anchor_pa = platform->ranges[0].base_frame << NTMM_PAGE_SHIFT;
+    const struct anchor *anchor = core_at(platform->direct_map, anchor_pa);
+    if (get64(&anchor->magic) != ANCHOR_MAGIC)
+        return NTMM_STATUS_FILE_INVALID;
+    if (!are_ranges_the_same(anchor, platform))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    start_instance(sys, platform, get64(&anchor->core_base));
+    adopt_anchor(sys, anchor);
+    *system = sys;
+    return NTMM_STATUS_SUCCESS;
+}
+
+static uint64_t end_all_processes(struct call *c)
+{
+    uint64_t ended = 0;
+    uint32_t slots = get32(&anchor_of(c)->slot_count);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        ntmm_handle handle = get64(&process_in_slot(c, slot)->handle);
+        if (handle && ntmm_end_process(c->sys, handle) == NTMM_STATUS_SUCCESS)
+            ended++;
+    }
+    return ended;
+}
+
+void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teardown)
+{
+    struct call c = call_begin(system);
+    struct anchor *anchor = anchor_of(&c);
+    struct partition *partition = &anchor->partition;
+    struct ntmm_teardown report = {.waiters = load32_relaxed(&system->waiter_count)};
+
+    report.processes_ended = end_all_processes(&c);
+    process_directory_free(&c);
+    slab_trim(&c);
+    for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++)
+        report.live_objects += get64(&anchor->slabs[i].used);
+    report.outstanding_commit = get64(&partition->commit);
+    report.lost_pages = get64(&partition->total_pages) - get64(&partition->metadata_pages) -
+                        get64(&partition->node.zeroed.count) - get64(&partition->node.free.count) -
+                        get64(&partition->bad.count);
+    set64(&anchor->magic, 0);
+    if (teardown)
+        *teardown = report;
+}
+
+uint64_t ntmm_zero_free_pages(struct ntmm_system *system, uint64_t budget_pages)
+{
+    struct call c = call_begin(system);
+    struct anchor *anchor = anchor_of(&c);
+    uint64_t zeroed = frames_zero_some(&c, budget_pages);
+    lock_acquire(&c, &anchor->directory_lock, LOCK_DIRECTORY);
+    le64 *counter = &anchor->counters[NTMM_COUNTER_FRAMES_ZEROED_BACKGROUND];
+    set64(counter, get64(counter) + zeroed);
+    lock_release(&c, &anchor->directory_lock, LOCK_DIRECTORY);
+    return zeroed;
+}
+
+void ntmm_set_event_mask(struct ntmm_system *system, uint32_t mask)
+{
+    __atomic_store_n(&system->event_mask, mask, __ATOMIC_RELAXED);
+}

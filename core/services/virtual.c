@@ -1,0 +1,190 @@
+/*
+ * NtFreeVirtualMemory, NtProtectVirtualMemory and NtQueryVirtualMemory (basic) for private memory.
+ */
+#include "services/capture.h"
+#include "services/space_search.h"
+#include "space/private.h"
+#include "space/protection.h"
+
+#include <ntmm/virtual.h>
+
+/* First build whose decommit with size 0 reports size 0: Windows 10 1803. */
+#define BUILD_DECOMMIT_SIZE_ZERO 17134u
+
+/* The region and pages that a free names. */
+static ntmm_status find_free_range(struct call *c, struct process *process, uint64_t base,
+                                   uint64_t size, struct vad **vad, struct page_range *range)
+{
+    uint64_t page = base >> NTMM_PAGE_SHIFT;
+    *vad = vad_find(c, process, page);
+    if (!*vad)
+        return NTMM_STATUS_MEMORY_NOT_ALLOCATED;
+    if (size == 0) {
+        if (page != vad_start(*vad))
+            return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
+        *range = (struct page_range){.start = vad_start(*vad), .end = vad_end(*vad)};
+        return NTMM_STATUS_SUCCESS;
+    }
+    *range = capture_range(base, size);
+    return range->end > vad_end(*vad) ? NTMM_STATUS_UNABLE_TO_FREE_VM : NTMM_STATUS_SUCCESS;
+}
+
+static ntmm_status free_range(struct call *c, struct process *process, uint32_t type, uint64_t base,
+                              uint64_t size, struct page_range *range)
+{
+    struct vad *vad;
+    ntmm_status status = find_free_range(c, process, base, size, &vad, range);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    return type == NTMM_MEM_RELEASE ? private_release(c, process, vad, range->start, range->end)
+                                    : private_decommit(c, process, vad, range->start, range->end);
+}
+
+ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
+                                     uint64_t *size, uint32_t type)
+{
+    struct call c = call_begin(system);
+    struct process *process;
+    struct page_range range;
+
+    if (type != NTMM_MEM_DECOMMIT && type != NTMM_MEM_RELEASE)
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    if (!base || !size)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    uint64_t asked = *size;
+    if (*base > NTMM_HIGHEST_USER_ADDRESS)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    if (reaches_past(*base, asked, NTMM_HIGHEST_USER_ADDRESS))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    ntmm_status status = process_lock_address(&c, handle, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = free_range(&c, process, type, *base, asked, &range);
+    if (status == NTMM_STATUS_SUCCESS) {
+        bool is_release = type == NTMM_MEM_RELEASE;
+        give_range(range, base, size);
+        event_note(&c, is_release ? NTMM_EVENT_RELEASE : NTMM_EVENT_DECOMMIT, handle, *base, *size,
+                   0);
+        if (asked == 0 && !is_release &&
+            get32(&anchor_of(&c)->windows_build) >= BUILD_DECOMMIT_SIZE_ZERO)
+            *size = 0;
+    }
+    process_unlock_address(&c, process);
+    return status;
+}
+
+static ntmm_status protect_range(struct call *c, struct process *process, struct page_range range,
+                                 uint32_t protection, uint32_t *old)
+{
+    struct vad *vad = vad_find(c, process, range.start);
+    if (!vad || range.end > vad_end(vad))
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    return private_protect(c, process, vad, range.start, range.end, protection, old);
+}
+
+ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
+                                        uint64_t *base, uint64_t *size, uint32_t protect,
+                                        uint32_t *old)
+{
+    struct call c = call_begin(system);
+    struct process *process;
+    uint32_t protection;
+    uint32_t before;
+
+    if (!protection_of_private(protect, &protection))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (!base || !size || !old)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    if (*base > NTMM_HIGHEST_USER_ADDRESS)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    if (*size == 0 || reaches_past(*base, *size, NTMM_HIGHEST_USER_ADDRESS))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    struct page_range range = capture_range(*base, *size);
+    ntmm_status status = process_lock_address(&c, handle, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = protect_range(&c, process, range, protection, &before);
+    if (status == NTMM_STATUS_SUCCESS) {
+        give_range(range, base, size);
+        *old = protection_to_win32(before);
+        event_note(&c, NTMM_EVENT_PROTECT, handle, *base, *size, protect);
+    }
+    process_unlock_address(&c, process);
+    return status;
+}
+
+/* The permanent no-access reservation above the last region, and the embedder's ranges. */
+static void describe_reserved(struct page_range range, uint64_t page,
+                              struct ntmm_memory_basic_information *information)
+{
+    information->allocation_base = range.start << NTMM_PAGE_SHIFT;
+    information->allocation_protect = NTMM_PAGE_NOACCESS;
+    information->region_size = (range.end - page) << NTMM_PAGE_SHIFT;
+    information->state = NTMM_MEM_RESERVE;
+    information->type = NTMM_MEM_PRIVATE;
+}
+
+static void describe_free(struct call *c, const struct process *process, uint64_t page,
+                          struct ntmm_memory_basic_information *information)
+{
+    const struct page_range top = {.start = (NTMM_HIGHEST_VAD_ADDRESS >> NTMM_PAGE_SHIFT) + 1,
+                                   .end = NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT};
+    struct page_range foreign;
+    uint64_t end = top.start;
+
+    if (page >= top.start) {
+        describe_reserved(top, page, information);
+        return;
+    }
+    uint64_t next = gap_tree_find_at_or_after(c->bias, &process->vads, page);
+    if (next)
+        end = min_u64(end, vad_start(vad_at(c, next)));
+    if (foreign_at_or_after(c, process, page, &foreign)) {
+        if (foreign.start <= page) {
+            describe_reserved(foreign, page, information);
+            return;
+        }
+        end = min_u64(end, foreign.start);
+    }
+    information->region_size = (end - page) << NTMM_PAGE_SHIFT;
+    information->state = NTMM_MEM_FREE;
+    information->protect = NTMM_PAGE_NOACCESS;
+}
+
+static void describe_region(struct call *c, const struct process *process, const struct vad *vad,
+                            uint64_t page, struct ntmm_memory_basic_information *information)
+{
+    uint64_t end;
+    struct page_state state = private_query(c, process, vad, page, UINT64_MAX, &end);
+    information->allocation_base = vad_start(vad) << NTMM_PAGE_SHIFT;
+    information->allocation_protect = get32(&vad->win32_protection);
+    information->region_size = (end - page) << NTMM_PAGE_SHIFT;
+    information->state = state.is_committed ? NTMM_MEM_COMMIT : NTMM_MEM_RESERVE;
+    information->protect = state.is_committed ? protection_to_win32(state.protection) : 0;
+    information->type = NTMM_MEM_PRIVATE;
+}
+
+ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
+                                      uint64_t address,
+                                      struct ntmm_memory_basic_information *information)
+{
+    struct call c = call_begin(system);
+    struct process *process;
+    uint64_t page = address >> NTMM_PAGE_SHIFT;
+
+    if (!information)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    if (address > NTMM_HIGHEST_USER_ADDRESS)
+        return NTMM_STATUS_INVALID_PARAMETER;
+    ntmm_status status = process_lock_working_set(&c, handle, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    *information = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
+    struct vad *vad = vad_find(&c, process, page);
+    if (vad)
+        describe_region(&c, process, vad, page, information);
+    else
+        describe_free(&c, process, page, information);
+    process_unlock_working_set(&c, process);
+    return NTMM_STATUS_SUCCESS;
+}
