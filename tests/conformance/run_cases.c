@@ -1,11 +1,11 @@
 /*
- * run_cases SUBJECT FILE...: runs files of cases against the model or the core and prints what differs.
- * Exit status 0 when every case holds, 1 when one does not, 2 when a file cannot be read.
+ * run_cases SUBJECT FILE...: runs files of cases against the model or the core and prints what
+ * differs. Exit status 0 when every case holds, 1 when one does not, 2 when a file cannot be read.
  *
  * The format, one item a line, words between blanks, '#' begins a comment:
  *
  *     case NAME                    a new address space
- *     source T|D|ours SECTION      observed on Windows, documented, or decided here; of which chapter
+ *     source T|D|ours SECTION      observed on Windows, documented, or decided here; the chapter
  *     commit-limit PAGES           of the process   (both before the first step)
  *     build NUMBER                 behave as this Windows build
  *     as live|other|null|stale|wrong-kind          whose handle the following steps name
@@ -16,11 +16,11 @@
  *     read ADDRESS [SIZE]                          = STATUS BYTES, or the exception's parameters
  *     write ADDRESS BYTES                          = STATUS, or the exception's parameters
  *     execute ADDRESS [SIZE]                       = STATUS BYTES, or the exception's parameters
- *     map REGION                   a region of the live process at the end, as strip.h draws it; all
- *                                  of them are named, or "map none"; no map line: not compared
+ *     map REGION                   a region of the live process at the end, as strip.h draws it;
+ *                                  all are named, or "map none"; no map line: not compared
  *
- * BASE, SIZE and ADDRESS may be NULL: the pointer is. On failure the values behind the pointers must be
- * what they were. SIZE of a read or fetch defaults to the number of bytes expected.
+ * BASE, SIZE and ADDRESS may be NULL: the pointer is. On failure the values behind the pointers
+ * must be what they were. SIZE of a read or fetch defaults to the number of bytes expected.
  */
 #include "conformance/strip.h"
 #include "model/words.h"
@@ -43,8 +43,8 @@ struct runner {
     char source[LINE_SIZE];
     struct subject_setup setup;
     enum caller who;
-    void *self;          /* open from the first step of a case to its end */
-    bool has_failed;     /* the case */
+    void *self;      /* open from the first step of a case to its end */
+    bool has_failed; /* the case */
     bool has_map;
     char map[STRIP_SIZE]; /* expected at the end */
     unsigned cases;
@@ -202,9 +202,9 @@ static void step_protect(struct runner *runner, const struct line *line, char *a
 
     argument_at(runner, line, 1, &base);
     argument_at(runner, line, 2, &size);
-    status = runner->subject->protect(runner->self, runner->who, base.pointer, size.pointer,
-                                      protect_at(runner, line, 3),
-                                      has_null_at(line, 4) ? NULL : &old);
+    status =
+        runner->subject->protect(runner->self, runner->who, base.pointer, size.pointer,
+                                 protect_at(runner, line, 3), has_null_at(line, 4) ? NULL : &old);
     append_word(actual, words_of_status(word, status));
     append_arguments(actual, status, &base, &size);
     if (status == NTMM_STATUS_SUCCESS) {
@@ -219,9 +219,9 @@ static void step_query(struct runner *runner, const struct line *line, char *act
     char word[WORD_SIZE];
     struct model_memory memory;
     bool is_null = has_null_at(line, 1);
-    uint32_t status = runner->subject->query(runner->self, runner->who,
-                                             is_null ? 0 : number_at(runner, line, 1),
-                                             is_null ? NULL : &memory);
+    uint32_t status =
+        runner->subject->query(runner->self, runner->who, is_null ? 0 : number_at(runner, line, 1),
+                               is_null ? NULL : &memory);
 
     append_word(actual, words_of_status(word, status));
     if (status == NTMM_STATUS_SUCCESS) {
@@ -254,8 +254,8 @@ static uint32_t parse_bytes(const struct runner *runner, const char *text, uint8
 static uint32_t size_of_read(const struct runner *runner, const struct line *line)
 {
     const char *bytes = strchr(line->expected, ' ');
-    uint64_t size = line->count > 2 ? number_at(runner, line, 2)
-                                    : (bytes ? strlen(bytes + 1) / 2 : 1);
+    uint64_t size =
+        line->count > 2 ? number_at(runner, line, 2) : (bytes ? strlen(bytes + 1) / 2 : 1);
 
     if (size == 0 || size > BYTES_LIMIT) {
         bad_line(runner, "1 to 64 bytes can be read");

@@ -1,6 +1,6 @@
 /*
- * Something that answers NT's memory services: the page-array model or the library. The runner opens one
- * for each case, so that cases are independent.
+ * Something that answers NT's memory services: the page-array model or the library. The runner
+ * opens one for each case, so that cases are independent.
  */
 #ifndef CONFORMANCE_SUBJECT_H
 #define CONFORMANCE_SUBJECT_H

@@ -1,6 +1,6 @@
 /*
- * The library as a subject, on the emulated platform: accesses run on a virtual processor, through the
- * page tables and the door. Closing checks the invariants and that nothing is left allocated.
+ * The library as a subject, on the emulated platform: accesses run on a virtual processor, through
+ * the page tables and the door. Closing checks the invariants and that nothing is left allocated.
  */
 #include "conformance/subject.h"
 
@@ -42,7 +42,8 @@ static void make_processes(struct core_self *self, const struct subject_setup *s
     must(ntmm_create_process(self->system, &config, &self->handles[CALLER_LIVE]));
     must(ntmm_create_process(self->system, NULL, &self->handles[CALLER_OTHER]));
     self->handles[CALLER_NULL] = 0;
-    self->handles[CALLER_WRONG_KIND] = self->handles[CALLER_LIVE] ^ ((ntmm_handle)0x80 << KIND_SHIFT);
+    self->handles[CALLER_WRONG_KIND] =
+        self->handles[CALLER_LIVE] ^ ((ntmm_handle)0x80 << KIND_SHIFT);
 }
 
 static void *open_core(const struct subject_setup *setup)

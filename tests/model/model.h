@@ -1,13 +1,14 @@
 /*
  * The page-array model of NT's private virtual memory: the judge of every random run.
  *
- * A system is a commit limit. A process is a sorted array of regions; a region is [base, end) with the
- * protection it was reserved with and a sorted array of its committed pages; a page is {protection,
- * contents}. A page of a region that is not in the array is reserved, an address in no region is free.
- * There are no page tables, no frames and no faults to resolve: everything is answered from that array.
+ * A system is a commit limit. A process is a sorted array of regions; a region is [base, end) with
+ * the protection it was reserved with and a sorted array of its committed pages; a page is
+ * {protection, contents}. A page of a region that is not in the array is reserved, an address in
+ * no region is free. There are no page tables, no frames and no faults to resolve: everything is
+ * answered from that array.
  *
- * Independent on purpose: of the library only the status values and NT's constants are included, and
- * nothing here was derived from its code. Source of every rule: NtAllocateVirtualMemory,
+ * Independent on purpose: of the library only the status values and NT's constants are included,
+ * and nothing here was derived from its code. Source of every rule: NtAllocateVirtualMemory,
  * NtFreeVirtualMemory, NtProtectVirtualMemory, NtQueryVirtualMemory as documented and as public
  * conformance tests observe them on Windows. Decisions of ours are marked "Ours".
  *
@@ -106,14 +107,15 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
 uint32_t model_query(struct model_process *process, uint64_t address, struct model_memory *memory);
 
 /*
- * One access of a user-mode instruction to `size` (1..64) bytes. All pages are checked, the lowest first,
- * before a byte moves. data is filled by MODEL_READ and MODEL_EXECUTE, read by MODEL_WRITE. Returns
- * fault->status.
+ * One access of a user-mode instruction to `size` (1..64) bytes. All pages are checked, the lowest
+ * first, before a byte moves. data is filled by MODEL_READ and MODEL_EXECUTE, read by MODEL_WRITE;
+ * NULL: no byte moves, which is what the processor's page fault does. Returns fault->status.
  */
 uint32_t model_access(struct model_process *process, uint64_t address, uint32_t size,
                       enum model_access access, uint8_t *data, struct model_fault *fault);
 
-/* Whether the invariants of the array hold: regions and pages ordered, disjoint, legal; charges exact. */
+/* Whether the invariants of the array hold: regions and pages ordered, disjoint, legal; charges
+ * exact. */
 bool model_is_valid(const struct model_process *process);
 
 /* Between the model's own files: the region that holds an address, or NULL. */

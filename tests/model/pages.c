@@ -1,9 +1,9 @@
 /*
  * The array itself: regions, pages and charges, without any rule of NT.
  *
- * Invariants, checked by model_is_valid: regions rise and do not meet; each is a whole number of pages
- * above 64 KiB; pages rise, lie inside their region and hold a legal protection; commit_pages is the number
- * of pages in the arrays and within the limit.
+ * Invariants, checked by model_is_valid: regions rise and do not meet; each is a whole number of
+ * pages above 64 KiB; pages rise, lie inside their region and hold a legal protection;
+ * commit_pages is the number of pages in the arrays and within the limit.
  */
 #include "model/pages.h"
 

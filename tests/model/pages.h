@@ -1,6 +1,6 @@
 /*
- * The array of regions and pages, for the model's own files. Ranges are whole pages, [base, end), and lie
- * in the region given; a pointer to a region is good until the next insert or release.
+ * The array of regions and pages, for the model's own files. Ranges are whole pages, [base, end),
+ * and lie in the region given; a pointer to a region is good until the next insert or release.
  */
 #ifndef MODEL_PAGES_H
 #define MODEL_PAGES_H
@@ -9,7 +9,8 @@
 
 /* Committed pages of a range. */
 uint64_t pages_committed(const struct model_region *region, uint64_t base, uint64_t end);
-/* Every page of the range is committed with `protect` (no cache attribute); contents stay. Charges. */
+/* Every page of the range is committed with `protect` (no cache attribute); contents stay.
+ * Charges. */
 void pages_commit(struct model_process *process, struct model_region *region, uint64_t base,
                   uint64_t end, uint32_t protect);
 /* No page of the range is committed; contents are lost. Returns the charge. */

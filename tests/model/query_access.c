@@ -2,9 +2,9 @@
  * What a process sees: queries, and the accesses of its instructions.
  *
  * A query looks forward only, from the page asked for to the first page that differs in state or
- * protection, and never past its region. The last 64 KiB of user space are a reservation that no service
- * can change. An access that the page's protection forbids is a violation and leaves a guard where it is;
- * one that it allows consumes the guard and raises, once.
+ * protection, and never past its region. The last 64 KiB of user space are a reservation that no
+ * service can change. An access that the page's protection forbids is a violation and leaves a
+ * guard where it is; one that it allows consumes the guard and raises, once.
  */
 #include "model/pages.h"
 
@@ -96,7 +96,8 @@ uint32_t model_query(struct model_process *process, uint64_t address, struct mod
     return NTMM_STATUS_SUCCESS;
 }
 
-/* Whether a protection grants an access, its guard left aside. Execute-only pages can be read on x64. */
+/* Whether a protection grants an access, its guard left aside. Execute-only pages can be read on
+ * x64. */
 static bool grants(uint32_t protect, enum model_access access)
 {
     uint32_t base = protect & 0xFFu;
@@ -140,6 +141,11 @@ static uint32_t check_page(struct model_process *process, uint64_t address,
     return NTMM_STATUS_SUCCESS;
 }
 
+static bool is_canonical(uint64_t address)
+{
+    return address < 0x0000800000000000ull || address >= NTMM_SYSTEM_RANGE_START;
+}
+
 static void move_bytes(struct model_process *process, uint64_t address, uint32_t size,
                        enum model_access access, uint8_t *data)
 {
@@ -167,10 +173,12 @@ uint32_t model_access(struct model_process *process, uint64_t address, uint32_t 
         if (fault->status != NTMM_STATUS_SUCCESS) {
             fault->parameter_count = 2;
             fault->parameters[0] = (uint64_t)access;
-            fault->parameters[1] = at;
+            fault->parameters[1] = is_canonical(at) ? at : UINT64_MAX;
             return fault->status;
         }
     }
-    move_bytes(process, address, size, access, data);
+    if (data) {
+        move_bytes(process, address, size, access, data);
+    }
     return NTMM_STATUS_SUCCESS;
 }

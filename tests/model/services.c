@@ -1,16 +1,18 @@
 /*
  * NT's rules for private memory: rounding, order of checks, statuses.
  *
- * Allocate checks, in this order: zero bits; type bits; no operation; reset mixed; write watch, physical,
- * large pages without what they need; protection; pointers; base; size; handle; kind of memory that is not
- * built. Then it reserves (base 0, or RESERVE) or commits. Protect checks protection, pointers, base, size,
- * handle, range. Free checks type, pointers, base, size, handle, range.
+ * Allocate checks, in this order: zero bits; type bits; no operation; reset mixed; write watch,
+ * physical, large pages without what they need; protection; pointers; base; size; handle; kind of
+ * memory that is not built. Then it reserves (base 0, or RESERVE) or commits. Protect checks
+ * protection, pointers, base, size, handle, range. Free checks type, pointers, base, size, handle,
+ * range.
  *
- * Ours, where the sources leave a choice: the limit on base + size is the highest address of a reservation
- * when allocating and the highest user address in the other services; a reservation that would begin
- * below 64 KiB is refused after the handle is looked up; zero bits bound only an address that is searched
- * for; the process's own commit limit is met before the system's; the cache attribute of a region holds
- * for each of its pages, whatever commit and protect say, but NOACCESS and GUARD show without it.
+ * Ours, where the sources leave a choice: the limit on base + size is the highest address of a
+ * reservation when allocating and the highest user address in the other services; a reservation
+ * that would begin below 64 KiB is refused after the handle is looked up; zero bits bound only an
+ * address that is searched for; the process's own commit limit is met before the system's; the
+ * cache attribute of a region holds for each of its pages, whatever commit and protect say, but
+ * NOACCESS and GUARD show without it.
  */
 #include "model/pages.h"
 
@@ -24,20 +26,14 @@
      NTMM_MEM_LARGE_PAGES)
 #define KNOWN_TYPES (OPERATIONS | UNBUILT | NTMM_MEM_TOP_DOWN)
 
-static uint64_t down(uint64_t value, uint64_t granularity)
-{
-    return value & ~(granularity - 1);
-}
+static uint64_t down(uint64_t value, uint64_t granularity) { return value & ~(granularity - 1); }
 
 static uint64_t up(uint64_t value, uint64_t granularity)
 {
     return down(value + granularity - 1, granularity);
 }
 
-static bool is_one_bit(uint32_t value)
-{
-    return value && !(value & (value - 1));
-}
+static bool is_one_bit(uint32_t value) { return value && !(value & (value - 1)); }
 
 /* One base protection that private memory may have, and a modifier that goes with it. */
 static bool is_legal_protection(uint32_t protect)

@@ -1,6 +1,6 @@
 /*
- * NT's numbers as words and back: statuses without their prefix, protections and types as names joined by
- * '|'. Numbers below 10 are written in decimal, others as 0x and upper-case digits.
+ * NT's numbers as words and back: statuses without their prefix, protections and types as names
+ * joined by '|'. Numbers below 10 are written in decimal, others as 0x and upper-case digits.
  */
 #ifndef MODEL_WORDS_H
 #define MODEL_WORDS_H

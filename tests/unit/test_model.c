@@ -1,6 +1,6 @@
 /*
- * The page-array model itself: what a sequence of calls leaves in its arrays and charges. The rules of the
- * single services are in tests/conformance, which runs against the model too.
+ * The page-array model itself: what a sequence of calls leaves in its arrays and charges. The
+ * rules of the single services are in tests/conformance, which runs against the model too.
  */
 #include "model/model.h"
 
@@ -63,9 +63,9 @@ static void the_charge_is_the_committed_pages(void **state)
 
     (void)state;
     begin(&world, 100, 100);
-    assert_int_equal(allocate(&world, 0x10000, 0x10000, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
-                              NTMM_PAGE_READWRITE),
-                     NTMM_STATUS_SUCCESS);
+    assert_int_equal(
+        allocate(&world, 0x10000, 0x10000, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+        NTMM_STATUS_SUCCESS);
     assert_int_equal(world.system.commit_pages, 16);
     assert_int_equal(model_free(&world.process, &base, &size, NTMM_MEM_DECOMMIT),
                      NTMM_STATUS_SUCCESS);
@@ -133,9 +133,8 @@ static void a_search_stays_inside_the_process_bounds(void **state)
     assert_int_equal(world.process.regions[0].base, 0x100000);
     assert_int_equal(allocate(&world, 0, 0x10001, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
                      NTMM_STATUS_NO_MEMORY);
-    assert_int_equal(allocate(&world, 0, 0x10000, NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN,
-                              NTMM_PAGE_READWRITE),
-                     0);
+    assert_int_equal(
+        allocate(&world, 0, 0x10000, NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN, NTMM_PAGE_READWRITE), 0);
     assert_int_equal(world.process.regions[1].base, 0x120000);
     end(&world);
 }
@@ -146,9 +145,9 @@ static void the_validity_check_sees_a_wrong_charge_and_a_stray_page(void **state
 
     (void)state;
     begin(&world, 100, 100);
-    assert_int_equal(allocate(&world, 0x10000, 0x2000, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
-                              NTMM_PAGE_READWRITE),
-                     0);
+    assert_int_equal(
+        allocate(&world, 0x10000, 0x2000, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+        0);
     assert_true(model_is_valid(&world.process));
     world.process.commit_pages++;
     assert_false(model_is_valid(&world.process));

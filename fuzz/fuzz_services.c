@@ -1,0 +1,406 @@
+/*
+ * Random service calls and accesses of two processes of one system, against the page-array model.
+ *
+ * An input is a header byte and records of 12 bytes; each decodes to one operation, biased to what
+ * lies near existing regions and near the edges of the address space. After each operation status,
+ * in/out values, exception parameters and bytes read must be the model's; every few operations the
+ * whole map of both processes and the invariants are compared, and at the end every byte written,
+ * the accounting and what is left after tear-down.
+ *
+ * On a difference the operations are printed as a case that tests/conformance/run_cases runs, with
+ * the model's results as expectations, and the program traps.
+ *
+ * The model knows no page tables and no frames, so commit is ample, RAM holds all that one input
+ * can touch, and commits are at most 4 MiB or at least 1 TiB, which both refuse.
+ */
+#include "model/operation.h"
+
+#include <ntmm/emulated.h>
+#include <ntmm/inspect.h>
+#include <ntmm/process.h>
+#include <ntmm/virtual.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define OPERATION_LIMIT 256u
+#define RAM_BYTES 0x1000000u
+#define COMMIT_PAGES 0x1000000u
+#define LIVE_COMMIT_PAGES 300u
+#define CPU_COUNT 2u
+#define OLD_BUILD 16299u
+
+/* Bits of the header byte. The low four say how many operations pass between whole comparisons. */
+#define HEADER_OLD_BUILD 0x80u
+#define HEADER_COMMIT_LIMIT 0x40u
+
+struct world {
+    struct ntmm_emulated *emu;
+    struct ntmm_system *system;
+    ntmm_handle handles[WHO_COUNT];
+    void *scratch;
+    size_t scratch_size;
+    struct model_system model_system;
+    struct model_process models[WHO_COUNT];
+    struct operation log[OPERATION_LIMIT];
+    struct outcome outcomes[OPERATION_LIMIT]; /* the model's */
+    unsigned count;
+    uint8_t header;
+};
+
+_Noreturn static void fail(const struct world *world, const char *why)
+{
+    enum who who = WHO_LIVE;
+
+    printf("# %s\ncase found-by-fuzzing\nsource ours fuzz\n", why);
+    if (world->header & HEADER_OLD_BUILD) {
+        printf("  build %u\n", OLD_BUILD);
+    }
+    if (world->header & HEADER_COMMIT_LIMIT) {
+        printf("  commit-limit %u\n", LIVE_COMMIT_PAGES);
+    }
+    for (unsigned i = 0; i < world->count; i++) {
+        operation_print(&world->log[i], &world->outcomes[i], &who);
+    }
+    fflush(stdout);
+    __builtin_trap();
+}
+
+static void must(const struct world *world, bool holds, const char *why)
+{
+    if (!holds) {
+        fail(world, why);
+    }
+}
+
+/* Both sides of an operation */
+
+static void take_fault(struct outcome *outcome, const struct ntmm_fault_result *result)
+{
+    if (outcome->status != NTMM_STATUS_SUCCESS) {
+        outcome->fault.status = outcome->status;
+        outcome->fault.parameter_count = result->parameter_count;
+        outcome->fault.parameters[0] = result->parameters[0];
+        outcome->fault.parameters[1] = result->parameters[1];
+    }
+}
+
+static void access_core(struct world *world, const struct operation *operation,
+                        struct outcome *outcome)
+{
+    struct ntmm_fault_result result = {0};
+    uint64_t base = operation->base;
+    size_t size = (size_t)operation->size;
+    uint32_t cpu = operation->cpu;
+
+    must(world, !ntmm_emulated_attach(world->emu, cpu, world->handles[operation->who]), "attach");
+    switch (operation->access) {
+    case MODEL_READ:
+        outcome->status =
+            ntmm_emulated_load(world->emu, cpu, base, outcome->bytes, size, NULL, &result);
+        break;
+    case MODEL_WRITE:
+        outcome->status =
+            ntmm_emulated_store(world->emu, cpu, base, outcome->bytes, size, NULL, &result);
+        break;
+    case MODEL_EXECUTE:
+        outcome->status =
+            ntmm_emulated_fetch(world->emu, cpu, base, outcome->bytes, size, NULL, &result);
+        break;
+    }
+    take_fault(outcome, &result);
+}
+
+/* The door as a processor without a TLB entry would knock, whatever the tables say. */
+static void knock_core(struct world *world, const struct operation *operation,
+                       struct outcome *outcome)
+{
+    struct ntmm_fault_result result = {0};
+    struct ntmm_fault_request request = {
+        .process = world->handles[operation->who],
+        .address = operation->base,
+        .error_code = NTMM_FAULT_USER,
+    };
+
+    if (operation->access == MODEL_WRITE) {
+        request.error_code |= NTMM_FAULT_WRITE;
+    } else if (operation->access == MODEL_EXECUTE) {
+        request.error_code |= NTMM_FAULT_EXECUTE;
+    }
+    outcome->status = ntmm_page_fault(world->system, &request, &result);
+    take_fault(outcome, &result);
+}
+
+static void query_core(struct world *world, enum who who, uint64_t address, bool is_null,
+                       struct outcome *outcome)
+{
+    struct ntmm_memory_basic_information found;
+
+    memset(&found, 0, sizeof(found));
+    outcome->status = ntmm_query_virtual_memory(world->system, world->handles[who], address,
+                                                is_null ? NULL : &found);
+    outcome->memory.base = found.base_address;
+    outcome->memory.allocation_base = found.allocation_base;
+    outcome->memory.allocation_protect = found.allocation_protect;
+    outcome->memory.size_bytes = found.region_size;
+    outcome->memory.state = found.state;
+    outcome->memory.protect = found.protect;
+    outcome->memory.type = found.type;
+}
+
+static void make_process(struct world *world, enum who who)
+{
+    must(world, !ntmm_create_process(world->system, NULL, &world->handles[who]),
+         "create a process");
+}
+
+static void run_core(struct world *world, const struct operation *operation,
+                     struct outcome *outcome)
+{
+    struct ntmm_system *system = world->system;
+    ntmm_handle handle = world->handles[operation->who];
+    uint64_t *base = operation->is_base_null ? NULL : &outcome->base;
+    uint64_t *size = operation->is_size_null ? NULL : &outcome->size;
+
+    switch (operation->verb) {
+    case VERB_ALLOCATE:
+        outcome->status = ntmm_allocate_virtual_memory(system, handle, base, operation->zero_bits,
+                                                       size, operation->type, operation->protect);
+        break;
+    case VERB_FREE:
+        outcome->status = ntmm_free_virtual_memory(system, handle, base, size, operation->type);
+        break;
+    case VERB_PROTECT:
+        outcome->status =
+            ntmm_protect_virtual_memory(system, handle, base, size, operation->protect,
+                                        operation->is_old_null ? NULL : &outcome->old);
+        break;
+    case VERB_QUERY:
+        query_core(world, operation->who, operation->base, !base, outcome);
+        break;
+    case VERB_READ:
+    case VERB_WRITE:
+    case VERB_EXECUTE:
+        access_core(world, operation, outcome);
+        break;
+    case VERB_DOOR:
+        knock_core(world, operation, outcome);
+        break;
+    case VERB_RESTART:
+        must(world, !ntmm_end_process(system, handle), "end a process");
+        make_process(world, operation->who);
+        break;
+    case VERB_ZERO_PAGES:
+        (void)ntmm_zero_free_pages(system, 64);
+        break;
+    }
+}
+
+static void print_difference(const struct operation *operation, const struct outcome *expected,
+                             const struct outcome *found)
+{
+    printf("# expected ");
+    operation_print_outcome(operation, expected);
+    printf("# found    ");
+    operation_print_outcome(operation, found);
+}
+
+/* Bytes after a fault are nobody's business: part of a long access may have moved. */
+static void forget_bytes(struct outcome *outcome)
+{
+    if (outcome->status != NTMM_STATUS_SUCCESS) {
+        memset(outcome->bytes, 0, sizeof(outcome->bytes));
+    }
+}
+
+static void run_operation(struct world *world, const struct operation *operation)
+{
+    struct outcome *expected = &world->outcomes[world->count];
+    struct outcome found;
+
+    operation_prepare(operation, expected);
+    found = *expected;
+    world->log[world->count++] = *operation;
+    operation_run_model(world->models, operation, expected);
+    run_core(world, operation, &found);
+    forget_bytes(expected);
+    forget_bytes(&found);
+    if (memcmp(expected, &found, sizeof(found))) {
+        print_difference(operation, expected, &found);
+        fail(world, "the last operation differs");
+    }
+}
+
+/* Comparing whole states */
+
+static void compare_maps(struct world *world, enum who who)
+{
+    for (uint64_t at = 0; at <= NTMM_HIGHEST_USER_ADDRESS;) {
+        struct operation query = {.verb = VERB_QUERY, .who = who, .base = at};
+        struct outcome expected;
+        struct outcome found;
+
+        operation_prepare(&query, &expected);
+        found = expected;
+        operation_run_model(world->models, &query, &expected);
+        run_core(world, &query, &found);
+        if (memcmp(&expected, &found, sizeof(found))) {
+            printf("# query of 0x%llX as %u\n", (unsigned long long)at, who);
+            print_difference(&query, &expected, &found);
+            fail(world, "the maps differ");
+        }
+        at += expected.memory.size_bytes;
+    }
+}
+
+static void compare_accounts(struct world *world, enum who who)
+{
+    const struct model_process *model = &world->models[who];
+    struct ntmm_process_information found;
+    uint64_t size_bytes = 0;
+
+    must(world, !ntmm_query_process(world->system, world->handles[who], &found), "accounts");
+    for (size_t i = 0; i < model->region_count; i++) {
+        size_bytes += model->regions[i].end - model->regions[i].base;
+    }
+    must(world, found.region_count == model->region_count, "the number of regions differs");
+    must(world, found.virtual_size_bytes == size_bytes, "the virtual size differs");
+    must(world, found.commit_pages == model->commit_pages, "the private commit differs");
+}
+
+static void check(struct world *world)
+{
+    struct ntmm_check_report report;
+
+    for (enum who who = 0; who < WHO_LIVING; who++) {
+        must(world, model_is_valid(&world->models[who]), "the model is not valid");
+        compare_maps(world, who);
+        compare_accounts(world, who);
+    }
+    if (ntmm_check(world->system, world->scratch, world->scratch_size, &report)) {
+        printf("# invariant %.8s: process 0x%llX object 0x%llX expected 0x%llX found 0x%llX\n",
+               report.invariant, (unsigned long long)report.process,
+               (unsigned long long)report.object, (unsigned long long)report.expected,
+               (unsigned long long)report.found);
+        fail(world, "an invariant is broken");
+    }
+}
+
+/* Every page ever written is made readable and read whole. */
+static void compare_contents(struct world *world, enum who who)
+{
+    struct model_process *model = &world->models[who];
+
+    for (size_t i = 0; i < model->region_count; i++) {
+        for (size_t j = 0; j < model->regions[i].page_count; j++) {
+            const struct model_page *page = &model->regions[i].pages[j];
+            uint8_t bytes[MODEL_PAGE_SIZE];
+            uint64_t base = page->number * MODEL_PAGE_SIZE;
+            uint64_t size = MODEL_PAGE_SIZE;
+            uint32_t old;
+
+            if (!page->bytes) {
+                continue;
+            }
+            must(world,
+                 !ntmm_protect_virtual_memory(world->system, world->handles[who], &base, &size,
+                                              NTMM_PAGE_READONLY, &old) &&
+                     !ntmm_emulated_attach(world->emu, 0, world->handles[who]) &&
+                     !ntmm_emulated_load(world->emu, 0, base, bytes, sizeof(bytes), NULL, NULL),
+                 "a written page cannot be read");
+            must(world, !memcmp(bytes, page->bytes, sizeof(bytes)), "contents differ");
+        }
+    }
+}
+
+static void begin_models(struct world *world)
+{
+    bool is_old = world->header & HEADER_OLD_BUILD;
+
+    world->model_system.windows_build = is_old ? OLD_BUILD : NTMM_DEFAULT_WINDOWS_BUILD;
+    world->model_system.commit_limit_pages = COMMIT_PAGES;
+    for (enum who who = 0; who < WHO_COUNT; who++) {
+        model_process_begin(&world->models[who], &world->model_system);
+    }
+    world->models[WHO_NULL].handle_status = NTMM_STATUS_INVALID_HANDLE;
+    world->models[WHO_STALE].handle_status = NTMM_STATUS_INVALID_HANDLE;
+    world->models[WHO_WRONG_KIND].handle_status = NTMM_STATUS_OBJECT_TYPE_MISMATCH;
+}
+
+static void begin(struct world *world)
+{
+    struct ntmm_emulated_config machine = {
+        .size = sizeof(machine),
+        .version = NTMM_EMULATED_CONFIG_VERSION,
+        .ram_bytes = RAM_BYTES,
+        .cpu_count = CPU_COUNT,
+        .seed = world->header,
+    };
+    struct ntmm_config config = {
+        .size = sizeof(config),
+        .version = NTMM_CONFIG_VERSION,
+        .windows_build = world->header & HEADER_OLD_BUILD ? OLD_BUILD : 0,
+        .extra_commit_pages = COMMIT_PAGES,
+    };
+
+    begin_models(world);
+    must(world, !ntmm_emulated_create(&machine, &world->emu), "create the machine");
+    must(world, !ntmm_emulated_create_system(world->emu, &config, &world->system),
+         "create the system");
+    make_process(world, WHO_STALE);
+    must(world, !ntmm_end_process(world->system, world->handles[WHO_STALE]), "end a process");
+    make_process(world, WHO_LIVE);
+    make_process(world, WHO_OTHER);
+    world->handles[WHO_WRONG_KIND] = world->handles[WHO_LIVE] ^ ((ntmm_handle)0x80 << 56);
+    world->scratch_size = ntmm_check_scratch_size(world->system);
+    world->scratch = malloc(world->scratch_size);
+    must(world, world->scratch, "no memory");
+}
+
+static void end(struct world *world)
+{
+    struct ntmm_teardown left;
+
+    check(world);
+    for (enum who who = 0; who < WHO_LIVING; who++) {
+        compare_contents(world, who);
+        model_process_end(&world->models[who]);
+    }
+    must(world, world->model_system.commit_pages == 0, "the model kept a charge");
+    ntmm_emulated_destroy(world->emu, &left);
+    must(world, !left.lost_pages && !left.outstanding_commit && !left.live_objects && !left.waiters,
+         "something was left allocated at the end");
+    free(world->scratch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct world *world;
+    struct operation operation;
+    unsigned check_every;
+
+    if (size == 0) {
+        return 0;
+    }
+    world = calloc(1, sizeof(*world));
+    if (!world) {
+        abort();
+    }
+    world->header = data[0];
+    check_every = 1 + data[0] % 16u;
+    begin(world);
+    for (size_t at = 1; at + OPERATION_RECORD_SIZE <= size && world->count < OPERATION_LIMIT;
+         at += OPERATION_RECORD_SIZE) {
+        operation_decode(world->models, data + at, &operation);
+        run_operation(world, &operation);
+        if (world->count % check_every == 0) {
+            check(world);
+        }
+    }
+    end(world);
+    free(world);
+    return 0;
+}

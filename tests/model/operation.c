@@ -1,0 +1,414 @@
+/*
+ * A record is: verb, who, address (selector and two operands), size (selector and operand), type,
+ * protection, zero bits, which pointers are NULL, data. Every byte string decodes to something.
+ */
+#include "model/operation.h"
+
+#include "model/words.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OLD_UNTOUCHED 0xA5A5A5A5u
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static uint64_t mix(uint64_t value)
+{
+    value = (value + 1) * 0x9E3779B97F4A7C15ull;
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ull;
+    return value ^ (value >> 27);
+}
+
+static const uint64_t DELTAS[] = {
+    0,
+    0,
+    0,
+    0,
+    1,
+    0xFFF,
+    0x1000,
+    0x8123,
+    0x10000,
+    0xFFFF,
+    (uint64_t)-1,
+    (uint64_t)-2,
+    (uint64_t)-0x1000,
+    (uint64_t)-0x1001,
+    (uint64_t)-0x10000,
+    0x200000,
+};
+
+static const uint64_t EDGES[] = {
+    0x1000,
+    0xF000,
+    NTMM_LOWEST_USER_ADDRESS,
+    0x200000,
+    0x40000000,
+    0x7FFE0000,
+    0x80000000,
+    0x100000000,
+    0x8000000000,
+    0x400000000000,
+    NTMM_HIGHEST_VAD_ADDRESS + 1 - 0x10000,
+    NTMM_HIGHEST_VAD_ADDRESS + 1,
+    NTMM_USER_PROBE_ADDRESS - 0x1000,
+    NTMM_USER_PROBE_ADDRESS,
+    0x800000000000,
+    0xFFFF7FFFFFFFF000,
+    NTMM_SYSTEM_RANGE_START,
+    0xFFFFFFFFFFFFF000,
+};
+
+static uint64_t decode_address(const struct model_process *model, const uint8_t *record)
+{
+    uint64_t delta = DELTAS[(record[2] >> 3) % COUNT_OF(DELTAS)];
+    uint8_t a = record[3];
+    uint8_t b = record[4];
+    uint64_t low = 0x50000000 + (a % 16u) * 0x10000ull + (b % 32u) * 0x1000ull + delta;
+    const struct model_region *region =
+        model->region_count ? &model->regions[a % model->region_count] : NULL;
+
+    switch (record[2] % 8) {
+    case 0:
+        return 0;
+    case 1:
+    case 2:
+        return region ? region->base + (b % 16u) * 0x1000ull + delta : low;
+    case 3:
+        return region ? region->base + (((region->end - region->base) >> 8) * b & ~0xFFFull) + delta
+                      : low;
+    case 4:
+        return region ? region->end + delta : low;
+    case 5:
+        return EDGES[a % COUNT_OF(EDGES)] + delta;
+    case 6:
+        return b < 16 ? mix(a * 256u + b) : mix(a * 256u + b) & NTMM_HIGHEST_USER_ADDRESS;
+    default:
+        return low;
+    }
+}
+
+static uint64_t decode_size(const struct model_process *model, const uint8_t *record)
+{
+    static const uint64_t SIZES[] = {
+        0,
+        1,
+        OPERATION_HUGE_BYTES,
+        OPERATION_HUGE_BYTES - 1,
+        NTMM_HIGHEST_VAD_ADDRESS - 0xFFFF,
+        UINT64_MAX,
+        (uint64_t)-0x1000,
+        0x200000,
+        0x201000,
+        0x3FF000,
+        0x400000,
+        NTMM_HIGHEST_USER_ADDRESS,
+    };
+    static const uint64_t TRIMS[] = {0, 0, 1, (uint64_t)-1};
+    uint64_t trim = TRIMS[(record[5] >> 3) % COUNT_OF(TRIMS)];
+    uint8_t a = record[6];
+
+    switch (record[5] % 8) {
+    case 0:
+    case 1:
+    case 2:
+        return (a % 16u + 1) * 0x1000ull + trim;
+    case 3:
+        return (a + 1u) * 0x1000ull + trim;
+    case 4:
+        return a;
+    case 5:
+        return (a % 4u + 1) * 0x10000ull + trim;
+    case 6:
+        if (model->region_count) {
+            const struct model_region *region = &model->regions[a % model->region_count];
+
+            return region->end - region->base + trim;
+        }
+        return 0x10000;
+    default:
+        return SIZES[a % COUNT_OF(SIZES)] + trim;
+    }
+}
+
+static uint32_t decode_type(enum verb verb, const uint8_t *record)
+{
+    static const uint32_t TYPES[] = {
+        NTMM_MEM_RESERVE,
+        NTMM_MEM_COMMIT,
+        NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
+        NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN,
+        NTMM_MEM_COMMIT,
+        NTMM_MEM_RESERVE | NTMM_MEM_COMMIT | NTMM_MEM_TOP_DOWN,
+    };
+    uint8_t a = record[7];
+
+    if (a >= 0xE8) {
+        return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x21783000u : UINT32_MAX);
+    }
+    if (verb == VERB_FREE) {
+        return a % 2 ? NTMM_MEM_DECOMMIT : NTMM_MEM_RELEASE;
+    }
+    return TYPES[a % COUNT_OF(TYPES)];
+}
+
+static uint32_t decode_protect(const uint8_t *record)
+{
+    static const uint32_t BASES[] = {
+        NTMM_PAGE_READWRITE,         NTMM_PAGE_READONLY,  NTMM_PAGE_NOACCESS,
+        NTMM_PAGE_EXECUTE,           NTMM_PAGE_READWRITE, NTMM_PAGE_EXECUTE_READ,
+        NTMM_PAGE_EXECUTE_READWRITE, NTMM_PAGE_READWRITE,
+    };
+    static const uint32_t MODIFIERS[] = {
+        0, 0, 0, 0, 0, NTMM_PAGE_GUARD, NTMM_PAGE_NOCACHE, NTMM_PAGE_WRITECOMBINE,
+    };
+    uint8_t a = record[8];
+
+    if (a >= 0xE8) {
+        return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x7FFu : UINT32_MAX);
+    }
+    return BASES[a % 8] | MODIFIERS[a / 8 % 8];
+}
+
+static uint64_t decode_zero_bits(const uint8_t *record)
+{
+    static const uint64_t VALUES[] = {
+        1,
+        2,
+        12,
+        14,
+        15,
+        16,
+        21,
+        22,
+        31,
+        32,
+        63,
+        0xFFFF,
+        0x10000,
+        0x1AAAAAAA,
+        0x7FFFFFFF,
+        0xFFFFFFFF,
+        0x7FFFFFFFFFFF,
+        UINT64_MAX,
+    };
+
+    return record[9] < 192 ? 0 : VALUES[record[9] % COUNT_OF(VALUES)];
+}
+
+/* Keeps commits and accesses to what RAM can hold. */
+static void tame(struct operation *operation)
+{
+    if (operation->verb == VERB_ALLOCATE && (operation->type & NTMM_MEM_COMMIT) &&
+        operation->size > OPERATION_LARGEST_COMMIT_BYTES &&
+        operation->size < OPERATION_HUGE_BYTES) {
+        operation->size %= OPERATION_LARGEST_COMMIT_BYTES;
+    }
+    if (operation->verb >= VERB_READ && operation->verb <= VERB_EXECUTE) {
+        operation->size = operation->size % OPERATION_ACCESS_LIMIT + 1;
+    }
+    if (operation->verb == VERB_DOOR) {
+        operation->size = 1;
+    }
+}
+
+void operation_decode(const struct model_process models[WHO_COUNT],
+                      const uint8_t record[OPERATION_RECORD_SIZE], struct operation *operation)
+{
+    static const enum verb VERBS[] = {
+        VERB_ALLOCATE, VERB_ALLOCATE, VERB_ALLOCATE, VERB_ALLOCATE, VERB_FREE, VERB_FREE,
+        VERB_PROTECT,  VERB_PROTECT,  VERB_QUERY,    VERB_READ,     VERB_READ, VERB_WRITE,
+        VERB_WRITE,    VERB_WRITE,    VERB_EXECUTE,  VERB_DOOR,
+    };
+    static const enum model_access ACCESSES[] = {MODEL_READ, MODEL_WRITE, MODEL_EXECUTE};
+    const struct model_process *model;
+
+    memset(operation, 0, sizeof(*operation));
+    operation->verb = record[0] < 240 ? VERBS[record[0] % 16] : VERB_ALLOCATE;
+    operation->verb = record[0] == 254 ? VERB_RESTART : operation->verb;
+    operation->verb = record[0] == 255 ? VERB_ZERO_PAGES : operation->verb;
+    operation->who =
+        record[1] < 248 ? (enum who)(record[1] % WHO_LIVING) : (enum who)(WHO_NULL + record[1] % 3);
+    if (operation->verb >= VERB_READ && operation->who >= WHO_LIVING) {
+        operation->who = WHO_LIVE;
+    }
+    operation->cpu = record[1] >> 1 & 1;
+    model = &models[operation->who < WHO_LIVING ? operation->who : WHO_LIVE];
+    operation->base = decode_address(model, record);
+    operation->size = decode_size(model, record);
+    operation->type = decode_type(operation->verb, record);
+    operation->protect = decode_protect(record);
+    operation->zero_bits = decode_zero_bits(record);
+    operation->is_base_null = record[10] == 255 && operation->verb <= VERB_QUERY;
+    operation->is_size_null = record[10] == 254 && operation->verb <= VERB_PROTECT;
+    operation->is_old_null = record[10] == 253;
+    if (operation->verb >= VERB_READ) {
+        operation->access =
+            ACCESSES[operation->verb == VERB_DOOR ? record[10] % 3 : operation->verb - VERB_READ];
+    }
+    for (uint32_t i = 0; i < OPERATION_ACCESS_LIMIT; i++) {
+        operation->bytes[i] = (uint8_t)(record[11] + i * 7);
+    }
+    tame(operation);
+}
+
+void operation_prepare(const struct operation *operation, struct outcome *outcome)
+{
+    memset(outcome, 0, sizeof(*outcome));
+    outcome->old = OLD_UNTOUCHED;
+    outcome->base = operation->base;
+    outcome->size = operation->size;
+    if (operation->verb == VERB_WRITE) {
+        memcpy(outcome->bytes, operation->bytes, OPERATION_ACCESS_LIMIT);
+    }
+}
+
+/* Bounds and limits stay. */
+static void restart(struct model_process *model)
+{
+    uint64_t commit_limit_pages = model->commit_limit_pages;
+
+    model_process_end(model);
+    model_process_begin(model, model->system);
+    model->commit_limit_pages = commit_limit_pages;
+}
+
+void operation_run_model(struct model_process models[WHO_COUNT], const struct operation *operation,
+                         struct outcome *outcome)
+{
+    struct model_process *model = &models[operation->who];
+    uint64_t *base = operation->is_base_null ? NULL : &outcome->base;
+    uint64_t *size = operation->is_size_null ? NULL : &outcome->size;
+
+    switch (operation->verb) {
+    case VERB_ALLOCATE:
+        outcome->status = model_allocate(model, base, operation->zero_bits, size, operation->type,
+                                         operation->protect);
+        break;
+    case VERB_FREE:
+        outcome->status = model_free(model, base, size, operation->type);
+        break;
+    case VERB_PROTECT:
+        outcome->status = model_protect(model, base, size, operation->protect,
+                                        operation->is_old_null ? NULL : &outcome->old);
+        break;
+    case VERB_QUERY:
+        outcome->status = model_query(model, operation->base, base ? &outcome->memory : NULL);
+        break;
+    case VERB_READ:
+    case VERB_WRITE:
+    case VERB_EXECUTE:
+        outcome->status = model_access(model, operation->base, (uint32_t)operation->size,
+                                       operation->access, outcome->bytes, &outcome->fault);
+        break;
+    case VERB_DOOR:
+        outcome->status =
+            model_access(model, operation->base, 1, operation->access, NULL, &outcome->fault);
+        break;
+    case VERB_RESTART:
+        restart(model);
+        break;
+    case VERB_ZERO_PAGES:
+        break;
+    }
+}
+
+static const char *number(char text[WORD_SIZE], uint64_t value, bool is_null)
+{
+    return is_null ? "NULL" : words_of_number(text, value);
+}
+
+void operation_print_outcome(const struct operation *operation, const struct outcome *outcome)
+{
+    char text[WORD_SIZE];
+    bool is_success = outcome->status == NTMM_STATUS_SUCCESS;
+
+    printf("%s", words_of_status(text, outcome->status));
+    if (operation->verb <= VERB_PROTECT && is_success) {
+        printf(" %s", words_of_number(text, outcome->base));
+        printf(" %s", words_of_number(text, outcome->size));
+    }
+    if (operation->verb == VERB_PROTECT && is_success) {
+        printf(" %s", words_of_protect(text, outcome->old));
+    }
+    if (operation->verb == VERB_QUERY && is_success) {
+        printf(" %s", words_of_number(text, outcome->memory.base));
+        printf(" %s", words_of_number(text, outcome->memory.allocation_base));
+        printf(" %s", words_of_protect(text, outcome->memory.allocation_protect));
+        printf(" %s", words_of_number(text, outcome->memory.size_bytes));
+        printf(" %s", words_of_type(text, outcome->memory.state));
+        printf(" %s", words_of_protect(text, outcome->memory.protect));
+        printf(" %s", words_of_type(text, outcome->memory.type));
+    }
+    for (uint32_t i = 0; i < outcome->fault.parameter_count && i < 2; i++) {
+        printf(" %s", words_of_number(text, outcome->fault.parameters[i]));
+    }
+    if (is_success && (operation->verb == VERB_READ || operation->verb == VERB_EXECUTE)) {
+        printf(" ");
+        for (uint64_t i = 0; i < operation->size; i++) {
+            printf("%02X", outcome->bytes[i]);
+        }
+    }
+    printf("\n");
+}
+
+static void print_call(const struct operation *operation)
+{
+    static const char *const ACCESSES[] = {"read", "write", "", "", "", "", "", "", "execute"};
+    char text[4][WORD_SIZE];
+    const char *base = number(text[0], operation->base, operation->is_base_null);
+    const char *size = number(text[1], operation->size, operation->is_size_null);
+
+    switch (operation->verb) {
+    case VERB_ALLOCATE:
+        printf("  allocate %s 0x%llX %s %s", base, (unsigned long long)operation->zero_bits, size,
+               words_of_type(text[2], operation->type));
+        printf(" %s = ", words_of_protect(text[3], operation->protect));
+        break;
+    case VERB_FREE:
+        printf("  free %s %s %s = ", base, size, words_of_type(text[2], operation->type));
+        break;
+    case VERB_PROTECT:
+        printf("  protect %s %s %s%s = ", base, size, words_of_protect(text[2], operation->protect),
+               operation->is_old_null ? " NULL" : "");
+        break;
+    case VERB_QUERY:
+        printf("  query %s = ", base);
+        break;
+    case VERB_READ:
+    case VERB_EXECUTE:
+        printf("  %s %s %s = ", ACCESSES[operation->access], base, size);
+        break;
+    case VERB_WRITE:
+        printf("  write %s ", base);
+        for (uint64_t i = 0; i < operation->size; i++) {
+            printf("%02X", operation->bytes[i]);
+        }
+        printf(" = ");
+        break;
+    case VERB_DOOR:
+        printf("  # the door alone: %s %s = ", ACCESSES[operation->access], base);
+        break;
+    case VERB_RESTART:
+        printf("  # the process ends and begins anew\n");
+        break;
+    case VERB_ZERO_PAGES:
+        printf("  # free frames are zeroed\n");
+        break;
+    }
+}
+
+void operation_print(const struct operation *operation, const struct outcome *outcome,
+                     enum who *who)
+{
+    static const char *const NAMES[] = {"live", "other", "null", "stale", "wrong-kind"};
+
+    if (operation->who != *who) {
+        *who = operation->who;
+        printf("  as %s\n", NAMES[*who]);
+    }
+    print_call(operation);
+    if (operation->verb < VERB_RESTART) {
+        operation_print_outcome(operation, outcome);
+    }
+}

@@ -1,0 +1,82 @@
+/*
+ * One random operation on an address space: decoded from bytes, run on the model, printed as a
+ * step of a case that tests/conformance/run_cases runs. Fuzz targets and random tests run the
+ * other side themselves.
+ */
+#ifndef MODEL_OPERATION_H
+#define MODEL_OPERATION_H
+
+#include "model/model.h"
+
+/* Bytes that one operation is decoded from. */
+#define OPERATION_RECORD_SIZE 12u
+/* Most bytes of one access. */
+#define OPERATION_ACCESS_LIMIT 64u
+/* The largest commit that is tried, and the size from which one must be refused: what lies
+ * between is made small, because RAM could not hold its page tables. */
+#define OPERATION_LARGEST_COMMIT_BYTES 0x400000ull
+#define OPERATION_HUGE_BYTES 0x10000000000ull
+
+/* Whose handle an operation names; the first two live. */
+enum who { WHO_LIVE, WHO_OTHER, WHO_NULL, WHO_STALE, WHO_WRONG_KIND, WHO_COUNT };
+#define WHO_LIVING 2u
+
+enum verb {
+    VERB_ALLOCATE,
+    VERB_FREE,
+    VERB_PROTECT,
+    VERB_QUERY,
+    VERB_READ,
+    VERB_WRITE,
+    VERB_EXECUTE,
+    VERB_DOOR,       /* a page fault without an access after it */
+    VERB_RESTART,    /* the process ends and a new one takes its place */
+    VERB_ZERO_PAGES, /* background work that nobody may notice */
+};
+
+struct operation {
+    enum verb verb;
+    enum who who;
+    uint32_t cpu; /* 0 or 1 */
+    uint64_t base;
+    uint64_t size;
+    uint64_t zero_bits;
+    uint32_t type;
+    uint32_t protect;
+    bool is_base_null;
+    bool is_size_null;
+    bool is_old_null;
+    enum model_access access; /* of READ, WRITE, EXECUTE and DOOR */
+    uint8_t bytes[OPERATION_ACCESS_LIMIT];
+};
+
+/* Everything an operation gives back; both sides fill the same fields, so that memcmp compares. */
+struct outcome {
+    uint32_t status;
+    uint32_t old;
+    uint64_t base;
+    uint64_t size;
+    struct model_memory memory;
+    struct model_fault fault;
+    uint8_t bytes[OPERATION_ACCESS_LIMIT];
+};
+
+/* Decodes a record, biased to what lies near the regions of the processes and near the edges. */
+void operation_decode(const struct model_process models[WHO_COUNT],
+                      const uint8_t record[OPERATION_RECORD_SIZE], struct operation *operation);
+
+/* What both sides start from: the values behind the pointers, the bytes to write. */
+void operation_prepare(const struct operation *operation, struct outcome *outcome);
+
+/* The model's side. RESTART ends and begins the model's process. */
+void operation_run_model(struct model_process models[WHO_COUNT], const struct operation *operation,
+                         struct outcome *outcome);
+
+/* "  allocate ... = STATUS ..." on standard output; with a line "  as ..." before it when it names
+ * another process than *who, which is updated. */
+void operation_print(const struct operation *operation, const struct outcome *outcome,
+                     enum who *who);
+/* The part after '='. */
+void operation_print_outcome(const struct operation *operation, const struct outcome *outcome);
+
+#endif
