@@ -1,0 +1,226 @@
+/*
+ * The checker's view of processes: VADs and page tables, walked together in address order.
+ *
+ *   pages in order   entry entry entry ...
+ *   VADs in order    [  current  ) ...            commit is counted while the entries of a VAD pass
+ */
+#include "inspect/checker.h"
+#include "space/protection.h"
+
+/* One process being walked. */
+struct walk {
+    struct checker *k;
+    const struct process *process;
+    uint64_t vad;         /* the VAD that contains or follows the page reached, or 0 */
+    int64_t counted;      /* commit of that VAD so far, relative to its default */
+    uint64_t commit;      /* of VADs passed */
+    uint64_t virtual;     /* pages of VADs passed */
+    uint64_t tables;      /* met */
+    uint64_t working_set; /* valid leaf entries met */
+};
+
+/* V4: the VAD is behind us. */
+static bool finish_vad(struct walk *w)
+{
+    const struct vad *vad = vad_at(w->k->c, w->vad);
+    uint64_t pages = vad_end(vad) - vad_start(vad);
+    uint64_t commit = (vad_is_committed_by_default(vad) ? pages : 0) + (uint64_t)w->counted;
+    if (!check_equal(w->k, "V4", vad_start(vad), commit, get64(&vad->commit_pages)))
+        return false;
+    if (vad_start(vad) < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
+        vad_end(vad) > get64(&w->process->highest_page))
+        return check_fail(w->k, "V1", vad_start(vad), get64(&w->process->highest_page),
+                          vad_end(vad));
+    w->commit += commit;
+    w->virtual += pages;
+    w->k->vads++;
+    w->counted = 0;
+    w->vad = gap_tree_next(w->k->c->bias, w->vad);
+    return true;
+}
+
+/* Move to the VAD that contains a page; V2 when there is none. */
+static bool reach(struct walk *w, uint64_t page, const struct vad **vad)
+{
+    while (w->vad && vad_end(vad_at(w->k->c, w->vad)) <= page) {
+        if (!finish_vad(w))
+            return false;
+    }
+    *vad = w->vad ? vad_at(w->k->c, w->vad) : NULL;
+    if (!*vad || vad_start(*vad) > page)
+        return check_fail(w->k, "V2", page << NTMM_PAGE_SHIFT, 0, 1);
+    return true;
+}
+
+/* The row of a frame that an entry at `address` of `table` maps. */
+static bool check_owner(struct walk *w, uint64_t frame, uint64_t address, uint64_t table,
+                        enum ntmm_frame_use use)
+{
+    uint32_t *mark = check_mark(w->k, frame);
+    if (!mark)
+        return check_fail(w->k, "P9", frame, 0, address);
+    ++*mark;
+    const struct pfn *pfn = pfn_at(w->k->c, frame);
+    return check_equal(w->k, "P9", frame, address, get64(&pfn->entry_address)) &&
+           check_equal(w->k, "P9", frame, table, pfn_table_frame(pfn)) &&
+           check_equal(w->k, "P9", frame, use, (uint64_t)pfn_use(pfn));
+}
+
+/* V7: a valid entry grants what its page's protection says, and the write bit only with dirty. */
+static bool check_valid(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
+                        uint64_t table)
+{
+    uint64_t frame = field_get(raw, HW_FRAME);
+    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) |
+                            FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_AGE) | FIELD_MASK(HW_SOFTWARE);
+    if (!check_owner(w, frame, address, table, NTMM_USE_PRIVATE))
+        return false;
+    const struct pfn *pfn = pfn_at(w->k->c, frame);
+    uint32_t protection = (uint32_t)field_get(get64(&pfn->original_pte), SW_PROTECTION);
+    uint64_t expected = entry_hardware(frame, protection, false);
+    if (((raw ^ expected) & ~varies) != 0 || !protection_is_mappable(protection))
+        return check_fail(w->k, "V7", page << NTMM_PAGE_SHIFT, expected, raw);
+    bool is_writable = (raw & FIELD_MASK(HW_DIRTY1)) != 0;
+    bool may_be = (raw & FIELD_MASK(HW_WRITE)) && (raw & FIELD_MASK(HW_DIRTY));
+    if (is_writable && !may_be)
+        return check_fail(w->k, "V7", page << NTMM_PAGE_SHIFT, expected, raw);
+    w->working_set++;
+    return check_equal(w->k, "P7", frame, 1, get32(&pfn->share_count));
+}
+
+/* A non-empty leaf entry; *is_shared: it is valid or in transition. */
+static bool check_leaf(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
+                       uint64_t table, bool *is_shared)
+{
+    const struct vad *vad;
+    enum pte_kind kind = entry_kind(w->k->c, raw);
+    if (!reach(w, page, &vad))
+        return false;
+    bool is_committed = page_state_of(w->k->c, vad, raw).is_committed;
+    w->counted += is_committed - (int64_t)vad_is_committed_by_default(vad);
+    *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
+    if (kind == PTE_VALID)
+        return check_valid(w, raw, page, address, table);
+    if (kind == PTE_TRANSITION) {
+        uint64_t frame = field_get(entry_value(w->k->c, raw), TR_FRAME);
+        uint32_t *mark = check_mark(w->k, frame);
+        if (!mark || !(*mark & MARK_LISTED))
+            return check_fail(w->k, "P4", frame, 1, 0);
+        return check_owner(w, frame, address, table, NTMM_USE_PRIVATE);
+    }
+    return true;
+}
+
+static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page);
+
+/* An entry above the leaves; *is_shared as for check_leaf. */
+static bool check_branch(struct walk *w, uint64_t raw, uint32_t level, uint64_t page,
+                         uint64_t address, uint64_t table, bool *is_shared)
+{
+    uint64_t frame = field_get(raw, HW_FRAME);
+    if (pte_kind(raw, level, w->k->c->sys->invalid_mask) != PTE_VALID)
+        return check_fail(w->k, "V6", page << NTMM_PAGE_SHIFT, PTE_VALID, raw);
+    *is_shared = true;
+    return check_owner(w, frame, address, table, NTMM_USE_TABLE) &&
+           check_table(w, frame, level - 1, page);
+}
+
+/* A table whose entries are of `level`, and everything below; the depth is that of the tables. */
+static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page)
+{
+    struct call *c = w->k->c;
+    const le64 *table = table_at(c, frame);
+    uint32_t entries = level == c->sys->levels ? 256 : NTMM_ENTRIES_PER_TABLE;
+    uint32_t used = 0;
+    uint32_t shares = 1;
+
+    w->tables++;
+    for (uint32_t i = 0; i < entries; i++) {
+        uint64_t raw = get64(&table[i]);
+        uint64_t address = frame_ref(c, frame) + i * sizeof(le64);
+        uint64_t at = page + ((uint64_t)i << 9 * (level - 1));
+        bool is_shared = false;
+        if (raw == 0)
+            continue;
+        used++;
+        bool is_sound = level == 1 ? check_leaf(w, raw, at, address, frame, &is_shared)
+                                   : check_branch(w, raw, level, at, address, frame, &is_shared);
+        if (!is_sound)
+            return false;
+        shares += is_shared;
+    }
+    const struct pfn *pfn = pfn_at(c, frame);
+    if (used == 0 && level != c->sys->levels)
+        return check_fail(w->k, "V3", frame, 1, 0);
+    return check_equal(w->k, "V3", frame, used, pfn_used(pfn)) &&
+           check_equal(w->k, "V5", frame, shares, get32(&pfn->share_count));
+}
+
+static bool check_tree(struct checker *k, const struct process *process)
+{
+    uint64_t bad;
+    enum gap_tree_defect defect = gap_tree_check(k->c->bias, &process->vads, &bad);
+    return defect == GAP_TREE_SOUND || check_fail(k, "V1", bad, GAP_TREE_SOUND, (uint64_t)defect);
+}
+
+static bool check_process(struct checker *k, const struct process *process)
+{
+    struct walk w = {.k = k, .process = process};
+    uint64_t root = get64(&process->root_frame);
+    uint32_t *mark = check_mark(k, root);
+
+    k->process = get64(&process->handle);
+    if (!check_tree(k, process))
+        return false;
+    if (!mark || pfn_use(pfn_at(k->c, root)) != NTMM_USE_TABLE)
+        return check_fail(k, "V6", root, NTMM_USE_TABLE, 0);
+    ++*mark;
+    w.vad = gap_tree_first(k->c->bias, &process->vads);
+    if (!check_table(&w, root, k->c->sys->levels, 0))
+        return false;
+    while (w.vad) {
+        if (!finish_vad(&w))
+            return false;
+    }
+    k->commit += w.commit + w.tables;
+    return check_equal(k, "PR2", 0, w.commit, get64(&process->commit_pages)) &&
+           check_equal(k, "PR2", 1, w.virtual, get64(&process->virtual_pages)) &&
+           check_equal(k, "PR3", 0, w.tables, get64(&process->table_pages)) &&
+           check_equal(k, "W1", 0, w.working_set, get64(&process->working_set_pages));
+}
+
+/* PR1: slots are live or on the free chain. */
+static bool check_slots(struct checker *k, uint32_t live)
+{
+    struct anchor *anchor = anchor_of(k->c);
+    uint32_t slots = get32(&anchor->slot_count);
+    uint32_t chained = 0;
+    k->process = 0;
+    for (uint32_t next = get32(&anchor->free_slot); next && chained <= slots; chained++) {
+        const struct process *process = process_in_slot(k->c, next - 1);
+        if (!process || get64(&process->handle) != 0)
+            return check_fail(k, "PR1", next - 1, 0, 1);
+        next = get32(&process->next_free);
+    }
+    return check_equal(k, "PR1", 0, slots - live, chained) &&
+           check_equal(k, "PR1", 1, live, get32(&anchor->live_count));
+}
+
+bool check_processes(struct checker *k)
+{
+    struct anchor *anchor = anchor_of(k->c);
+    uint32_t slots = get32(&anchor->slot_count);
+    uint32_t live = 0;
+
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct process *process = process_in_slot(k->c, slot);
+        uint64_t handle = get64(&process->handle);
+        if (handle == 0)
+            continue;
+        live++;
+        if (!check_equal(k, "PR1", slot, slot, (uint32_t)handle) || !check_process(k, process))
+            return false;
+    }
+    k->process_frames = slots / PROCESSES_PER_FRAME + (get64(&anchor->directory_ref) != 0);
+    return check_slots(k, live);
+}

@@ -1,0 +1,47 @@
+/*
+ * The invariants' checker: recounts from entries and lists alone.
+ *
+ * One mark a frame, in the caller's scratch memory, remembers how the frame was met: on a list, or by
+ * how many entries. Every function returns false at the first broken invariant, with the report filled.
+ */
+#ifndef NTMM_INSPECT_CHECKER_H
+#define NTMM_INSPECT_CHECKER_H
+
+#include "phys/slab.h"
+#include "space/private.h"
+
+#include <ntmm/inspect.h>
+
+#define MARK_LISTED 0x80000000u /* met on a list */
+#define MARK_SHARES 0x00FFFFFFu /* entries that were met */
+
+struct checker {
+    struct call *c;
+    uint32_t *marks; /* one a frame, ranges in order */
+    struct ntmm_check_report *report;
+    ntmm_handle process;    /* being checked, or 0 */
+    uint64_t commit;        /* charges met so far */
+    uint64_t vads;          /* VADs met so far */
+    uint64_t process_frames; /* frames of process objects met */
+};
+
+/* Fill the report; always false. */
+bool check_fail(struct checker *k, const char *invariant, uint64_t object, uint64_t expected,
+                uint64_t found);
+
+/* Fail unless equal. */
+static inline bool check_equal(struct checker *k, const char *invariant, uint64_t object,
+                               uint64_t expected, uint64_t found)
+{
+    return expected == found || check_fail(k, invariant, object, expected, found);
+}
+
+/* The mark of a frame that exists; NULL otherwise. */
+uint32_t *check_mark(struct checker *k, uint64_t frame);
+
+bool check_lists(struct checker *k);     /* P2 P3 P4 P5 P6 */
+bool check_processes(struct checker *k); /* V1 to V7, W1, PR1 to PR3 */
+bool check_slabs(struct checker *k);     /* S1 S2 S3 */
+bool check_frames(struct checker *k);    /* P1 P7 A2, after all others */
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * What is known of a frame and of an address, as plain records.
+ */
+#include "inspect/checker.h"
+
+#include <ntmm/process.h>
+
+#define OWNER_NONE 0xFFFFFFFFu
+
+/* The process whose tables lead to a table frame: climb to the root, then look for it. */
+static uint32_t owner_of_table(struct call *c, uint64_t frame)
+{
+    for (uint32_t level = 0; level < c->sys->levels; level++) {
+        uint64_t parent = pfn_table_frame(pfn_at(c, frame));
+        if (parent == frame)
+            break;
+        frame = parent;
+    }
+    uint32_t slots = load32_acquire(&anchor_of(c)->slot_count);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct process *process = process_in_slot(c, slot);
+        if (get64(&process->handle) && get64(&process->root_frame) == frame)
+            return slot;
+    }
+    return OWNER_NONE;
+}
+
+static uint32_t used_of(struct call *c, uint64_t frame, const struct pfn *pfn)
+{
+    if (pfn_use(pfn) == NTMM_USE_SLAB)
+        return get32(&((const struct slab *)table_at(c, frame))->used);
+    return pfn_use(pfn) == NTMM_USE_TABLE ? pfn_used(pfn) : 0;
+}
+
+ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
+                             struct ntmm_frame_information *information)
+{
+    struct call c = call_begin(system);
+    const struct pfn *pfn = pfn_find(&c, frame);
+    if (!pfn)
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    bool is_owned = pfn_use(pfn) == NTMM_USE_PRIVATE || pfn_use(pfn) == NTMM_USE_TABLE;
+    bool is_slab = pfn_use(pfn) == NTMM_USE_SLAB;
+    *information = (struct ntmm_frame_information){
+        .frame = frame,
+        .location = pfn_location(pfn),
+        .use = pfn_use(pfn),
+        .entry_address = get64(&pfn->entry_address),
+        .original_pte = get64(&pfn->original_pte),
+        .table_frame = pfn_table_frame(pfn),
+        .share_count = get32(&pfn->share_count),
+        .reference_count = get16(&pfn->reference_count),
+        .priority = pfn_priority(pfn),
+        .is_modified = pfn_is_modified(pfn),
+        .tag = is_slab ? (uint32_t)get64(&pfn->original_pte) : 0,
+        .used = used_of(&c, frame, pfn),
+        .owner = is_owned ? owner_of_table(&c, pfn_table_frame(pfn)) : OWNER_NONE,
+    };
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* The entries from the root down to where the walk stops. */
+static void explain_tables(struct call *c, const struct process *process, uint64_t page,
+                           struct ntmm_explanation *x)
+{
+    uint64_t frame = get64(&process->root_frame);
+    x->levels = c->sys->levels;
+    for (uint32_t level = c->sys->levels; level > 0; level--) {
+        uint64_t index = page >> 9 * (level - 1) & (NTMM_ENTRIES_PER_TABLE - 1);
+        uint64_t raw = load64_relaxed((le64 *)table_at(c, frame) + index);
+        x->stopped_level = level;
+        x->entry_address[level - 1] = frame_ref(c, frame) + index * sizeof(le64);
+        x->entry[level - 1] = raw;
+        if (!(raw & FIELD_MASK(HW_VALID)))
+            return;
+        frame = field_get(raw, HW_FRAME);
+    }
+}
+
+static void explain_vad(struct call *c, struct process *process, uint64_t page,
+                        struct ntmm_explanation *x)
+{
+    const struct vad *vad = vad_find(c, process, page);
+    if (!vad)
+        return;
+    x->vad_address = vad_ref(c, vad);
+    x->vad_base = vad_start(vad) << NTMM_PAGE_SHIFT;
+    x->vad_end = vad_end(vad) << NTMM_PAGE_SHIFT;
+    x->vad_commit_pages = get64(&vad->commit_pages);
+}
+
+/* The frame behind the leaf entry, if the page is in memory. */
+static bool leaf_frame(const struct call *c, const struct ntmm_explanation *x, uint64_t *frame)
+{
+    if (x->stopped_level != 1)
+        return false;
+    uint64_t raw = x->entry[0];
+    enum pte_kind kind = entry_kind(c, raw);
+    *frame = kind == PTE_TRANSITION ? field_get(entry_value(c, raw), TR_FRAME)
+                                    : field_get(raw, HW_FRAME);
+    return kind == PTE_VALID || kind == PTE_TRANSITION;
+}
+
+ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle handle, uint64_t address,
+                         struct ntmm_explanation *explanation)
+{
+    struct ntmm_explanation x = {0};
+    struct process *process;
+    uint64_t frame;
+
+    ntmm_status status = ntmm_query_virtual_memory(system, handle, address, &x.memory);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    struct call c = call_begin(system);
+    status = process_lock_working_set(&c, handle, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    explain_tables(&c, process, address >> NTMM_PAGE_SHIFT, &x);
+    explain_vad(&c, process, address >> NTMM_PAGE_SHIFT, &x);
+    if (leaf_frame(&c, &x, &frame))
+        x.has_frame = ntmm_query_frame(system, frame, &x.frame) == NTMM_STATUS_SUCCESS;
+    process_unlock_working_set(&c, process);
+    *explanation = x;
+    return NTMM_STATUS_SUCCESS;
+}
