@@ -1,8 +1,10 @@
-# Fails when the shared LIBRARY defines a dynamic symbol outside the contract, or needs one that would
-# end or write from somebody's program. NM lists symbols.
+# Fails when the shared LIBRARY defines a dynamic symbol outside the contract, or needs one that
+# would end or write from somebody's program. NM lists symbols.
 execute_process(COMMAND "${NM}" -D -P "${LIBRARY}" OUTPUT_VARIABLE listing
   COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+" lines "${listing}")
+set(banned "_*abort|_?exit|_Exit|quick_exit|__assert_fail|puts|putchar|perror")
+string(APPEND banned "|(__)?v?f?printf(_chk)?")
 set(wrong "")
 set(count 0)
 foreach(line IN LISTS lines)
@@ -14,8 +16,7 @@ foreach(line IN LISTS lines)
     if(NOT name MATCHES "^ntmm_")
       string(APPEND wrong "  exports ${name}\n")
     endif()
-  elseif(kind STREQUAL "U" AND name MATCHES
-      "^(_*abort|_?exit|_Exit|quick_exit|__assert_fail|(__)?v?f?printf(_chk)?|puts|putchar|perror)$")
+  elseif(kind STREQUAL "U" AND name MATCHES "^(${banned})$")
     string(APPEND wrong "  needs ${name}\n")
   endif()
 endforeach()

@@ -70,6 +70,8 @@ CASES = [
      HEAD + "uintptr_t f(void *p)\n{\n    return (uintptr_t)p;\n}\n"),
     ("frame", CORE, HEAD + "void *f(void)\n{\n    return core_at(bias, frame << 12);\n}\n",
      HEAD + "void *f(void)\n{\n    return table_at(call, frame);\n}\n"),
+    ("frame", CORE, HEAD + "void *f(void)\n{\n    return core_at(b, frame_ref(c, n));\n}\n",
+     HEAD + "void *f(void)\n{\n    return core_at(b, vad_ref + 8);\n}\n"),
     ("frame", "core/services/query.c", HEAD + "void *f(void)\n{\n    return table_at(c, 1);\n}\n",
      HEAD + "void *f(void)\n{\n    return core_at(bias, vad_ref);\n}\n"),
     ("global", CORE, HEAD + "int count = 0;\n", HEAD + "static const int limits[2] = {1, 2};\n"),
