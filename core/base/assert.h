@@ -2,12 +2,13 @@
  * Assertions, in three tiers.
  *
  *   NTMM_STATIC_ASSERT(cond, text)  at compile time: layouts, widths
- *   NTMM_ASSERT(cond)               O(1): evaluated when NTMM_DEBUG is defined
- *   NTMM_CHECKED(cond)              walks a structure: evaluated when NTMM_DEBUG_WALKS is defined too
+ *   NTMM_ASSERT(cond)               O(1): evaluated if NTMM_DEBUG is defined
+ *   NTMM_CHECKED(cond)              walks a structure: evaluated if NTMM_DEBUG_WALKS is defined too
  *
  * They state contradictions of our own. A caller's error and a shortage are statuses and are never
- * asserted. A tier that is off leaves its condition compiled but not evaluated, so that it cannot rot.
- * A broken assertion traps at once: nothing is printed, nothing unwinds, a debugger sees the place.
+ * asserted. A tier that is off leaves its condition compiled but not evaluated, so that it cannot
+ * rot. A broken assertion traps at once: nothing is printed, nothing unwinds, a debugger sees the
+ * place.
  */
 #ifndef NTMM_BASE_ASSERT_H
 #define NTMM_BASE_ASSERT_H

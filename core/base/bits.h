@@ -57,15 +57,9 @@ static inline bool is_multiple(uint64_t value, uint64_t unit)
     return round_down(value, unit) == value;
 }
 
-static inline uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+static inline uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-static inline uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
+static inline uint64_t max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 /* The largest e with 2^e <= value; value > 0. */
 static inline unsigned floor_log2(uint64_t value)

@@ -6,15 +6,15 @@
  *     round_up(node.start - node.gap, granule)
  *
  * If gap > 0, start - gap is the floor itself. If gap = 0, then start <= floor by GT6 and
- * pred.end <= start by GT2, so that start and pred.end round up to the same multiple. Hence inserting,
- * removing and resizing touch the node's successor but not its predecessor.
+ * pred.end <= start by GT2, so that start and pred.end round up to the same multiple. Hence
+ * inserting, removing and resizing touch the node's successor but not its predecessor.
  *
  * Repair. An edge is right if the parent's side_gap equals the widest gap of the child: of its gap,
- * left_gap and right_gap. A change makes at most two edges wrong, the one above the place where a node
- * was linked or unlinked and the one above the successor, whose gap changed. settle_gaps climbs from a
- * wrong edge until it finds a right one. Above it all edges are right, but perhaps the one above the
- * successor, which is settled next. A rotation carries side gaps along without recomputing them from
- * further below, so that it makes no other edge wrong.
+ * left_gap and right_gap. A change makes at most two edges wrong, the one above the place where a
+ * node was linked or unlinked and the one above the successor, whose gap changed. settle_gaps climbs
+ * from a wrong edge until it finds a right one. Above it all edges are right, but perhaps the one
+ * above the successor, which is settled next. A rotation carries side gaps along without recomputing
+ * them from further below, so that it makes no other edge wrong.
  *
  * Mirror images share their code: side is LEFT or RIGHT, !side the other, and a node that is heavy
  * on a side has the balance bits side + 1; 0 is even.
@@ -27,15 +27,9 @@
 
 enum { LEFT = GAP_TREE_LEFT, RIGHT = GAP_TREE_RIGHT };
 
-static inline struct gap_node *node_at(uintptr_t bias, uint64_t ref)
-{
-    return core_at(bias, ref);
-}
+static inline struct gap_node *node_at(uintptr_t bias, uint64_t ref) { return core_at(bias, ref); }
 
-static inline unsigned heavy_on(unsigned side)
-{
-    return side + 1;
-}
+static inline unsigned heavy_on(unsigned side) { return side + 1; }
 
 static inline uint64_t parent_of(const struct gap_node *node)
 {

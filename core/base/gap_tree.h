@@ -6,8 +6,8 @@
  *                   ^ pred.end rounded up to the granule, or 0 without a pred
  *
  * Nodes are embedded in their owners and lie in managed memory; a reference is a core address, a
- * multiple of 64, 0 for none. One node is one cache line: a walk touches one line a level and never a
- * sibling, because each node knows the largest gap of both its subtrees.
+ * multiple of 64, 0 for none. One node is one cache line: a walk touches one line a level and never
+ * a sibling, because each node knows the largest gap of both its subtrees.
  *
  * Invariants (gap_tree_check names the one that broke):
  *   GT1 order      start < end, and starts ascend in order
@@ -112,8 +112,8 @@ uint64_t gap_tree_prev(uintptr_t bias, uint64_t node_ref);
  *
  * Exact for every alignment. Cost, in n nodes:
  *   align == granule  O(log n).
- *   align > granule   O((k + 1) log n), k the gaps passed over that are of at least pages but less than
- *                     pages + align - granule, and are misaligned: these alone can be looked at in vain.
+ *   align > granule   O((k + 1) log n), k the gaps passed over that are of at least pages but less
+ *                     than pages + align - granule, and misaligned: only these are looked at in vain.
  *   align < granule   the same, k the gaps passed over of at least pages - (granule - align) but less
  *                     than pages; O(n) at worst, and surely so where n nodes lie close together and
  *                     pages <= granule - align.
@@ -127,7 +127,8 @@ bool gap_tree_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64
  * Verify GT1 to GT8 in O(n), without recursion. Follows a reference only to a node that names the
  * way it was reached as its parent, so that it ends on any contents of the nodes.
  *
- * @param bad_ref  written unless the tree is sound: the node that broke the invariant; 0 for GT5
+ * @param bad_ref  written unless the tree is sound: the node that broke the invariant, for GT4 the
+ *                 one whose parent word or whose reference to a child is wrong; 0 for GT5
  */
 enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree, uint64_t *bad_ref);
 

@@ -1,14 +1,15 @@
 /*
  * The checker of gap_tree.h: one walk over the whole tree.
  *
- * A node is met three times: on the way down (its references), after its left subtree (GT1, GT2, GT6,
- * in order) and after its right one (GT3, GT7, GT8, from what both subtrees were found to be). Heights
- * are measured, never derived from balance bits; one byte for each side of each level on the path holds
- * them, so that no recursion is needed. Side gaps are compared with the children's own three words: as
- * the leaves' are 0 and every gap is verified, each is then the maximum over its subtree.
+ * A node is met three times: on the way down (its references), after its left subtree (GT1, GT2,
+ * GT6, in order) and after its right one (GT3, GT7, GT8, from what both subtrees were found to be).
+ * Heights are measured, never derived from balance bits; one byte for each side of each level on the
+ * path holds them, so that no recursion is needed. Side gaps are compared with the children's own
+ * three words: as the leaves' are 0 and every gap is verified, each is then the maximum over its
+ * subtree.
  *
- * The walk ends on any contents. A child is entered only from the node that it names as its parent, and
- * not twice from there, and the root names none; hence no node is entered twice.
+ * The walk ends on any contents. A child is entered only from the node that it names as its parent,
+ * and not twice from there, and the root names none; hence no node is entered twice.
  */
 #include "base/gap_tree.h"
 
@@ -16,17 +17,17 @@
 
 enum { LEFT = GAP_TREE_LEFT, RIGHT = GAP_TREE_RIGHT };
 
-/* Higher than an AVL tree of 2^58 nodes, all that 64-bit addresses have room for: 1.44 * 58 < 84. */
+/* Higher than an AVL tree of 2^58 nodes, as many as 2^64 bytes hold: 1.44 * 58 < 84. */
 enum { LEVELS_MAX = 84 };
 
 enum stage { ENTERED, LEFT_DONE, RIGHT_DONE };
 
 struct walk {
     uintptr_t bias;
-    uint64_t granule;               /* pages */
-    uint64_t count;                 /* nodes met in order */
-    uint64_t prev_start, prev_end;  /* pages: of the node met last in order */
-    unsigned level;                 /* of the node being met; the root's is 0 */
+    uint64_t granule;                  /* pages */
+    uint64_t count;                    /* nodes met in order */
+    uint64_t prev_start, prev_end;     /* pages: of the node met last in order */
+    unsigned level;                    /* of the node being met; the root's is 0 */
     uint8_t height[LEVELS_MAX + 1][2]; /* levels of both subtrees of the path's nodes */
 };
 

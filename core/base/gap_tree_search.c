@@ -1,11 +1,12 @@
 /*
  * Searching the tree of gap_tree.h for free room.
  *
- * A candidate is a node whose gap is at least request.least, the least that can hold the request; the
- * room before any other node surely cannot. Candidates are visited in order, in the direction of the
- * search, by walks that enter a subtree only if its widest gap is that large, so that each step from
- * one to the next is O(log n). The first walk also heeds the bound that the search starts from: it
- * goes down once, and remembers the deepest node at which it left candidates beyond on the other side.
+ * A candidate is a node whose gap is at least request.least, the least that can hold the request;
+ * the room before any other node surely cannot. Candidates are visited in order, in the direction of
+ * the search, by walks that enter a subtree only if its widest gap is that large, so that each step
+ * from one to the next is O(log n). The first walk also heeds the bound that the search starts from:
+ * it goes down once, and remembers the deepest node at which it left candidates beyond on the other
+ * side.
  *
  * When align equals the granule a candidate fails only where lo or hi cuts its room, hence at most
  * two in a search do, and a third ends it.
@@ -57,7 +58,7 @@ static bool request_init(struct request *r, const struct gap_tree *tree, uint64_
     return pages != 0 && lo < hi && pages <= hi - lo;
 }
 
-/* A page from which the room before the node is free, exact but for rounding up to request.align. */
+/* The page from which the room before the node is free, exact but for rounding up to align. */
 static inline uint64_t room_floor(uintptr_t bias, uint64_t ref, const struct request *r)
 {
     if (r->align >= r->granule) {
@@ -147,7 +148,8 @@ static uint64_t lowest_candidate(uintptr_t bias, const struct gap_tree *tree,
         unsigned side = RIGHT;
         if (r->lo < get64(&node->end)) {
             side = LEFT;
-            bool leaves_some = get64(&node->gap) >= r->least || has_candidate(node, RIGHT, r->least);
+            bool leaves_some =
+                get64(&node->gap) >= r->least || has_candidate(node, RIGHT, r->least);
             turn = leaves_some ? ref : turn;
         }
         ref = has_candidate(node, side, r->least) ? get64(&node->child[side]) : 0;
@@ -159,8 +161,9 @@ static uint64_t lowest_candidate(uintptr_t bias, const struct gap_tree *tree,
 }
 
 /*
- * The highest candidate whose room can begin below hi; 0 if none. Of the nodes that start at or above
- * hi, cut is the lowest candidate: hi may cut its room, but none higher.
+ * The highest candidate whose room can begin below hi; 0 if none. cut is the lowest node met that
+ * starts at or above hi, if it is a candidate: hi may cut its room, and only its. If it is none, the
+ * candidates met above it have all their room above hi and must not be begun with: there may be many.
  */
 static uint64_t highest_candidate(uintptr_t bias, const struct gap_tree *tree,
                                   const struct request *r)
@@ -171,7 +174,7 @@ static uint64_t highest_candidate(uintptr_t bias, const struct gap_tree *tree,
         bool is_wide = get64(&node->gap) >= r->least;
         unsigned side = LEFT;
         if (get64(&node->start) >= r->hi) {
-            cut = is_wide ? ref : cut;
+            cut = is_wide ? ref : 0;
         } else {
             side = RIGHT;
             turn = is_wide || has_candidate(node, LEFT, r->least) ? ref : turn;
