@@ -1,0 +1,129 @@
+/*
+ * One access with everything that can happen to it: page crossing, faults, regions made on demand.
+ *
+ *   reference -> pieces of <= 64 bytes -> ntmm_emulated_* (processor, door)
+ *                     ^                        | access violation of a text's program
+ *                     +--- 64 KiB committed ---+
+ *
+ * A modify is one access that needs the right to write, as the processor does it, not a load and then
+ * a store: so the first touch of a page by one is a write fault.
+ */
+#include "replay.h"
+
+#include <string.h>
+
+const char *replay_status_name(ntmm_status status, struct replay_status_name *name)
+{
+    static const struct {
+        ntmm_status status;
+        const char *text;
+    } names[] = {
+        {NTMM_STATUS_ACCESS_VIOLATION, "STATUS_ACCESS_VIOLATION"},
+        {NTMM_STATUS_COMMITMENT_LIMIT, "STATUS_COMMITMENT_LIMIT"},
+        {NTMM_STATUS_CONFLICTING_ADDRESSES, "STATUS_CONFLICTING_ADDRESSES"},
+        {NTMM_STATUS_GUARD_PAGE_VIOLATION, "STATUS_GUARD_PAGE_VIOLATION"},
+        {NTMM_STATUS_INSUFFICIENT_RESOURCES, "STATUS_INSUFFICIENT_RESOURCES"},
+        {NTMM_STATUS_INTERNAL_ERROR, "STATUS_INTERNAL_ERROR"},
+        {NTMM_STATUS_INVALID_PARAMETER, "STATUS_INVALID_PARAMETER"},
+        {NTMM_STATUS_NO_MEMORY, "STATUS_NO_MEMORY"},
+        {NTMM_STATUS_STACK_OVERFLOW, "STATUS_STACK_OVERFLOW"},
+    };
+    snprintf(name->text, sizeof name->text, "NTSTATUS 0x%08x", (unsigned)status);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].status == status)
+            snprintf(name->text, sizeof name->text, "%s", names[i].text);
+    return name->text;
+}
+
+/* A modify in flight; the processor may call for it more than once. */
+struct exchange {
+    const unsigned char *wanted;
+    unsigned char *found;
+};
+
+static bool exchange_bytes(void *bytes, uint32_t size, void *context)
+{
+    const struct exchange *exchange = context;
+    memcpy(exchange->found, bytes, size);
+    memcpy(bytes, exchange->wanted, size);
+    return true;
+}
+
+static ntmm_status modify(struct ntmm_emulated *emu, uint64_t address, unsigned char *bytes,
+                          uint32_t size, struct ntmm_fault_result *fault)
+{
+    unsigned char found[NTMM_CPU_ACCESS_MAX];
+    struct exchange exchange = {bytes, found};
+    ntmm_status status =
+        ntmm_emulated_update(emu, 0, address, size, exchange_bytes, &exchange, NULL, fault);
+    if (NTMM_SUCCEEDED(status))
+        memcpy(bytes, found, size);
+    return status;
+}
+
+static ntmm_status try_piece(struct ntmm_emulated *emu, unsigned kind, uint64_t address,
+                             unsigned char *bytes, uint32_t size, struct ntmm_fault_result *fault)
+{
+    switch ((enum trace_kind)kind) {
+    case TRACE_FETCH:
+        return ntmm_emulated_fetch(emu, 0, address, bytes, size, NULL, fault);
+    case TRACE_LOAD:
+        return ntmm_emulated_load(emu, 0, address, bytes, size, NULL, fault);
+    case TRACE_STORE:
+        return ntmm_emulated_store(emu, 0, address, bytes, size, NULL, fault);
+    case TRACE_MODIFY:
+        return modify(emu, address, bytes, size, fault);
+    case TRACE_KINDS:
+        break;
+    }
+    return NTMM_STATUS_INVALID_PARAMETER;
+}
+
+/* Runs a piece, making what a text's program lacks; the last status. */
+static ntmm_status do_piece(struct replay *replay, struct replay_program *program, unsigned kind,
+                            uint64_t address, unsigned char *bytes, uint32_t size)
+{
+    struct ntmm_fault_result fault;
+    for (;;) {
+        ntmm_status status = try_piece(replay->emu, kind, address, bytes, size, &fault);
+        if (status != NTMM_STATUS_ACCESS_VIOLATION || program->has_regions)
+            return status;
+        ntmm_cpu_leave(replay->cpu); /* Y1 */
+        ntmm_status made = replay_make_region_at(replay, program, fault.parameters[1]);
+        ntmm_cpu_enter(replay->cpu);
+        if (!NTMM_SUCCEEDED(made)) /* a second violation at one place is a conflict here */
+            return made == NTMM_STATUS_CONFLICTING_ADDRESSES ? status : made;
+    }
+}
+
+static int fail(const struct replay *replay, const struct replay_program *program, uint64_t number,
+                uint64_t address, ntmm_status status, struct shell_error *error)
+{
+    struct replay_status_name name;
+    if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
+        shell_set_error(error, "ntmm: --ram: %llu MiB are too little: none is left at reference "
+                               "%llu of %s",
+                        (unsigned long long)(replay->ram_bytes >> 20), (unsigned long long)number,
+                        trace_name(program->trace));
+    else
+        shell_set_error(error, "%s: reference %llu: address %#llx: %s", trace_name(program->trace),
+                        (unsigned long long)number, (unsigned long long)address,
+                        replay_status_name(status, &name));
+    return SHELL_USAGE;
+}
+
+int replay_access(struct replay *replay, struct replay_program *program,
+                  const struct trace_reference *reference, uint64_t number, unsigned char *bytes,
+                  struct shell_error *error)
+{
+    uint32_t size = reference->size_bytes;
+    for (uint32_t done = 0; done < size; done += NTMM_CPU_ACCESS_MAX) {
+        uint32_t left = size - done;
+        uint32_t piece = left < NTMM_CPU_ACCESS_MAX ? left : NTMM_CPU_ACCESS_MAX;
+        ntmm_status status = do_piece(replay, program, reference->kind,
+                                      reference->address + done, bytes + done, piece);
+        if (!NTMM_SUCCEEDED(status))
+            return fail(replay, program, number, reference->address + done, status, error);
+    }
+    return SHELL_OK;
+}

@@ -1,0 +1,110 @@
+/*
+ * Everything known of one address, as a debugger's !vad, !pte and !pfn would print it.
+ */
+#include "replay.h"
+
+#include <inttypes.h>
+
+static const char *protection_name(uint32_t protect)
+{
+    switch (protect & 0xff) {
+    case NTMM_PAGE_NOACCESS:
+        return "no access";
+    case NTMM_PAGE_READONLY:
+        return "read-only";
+    case NTMM_PAGE_READWRITE:
+        return "read-write";
+    case NTMM_PAGE_EXECUTE:
+        return "execute";
+    case NTMM_PAGE_EXECUTE_READ:
+        return "execute-read";
+    case NTMM_PAGE_EXECUTE_READWRITE:
+        return "execute-read-write";
+    default:
+        return "none";
+    }
+}
+
+static const char *state_name(uint32_t state)
+{
+    return state == NTMM_MEM_COMMIT ? "committed" : state == NTMM_MEM_RESERVE ? "reserved" : "free";
+}
+
+static void print_region(const struct ntmm_explanation *e, FILE *out)
+{
+    const struct ntmm_memory_basic_information *memory = &e->memory;
+    if (e->vad_address != 0)
+        fprintf(out,
+                "  region    0x%" PRIx64 "-0x%" PRIx64 ", %" PRIu64 " of %" PRIu64
+                " pages committed, VAD at 0x%" PRIx64 "\n",
+                e->vad_base, e->vad_end, e->vad_commit_pages,
+                (e->vad_end - e->vad_base) >> NTMM_PAGE_SHIFT, e->vad_address);
+    else
+        fprintf(out, "  region    none\n");
+    fprintf(out, "  pages     0x%" PRIx64 ", %" PRIu64 " alike, %s, %s (0x%02" PRIx32 ")\n",
+            memory->base_address, memory->region_size >> NTMM_PAGE_SHIFT, state_name(memory->state),
+            protection_name(memory->protect), memory->protect);
+}
+
+static void print_entries(const struct ntmm_explanation *e, FILE *out)
+{
+    char text[160];
+    for (uint32_t level = e->levels; level >= e->stopped_level && level > 0; level--) {
+        ntmm_format_entry(e->entry[level - 1], level, text, sizeof text);
+        fprintf(out, "  level %-3" PRIu32 " 0x%016" PRIx64 " at 0x%" PRIx64 ": %s\n", level,
+                e->entry[level - 1], e->entry_address[level - 1], text);
+    }
+}
+
+static const char *owner_name(const struct replay *replay, uint32_t owner)
+{
+    for (uint32_t i = 0; i < replay->program_count; i++)
+        if ((uint32_t)replay->programs[i].process == owner)
+            return trace_name(replay->programs[i].trace);
+    return "none";
+}
+
+static void print_frame(const struct replay *replay, const struct ntmm_explanation *e, FILE *out)
+{
+    static const char *const locations[] = {"zeroed list",   "free list", "standby list",
+                                            "modified list", "modified-no-write list",
+                                            "bad list",      "active",    "transition"};
+    static const char *const uses[] = {"nothing",    "metadata", "private page",
+                                       "page table", "slab",     "process"};
+    const struct ntmm_frame_information *frame = &e->frame;
+    if (!e->has_frame) {
+        fprintf(out, "  frame     none\n");
+        return;
+    }
+    fprintf(out,
+            "  frame     0x%" PRIx64 ": %s, %s, share count %" PRIu64 ", references %" PRIu32
+            ", priority %" PRIu32 ", %s\n",
+            frame->frame, locations[frame->location & 7],
+            (unsigned)frame->use < 6 ? uses[frame->use] : "unknown", frame->share_count,
+            frame->reference_count, frame->priority, frame->is_modified ? "modified" : "clean");
+    fprintf(out,
+            "            mapped by the entry at 0x%" PRIx64 " in frame 0x%" PRIx64
+            ", original PTE 0x%" PRIx64 "\n",
+            frame->entry_address, frame->table_frame, frame->original_pte);
+    fprintf(out, "  owner     %s, process index %" PRIu32 "\n", owner_name(replay, frame->owner),
+            frame->owner);
+}
+
+bool replay_explain(struct replay *replay, const struct replay_address *what, FILE *out,
+                    struct shell_error *error)
+{
+    struct ntmm_explanation e;
+    struct replay_status_name name;
+    const struct replay_program *program = &replay->programs[what->program];
+    ntmm_status status = ntmm_explain(replay->system, program->process, what->address, &e);
+    if (!NTMM_SUCCEEDED(status))
+        return shell_set_error(error, "ntmm: --explain %#llx: %s",
+                               (unsigned long long)what->address,
+                               replay_status_name(status, &name));
+    fprintf(out, "%s 0x%" PRIx64 "\n", trace_name(program->trace), what->address);
+    print_region(&e, out);
+    print_entries(&e, out);
+    print_frame(replay, &e, out);
+    fputc('\n', out);
+    return true;
+}

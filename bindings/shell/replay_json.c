@@ -1,0 +1,140 @@
+/*
+ * The report of a replay, as JSON: counters under the names that ntmm_describe_counter gives them.
+ *
+ *   { version, seed, verified, ram_bytes, seconds, references, references_per_second,
+ *     counters: {name: value}, memory: {...}, check: {...}, teardown: {...},
+ *     traces: [ {name, references, records, fetches, loads, stores, modifies,
+ *                pages, tables, commit_pages, peak_commit_pages, regions, counters: {...}} ] }
+ */
+#include "replay.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+static void put(json_t *object, const char *name, uint64_t value)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+/* A file name need not be UTF-8, a JSON string must. */
+static json_t *string_of(const char *text)
+{
+    char plain[256];
+    json_t *string = json_string(text);
+    if (string != NULL)
+        return string;
+    size_t length = 0;
+    for (; text[length] != '\0' && length + 1 < sizeof plain; length++)
+        plain[length] = (text[length] & 0x80) != 0 ? '?' : text[length];
+    plain[length] = '\0';
+    return json_string(plain);
+}
+
+static json_t *counters_of(const uint64_t *values, bool is_system)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++) {
+        const struct ntmm_counter_description *row = ntmm_describe_counter(i);
+        if (is_system || row->owner == NTMM_OWNER_PROCESS)
+            put(object, row->name, values[i]);
+    }
+    return object;
+}
+
+static json_t *program_of(const struct replay_program *program)
+{
+    const struct ntmm_process_information *end = &program->end;
+    json_t *object = json_object();
+    json_object_set_new(object, "name", string_of(trace_name(program->trace)));
+    put(object, "references", program->reference_count);
+    put(object, "records", program->record_count);
+    put(object, "fetches", program->kind_count[TRACE_FETCH]);
+    put(object, "loads", program->kind_count[TRACE_LOAD]);
+    put(object, "stores", program->kind_count[TRACE_STORE]);
+    put(object, "modifies", program->kind_count[TRACE_MODIFY]);
+    put(object, "pages", end->working_set_pages);
+    put(object, "tables", end->table_pages);
+    put(object, "commit_pages", end->commit_pages);
+    put(object, "peak_commit_pages", end->peak_commit_pages);
+    put(object, "regions", end->region_count);
+    json_object_set_new(object, "counters", counters_of(end->counters, false));
+    return object;
+}
+
+static json_t *memory_of(const struct ntmm_memory_information *memory)
+{
+    json_t *object = json_object();
+    put(object, "total_pages", memory->total_pages);
+    put(object, "metadata_pages", memory->metadata_pages);
+    put(object, "active_pages", memory->active_pages);
+    put(object, "table_pages", memory->table_pages);
+    put(object, "slab_pages", memory->slab_pages);
+    put(object, "process_pages", memory->process_pages);
+    put(object, "zeroed_pages", memory->zeroed_pages);
+    put(object, "free_pages", memory->free_pages);
+    put(object, "commit_pages", memory->commit_pages);
+    put(object, "commit_peak_pages", memory->commit_peak_pages);
+    put(object, "commit_limit_pages", memory->commit_limit_pages);
+    json_object_set_new(object, "metadata_percent",
+                        json_real(100 * (double)memory->metadata_pages /
+                                  (double)memory->total_pages));
+    return object;
+}
+
+static json_t *check_of(const struct ntmm_check_report *check)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "broken",
+                        check->invariant[0] != '\0' ? json_string(check->invariant) : json_null());
+    return object;
+}
+
+static json_t *teardown_of(const struct ntmm_teardown *teardown)
+{
+    json_t *object = json_object();
+    put(object, "lost_pages", teardown->lost_pages);
+    put(object, "outstanding_commit", teardown->outstanding_commit);
+    put(object, "live_objects", teardown->live_objects);
+    put(object, "processes_ended", teardown->processes_ended);
+    put(object, "waiters", teardown->waiters);
+    return object;
+}
+
+static json_t *report_of(const struct replay *replay)
+{
+    double seconds = (double)replay->elapsed_ns / 1e9;
+    json_t *traces = json_array();
+    json_t *report = json_object();
+    json_object_set_new(report, "version", json_string(NTMM_VERSION));
+    put(report, "seed", replay->options.seed);
+    json_object_set_new(report, "verified", json_boolean(replay->options.is_verified));
+    put(report, "ram_bytes", replay->ram_bytes);
+    json_object_set_new(report, "seconds", json_real(seconds));
+    put(report, "references", replay->reference_count);
+    json_object_set_new(report, "references_per_second",
+                        json_real(seconds > 0 ? (double)replay->reference_count / seconds : 0));
+    json_object_set_new(report, "counters", counters_of(replay->counters, true));
+    json_object_set_new(report, "memory", memory_of(&replay->memory));
+    json_object_set_new(report, "check", check_of(&replay->check));
+    json_object_set_new(report, "teardown", teardown_of(&replay->teardown));
+    for (uint32_t i = 0; i < replay->program_count; i++)
+        json_array_append_new(traces, program_of(&replay->programs[i]));
+    json_object_set_new(report, "traces", traces);
+    return report;
+}
+
+bool replay_write_json(const struct replay *replay, struct shell_error *error)
+{
+    const char *path = replay->options.json_path;
+    if (path == NULL)
+        return true;
+    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    if (file == NULL)
+        return shell_set_error(error, "%s: cannot write: %s", path, strerror(errno));
+    json_t *report = report_of(replay);
+    bool is_written = json_dumpf(report, file, JSON_INDENT(2)) == 0 && fputc('\n', file) != EOF;
+    json_decref(report);
+    is_written = (file == stdout ? fflush(file) : fclose(file)) == 0 && is_written;
+    return is_written || shell_set_error(error, "%s: cannot write: %s", path, strerror(errno));
+}

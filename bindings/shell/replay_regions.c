@@ -1,0 +1,151 @@
+/*
+ * What a program had, made of the pages that its trace touches.
+ *
+ *   touched     ..RR.X......W|................|.W...........WW.|      | 64 KiB
+ *   reserved    [                             ]... a gap of one block separates two regions
+ *   committed     RRRXXXXXXXXWWWWW...........
+ *
+ * Runs whose 64 KiB blocks meet or touch become one reservation, as a loader or an allocator would have
+ * made it. It is committed from its first touched page to its last: a run has the protection that
+ * its uses ask for, and the pages between it and the next run, which the program had but did not
+ * touch in this trace, have the same. The first stack is reserved 1 MiB deep, NT's default, and
+ * committed where it was used: these programs were compiled for a system that grows stacks without
+ * probes, so guard pages would stop them.
+ *
+ * An executed page is execute-read, or execute-read-write when it was also written; a written one
+ * read-write; any other read-only.
+ */
+#include "replay.h"
+
+#include "trace_binary.h"
+
+#define BLOCK_PAGES (NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE)
+#define STACK_PAGES (0x100000u / NTMM_PAGE_SIZE)
+#define LOWEST_PAGE (NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT)
+#define END_PAGE ((NTMM_HIGHEST_VAD_ADDRESS + 1) >> NTMM_PAGE_SHIFT)
+/* Tables of a process and of a region at worst: one a level at each of its ends, and its leaves. */
+#define PROCESS_PAGES 16u
+#define REGION_TABLES 6u
+
+/* Runs [first, end) of one reservation of pages [base, end_page). */
+struct region {
+    uint32_t first;
+    uint32_t end;
+    uint64_t base_page;
+    uint64_t end_page;
+};
+
+static uint64_t block_down(uint64_t page)
+{
+    return page & ~(uint64_t)(BLOCK_PAGES - 1);
+}
+
+static uint64_t run_end(const struct trace_run *run)
+{
+    return run->first_page + run->page_count;
+}
+
+/* The next reservation after `last`; false at the end. */
+static bool next_region(const struct trace_summary *summary, struct region *region)
+{
+    uint32_t first = region->end;
+    uint64_t before = region->end_page;
+    if (first == summary->run_count)
+        return false;
+    const struct trace_run *runs = summary->runs;
+    bool is_stack = false;
+    region->first = first;
+    region->base_page = block_down(runs[first].first_page);
+    do {
+        is_stack = is_stack || (runs[region->end].rights & TRACE_STACK) != 0;
+        region->end_page = block_down(run_end(&runs[region->end]) + BLOCK_PAGES - 1);
+        region->end++;
+    } while (region->end < summary->run_count &&
+             block_down(runs[region->end].first_page) <= region->end_page);
+    if (is_stack && region->end_page >= before + STACK_PAGES &&
+        region->base_page > region->end_page - STACK_PAGES)
+        region->base_page = region->end_page - STACK_PAGES;
+    return true;
+}
+
+static uint64_t commit_pages_of(const struct trace_summary *summary, const struct region *region)
+{
+    return run_end(&summary->runs[region->end - 1]) - summary->runs[region->first].first_page;
+}
+
+bool replay_count_need(const struct replay_program *program, uint64_t *pages,
+                       struct shell_error *error)
+{
+    const struct trace_summary *summary = trace_summary(program->trace);
+    struct region region = {0, 0, LOWEST_PAGE, LOWEST_PAGE};
+    *pages = PROCESS_PAGES;
+    while (next_region(summary, &region)) {
+        uint64_t commit = commit_pages_of(summary, &region);
+        if (region.base_page < LOWEST_PAGE || region.end_page > END_PAGE)
+            return shell_set_error(error, "%s: touches page %#llx, which no program can reserve",
+                                   trace_name(program->trace),
+                                   (unsigned long long)summary->runs[region.first].first_page
+                                       << NTMM_PAGE_SHIFT);
+        *pages += commit + commit / NTMM_ENTRIES_PER_TABLE + REGION_TABLES;
+    }
+    return true;
+}
+
+static uint32_t protection_of(uint32_t rights)
+{
+    if ((rights & TRACE_EXECUTE) != 0)
+        return (rights & TRACE_WRITE) != 0 ? NTMM_PAGE_EXECUTE_READWRITE : NTMM_PAGE_EXECUTE_READ;
+    return (rights & TRACE_WRITE) != 0 ? NTMM_PAGE_READWRITE : NTMM_PAGE_READONLY;
+}
+
+static ntmm_status allocate(struct replay *replay, ntmm_handle process, uint64_t first_page,
+                            uint64_t end_page, uint32_t type, uint32_t protect)
+{
+    uint64_t base = first_page << NTMM_PAGE_SHIFT;
+    uint64_t size = (end_page - first_page) << NTMM_PAGE_SHIFT;
+    return ntmm_allocate_virtual_memory(replay->system, process, &base, 0, &size, type, protect);
+}
+
+static ntmm_status make_region(struct replay *replay, const struct replay_program *program,
+                               const struct trace_summary *summary, const struct region *region)
+{
+    ntmm_status status = allocate(replay, program->process, region->base_page, region->end_page,
+                                  NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
+    for (uint32_t i = region->first; i < region->end && NTMM_SUCCEEDED(status); i++) {
+        const struct trace_run *run = &summary->runs[i];
+        uint64_t end = i + 1 < region->end ? run[1].first_page : run_end(run);
+        status = allocate(replay, program->process, run->first_page, end, NTMM_MEM_COMMIT,
+                          protection_of(run->rights));
+    }
+    return status;
+}
+
+bool replay_make_regions(struct replay *replay, struct replay_program *program,
+                         struct shell_error *error)
+{
+    const struct trace_summary *summary = trace_summary(program->trace);
+    struct region region = {0, 0, LOWEST_PAGE, LOWEST_PAGE};
+    struct replay_status_name name;
+    while (next_region(summary, &region)) {
+        ntmm_status status = make_region(replay, program, summary, &region);
+        if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
+            return shell_set_error(error, "ntmm: --ram: %llu MiB are too little for what %s commits",
+                                   (unsigned long long)(replay->ram_bytes >> 20),
+                                   trace_name(program->trace));
+        if (!NTMM_SUCCEEDED(status))
+            return shell_set_error(error, "%s: region at %#llx: %s", trace_name(program->trace),
+                                   (unsigned long long)(region.base_page << NTMM_PAGE_SHIFT),
+                                   replay_status_name(status, &name));
+    }
+    return true;
+}
+
+ntmm_status replay_make_region_at(struct replay *replay, struct replay_program *program,
+                                  uint64_t address)
+{
+    uint64_t page = block_down(address >> NTMM_PAGE_SHIFT);
+    if (page < LOWEST_PAGE || page >= END_PAGE)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    return allocate(replay, program->process, page, page + BLOCK_PAGES,
+                    NTMM_MEM_RESERVE | NTMM_MEM_COMMIT, NTMM_PAGE_EXECUTE_READWRITE);
+}

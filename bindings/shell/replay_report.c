@@ -1,0 +1,156 @@
+/*
+ * The report of a replay, as text.
+ */
+#include "replay.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Widths of the columns behind the name. */
+static const struct column {
+    const char *title;
+    int width;
+} columns[] = {
+    {"references", 14}, {"fetches", 13}, {"loads", 12},  {"stores", 12}, {"modifies", 10},
+    {"faults", 9},      {"zeroed", 8},   {"dirtied", 8}, {"pages", 8},   {"tables", 7},
+    {"commit", 8},
+};
+
+#define COLUMN_COUNT (sizeof columns / sizeof columns[0])
+
+struct row {
+    uint64_t cells[COLUMN_COUNT];
+};
+
+static struct row row_of(const struct replay_program *program)
+{
+    const struct ntmm_process_information *end = &program->end;
+    return (struct row){{
+        program->reference_count,
+        program->kind_count[TRACE_FETCH],
+        program->kind_count[TRACE_LOAD],
+        program->kind_count[TRACE_STORE],
+        program->kind_count[TRACE_MODIFY],
+        end->counters[NTMM_COUNTER_PAGE_FAULTS],
+        end->counters[NTMM_COUNTER_DEMAND_ZERO_FAULTS],
+        end->counters[NTMM_COUNTER_MAKE_DIRTY_FAULTS],
+        end->working_set_pages,
+        end->table_pages,
+        end->commit_pages,
+    }};
+}
+
+static void print_row(const char *name, int name_width, const struct row *row, FILE *out)
+{
+    struct shell_digits digits;
+    fprintf(out, "%-*s", name_width, name);
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        fprintf(out, "%*s", columns[i].width, shell_group_digits(row->cells[i], &digits));
+    fputc('\n', out);
+}
+
+/* The last part of a path. */
+static const char *short_name(const struct replay_program *program)
+{
+    const char *name = trace_name(program->trace);
+    const char *slash = strrchr(name, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : name;
+}
+
+static void print_programs(const struct replay *replay, FILE *out)
+{
+    struct row sum = {{0}};
+    int width = 6;
+    for (uint32_t i = 0; i < replay->program_count; i++) {
+        int length = (int)strlen(short_name(&replay->programs[i]));
+        width = length > width ? length : width;
+    }
+    fprintf(out, "%-*s", width, "trace");
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        fprintf(out, "%*s", columns[i].width, columns[i].title);
+    fputc('\n', out);
+    for (uint32_t i = 0; i < replay->program_count; i++) {
+        struct row row = row_of(&replay->programs[i]);
+        print_row(short_name(&replay->programs[i]), width, &row, out);
+        for (size_t j = 0; j < COLUMN_COUNT; j++)
+            sum.cells[j] += row.cells[j];
+    }
+    print_row("all", width, &sum, out);
+}
+
+static void print_pages(const char *name, uint64_t pages, uint64_t of_pages, FILE *out)
+{
+    struct shell_digits digits;
+    fprintf(out, "  %-26s %12s pages %12.1f MiB", name, shell_group_digits(pages, &digits),
+            (double)pages / 256);
+    if (of_pages != 0)
+        fprintf(out, " %7.2f %% of RAM", 100 * (double)pages / (double)of_pages);
+    fputc('\n', out);
+}
+
+static void print_memory(const struct ntmm_memory_information *memory, FILE *out)
+{
+    uint64_t total = memory->total_pages;
+    fprintf(out, "\nmemory after the last reference\n");
+    print_pages("RAM", total, 0, out);
+    print_pages("metadata", memory->metadata_pages, total, out);
+    print_pages("slabs and processes", memory->slab_pages + memory->process_pages, total, out);
+    print_pages("page tables", memory->table_pages, total, out);
+    print_pages("active", memory->active_pages, total, out);
+    print_pages("zeroed and free", memory->zeroed_pages + memory->free_pages, total, out);
+    print_pages("commit charge", memory->commit_pages, 0, out);
+    print_pages("commit peak", memory->commit_peak_pages, 0, out);
+    print_pages("commit limit", memory->commit_limit_pages, 0, out);
+}
+
+static void print_counters(const struct replay *replay, FILE *out)
+{
+    struct shell_digits digits;
+    fprintf(out, "\ncounters of the system\n");
+    for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++) {
+        const struct ntmm_counter_description *row = ntmm_describe_counter(i);
+        fprintf(out, "  %-26s %12s %s\n", row->name,
+                shell_group_digits(replay->counters[i], &digits), row->unit);
+    }
+}
+
+static void print_verdicts(const struct replay *replay, FILE *out)
+{
+    const struct ntmm_check_report *check = &replay->check;
+    const struct ntmm_teardown *teardown = &replay->teardown;
+    fputc('\n', out);
+    if (check->invariant[0] == '\0')
+        fputs("check      every invariant holds\n", out);
+    else
+        fprintf(out,
+                "check      %s is broken: object 0x%" PRIx64 ", expected %" PRIu64
+                ", found %" PRIu64 "\n",
+                check->invariant, check->object, check->expected, check->found);
+    if ((teardown->lost_pages | teardown->outstanding_commit | teardown->live_objects |
+         teardown->processes_ended | teardown->waiters) == 0)
+        fputs("tear-down  every frame and every charge came back\n", out);
+    else
+        fprintf(out,
+                "tear-down  lost: %" PRIu64 " frames, %" PRIu64 " pages of commit, %" PRIu64
+                " objects, %" PRIu64 " processes, %" PRIu64 " waiters\n",
+                teardown->lost_pages, teardown->outstanding_commit, teardown->live_objects,
+                teardown->processes_ended, teardown->waiters);
+}
+
+void replay_print_report(const struct replay *replay, FILE *out)
+{
+    struct shell_digits references;
+    struct shell_digits rate;
+    double seconds = (double)replay->elapsed_ns / 1e9;
+    uint64_t per_second =
+        seconds > 0 ? (uint64_t)((double)replay->reference_count / seconds) : 0;
+    fprintf(out, "%s references of %" PRIu32 " %s in %.2f s: %s references/s%s\n\n",
+            shell_group_digits(replay->reference_count, &references), replay->program_count,
+            replay->program_count == 1 ? "program" : "programs", seconds,
+            shell_group_digits(per_second, &rate),
+            replay->options.is_verified ? ", every byte checked" : "");
+    print_programs(replay, out);
+    print_memory(&replay->memory, out);
+    print_counters(replay, out);
+    print_verdicts(replay, out);
+}
