@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Bits of the header byte. The low four say how many operations pass between whole comparisons. */
 #define HEADER_OLD_BUILD 0x80u
 #define HEADER_COMMIT_LIMIT 0x40u
+#define HEADER_BOUNDED 0x20u /* bounds of its own for the other process */
 
 struct world {
     struct ntmm_emulated *emu;
@@ -61,6 +62,9 @@ _Noreturn static void fail(const struct world *world, const char *why)
     }
     if (world->header & HEADER_COMMIT_LIMIT) {
         printf("  commit-limit %u\n", LIVE_COMMIT_PAGES);
+    }
+    if (world->header & HEADER_BOUNDED) {
+        printf("  # the other process searches from 0x100000 and ends at 0x7FFEFFFF\n");
     }
     for (unsigned i = 0; i < world->count; i++) {
         operation_print(&world->log[i], &world->outcomes[i], &who);

@@ -266,11 +266,13 @@ void operation_prepare(const struct operation *operation, struct outcome *outcom
 /* Bounds and limits stay. */
 static void restart(struct model_process *model)
 {
-    uint64_t commit_limit_pages = model->commit_limit_pages;
+    struct model_process kept = *model;
 
     model_process_end(model);
-    model_process_begin(model, model->system);
-    model->commit_limit_pages = commit_limit_pages;
+    model_process_begin(model, kept.system);
+    model->bottom_up_start = kept.bottom_up_start;
+    model->highest_address = kept.highest_address;
+    model->commit_limit_pages = kept.commit_limit_pages;
 }
 
 void operation_run_model(struct model_process models[WHO_COUNT], const struct operation *operation,

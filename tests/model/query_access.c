@@ -164,11 +164,10 @@ static void move_bytes(struct model_process *process, uint64_t address, uint32_t
 uint32_t model_access(struct model_process *process, uint64_t address, uint32_t size,
                       enum model_access access, uint8_t *data, struct model_fault *fault)
 {
-    uint64_t last = address + size - 1;
+    uint64_t at = address;
 
     memset(fault, 0, sizeof(*fault));
-    for (uint64_t at = address; at <= last && at >= address;
-         at = (at | (MODEL_PAGE_SIZE - 1)) + 1) {
+    do {
         fault->status = check_page(process, at, access);
         if (fault->status != NTMM_STATUS_SUCCESS) {
             fault->parameter_count = 2;
@@ -176,7 +175,8 @@ uint32_t model_access(struct model_process *process, uint64_t address, uint32_t 
             fault->parameters[1] = is_canonical(at) ? at : UINT64_MAX;
             return fault->status;
         }
-    }
+        at = (at | (MODEL_PAGE_SIZE - 1)) + 1;
+    } while (at - address < size);
     if (data) {
         move_bytes(process, address, size, access, data);
     }

@@ -113,8 +113,7 @@ static uint32_t check_allocate(const struct model_process *process, const uint64
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
-    if (!is_legal_protection(protect) ||
-        ((type & NTMM_MEM_LARGE_PAGES) && (protect & ~BASE_PROTECTIONS))) {
+    if (!is_legal_protection(protect)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     if (!base || !size) {
@@ -147,11 +146,12 @@ static uint64_t search_end(const struct model_process *process, uint64_t zero_bi
     return limit < end ? limit : end;
 }
 
-/* The lowest, or the highest, address at a 64 KiB step whose `size` bytes are free. 0: none. */
-static uint64_t find_gap(const struct model_process *process, uint64_t size, uint64_t end,
-                         uint32_t type)
+/* The lowest, or with TOP_DOWN the highest, address at a 64 KiB step in [from, end) whose `size` bytes
+ * are free. 0: none. */
+static uint64_t find_gap(const struct model_process *process, uint64_t size, uint64_t from,
+                         uint64_t end, uint32_t type)
 {
-    uint64_t gap = process->bottom_up_start;
+    uint64_t gap = from;
     uint64_t found = 0;
 
     for (size_t i = 0; i <= process->region_count; i++) {
@@ -161,16 +161,30 @@ static uint64_t find_gap(const struct model_process *process, uint64_t size, uin
 
         gap_end = gap_end < end ? gap_end : end;
         if (start < gap_end && gap_end - start >= size) {
+            found = down(gap_end - size, MODEL_GRANULARITY);
             if (!(type & NTMM_MEM_TOP_DOWN)) {
                 return start;
             }
-            found = down(gap_end - size, MODEL_GRANULARITY);
         }
         if (!is_last && process->regions[i].end > gap) {
             gap = process->regions[i].end;
         }
     }
     return found;
+}
+
+/* Searches from below begin at the process's own start and, when nothing is free above it, anew at the
+ * lowest address. */
+static uint64_t search(const struct model_process *process, uint64_t size, uint64_t zero_bits,
+                       uint32_t type)
+{
+    uint64_t end = search_end(process, zero_bits);
+    uint64_t found = 0;
+
+    if (!(type & NTMM_MEM_TOP_DOWN)) {
+        found = find_gap(process, size, process->bottom_up_start, end, type);
+    }
+    return found ? found : find_gap(process, size, NTMM_LOWEST_USER_ADDRESS, end, type);
 }
 
 static bool is_free(const struct model_process *process, uint64_t base, uint64_t end)
@@ -203,14 +217,17 @@ static uint32_t place(const struct model_process *process, uint64_t base, uint64
 {
     if (base == 0) {
         size = up(size, MODEL_PAGE_SIZE);
-        *start = find_gap(process, size, search_end(process, zero_bits), type);
+        *start = search(process, size, zero_bits, type);
         *end = *start + size;
         return *start ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
     }
     *start = down(base, MODEL_GRANULARITY);
     *end = up(base + size, MODEL_PAGE_SIZE);
-    if (*start < NTMM_LOWEST_USER_ADDRESS) {
+    if (*start < NTMM_LOWEST_USER_ADDRESS || base > process->highest_address) {
         return NTMM_STATUS_INVALID_PARAMETER_2;
+    }
+    if (*end - 1 > process->highest_address) {
+        return NTMM_STATUS_INVALID_PARAMETER_4;
     }
     return is_free(process, *start, *end) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_CONFLICTING_ADDRESSES;
 }

@@ -131,11 +131,15 @@ static void a_search_stays_inside_the_process_bounds(void **state)
     world.process.highest_address = 0x12FFFF;
     assert_int_equal(allocate(&world, 0, 0x20000, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE), 0);
     assert_int_equal(world.process.regions[0].base, 0x100000);
-    assert_int_equal(allocate(&world, 0, 0x10001, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0, 0x100000, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
                      NTMM_STATUS_NO_MEMORY);
     assert_int_equal(
         allocate(&world, 0, 0x10000, NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN, NTMM_PAGE_READWRITE), 0);
     assert_int_equal(world.process.regions[1].base, 0x120000);
+    assert_int_equal(allocate(&world, 0, 0x10000, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE), 0);
+    assert_int_equal(world.process.regions[0].base, 0x10000);
+    assert_int_equal(allocate(&world, 0x130000, 1, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
+                     NTMM_STATUS_INVALID_PARAMETER_2);
     end(&world);
 }
 
