@@ -11,10 +11,10 @@
  *
  * Repair. An edge is right if the parent's side_gap equals the widest gap of the child: of its gap,
  * left_gap and right_gap. A change makes at most two edges wrong, the one above the place where a
- * node was linked or unlinked and the one above the successor, whose gap changed. settle_gaps climbs
- * from a wrong edge until it finds a right one. Above it all edges are right, but perhaps the one
- * above the successor, which is settled next. A rotation carries side gaps along without recomputing
- * them from further below, so that it makes no other edge wrong.
+ * node was linked or unlinked and the one above the successor, whose gap changed. settle_gaps
+ * climbs from a wrong edge until it finds a right one. Above it all edges are right, but perhaps
+ * the one above the successor, which is settled next. A rotation carries side gaps along without
+ * recomputing them from further below, so that it makes no other edge wrong.
  *
  * Mirror images share their code: side is LEFT or RIGHT, !side the other, and a node that is heavy
  * on a side has the balance bits side + 1; 0 is even.

@@ -113,10 +113,10 @@ uint64_t gap_tree_prev(uintptr_t bias, uint64_t node_ref);
  * Exact for every alignment. Cost, in n nodes:
  *   align == granule  O(log n).
  *   align > granule   O((k + 1) log n), k the gaps passed over that are of at least pages but less
- *                     than pages + align - granule, and misaligned: only these are looked at in vain.
- *   align < granule   the same, k the gaps passed over of at least pages - (granule - align) but less
- *                     than pages; O(n) at worst, and surely so where n nodes lie close together and
- *                     pages <= granule - align.
+ *                     than pages + align - granule, and misaligned. Only these can be in vain.
+ *   align < granule   the same, k the gaps passed over of at least pages - (granule - align) but
+ *                     less than pages; O(n) at worst, and surely so where n nodes lie close
+ *                     together and pages <= granule - align.
  */
 bool gap_tree_search_lowest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
                             uint64_t pages, uint64_t align_pages, uint64_t *start);

@@ -3,10 +3,10 @@
  *
  * A node is met three times: on the way down (its references), after its left subtree (GT1, GT2,
  * GT6, in order) and after its right one (GT3, GT7, GT8, from what both subtrees were found to be).
- * Heights are measured, never derived from balance bits; one byte for each side of each level on the
- * path holds them, so that no recursion is needed. Side gaps are compared with the children's own
- * three words: as the leaves' are 0 and every gap is verified, each is then the maximum over its
- * subtree.
+ * Heights are measured, never derived from balance bits; one byte for each side of each level on
+ * the path holds them, so that no recursion is needed. Side gaps are compared with the children's
+ * own three words: as the leaves' are 0 and every gap is verified, each is then the maximum over
+ * its subtree.
  *
  * The walk ends on any contents. A child is entered only from the node that it names as its parent,
  * and not twice from there, and the root names none; hence no node is entered twice.

@@ -2,11 +2,11 @@
  * Searching the tree of gap_tree.h for free room.
  *
  * A candidate is a node whose gap is at least request.least, the least that can hold the request;
- * the room before any other node surely cannot. Candidates are visited in order, in the direction of
- * the search, by walks that enter a subtree only if its widest gap is that large, so that each step
- * from one to the next is O(log n). The first walk also heeds the bound that the search starts from:
- * it goes down once, and remembers the deepest node at which it left candidates beyond on the other
- * side.
+ * the room before any other node surely cannot. Candidates are visited in order, in the direction
+ * of the search, by walks that enter a subtree only if its widest gap is that large, so that each
+ * step from one to the next is O(log n). The first walk also heeds the bound that the search starts
+ * from: it goes down once, and remembers the deepest node at which it left candidates beyond on the
+ * other side.
  *
  * When align equals the granule a candidate fails only where lo or hi cuts its room, hence at most
  * two in a search do, and a third ends it.
@@ -162,8 +162,9 @@ static uint64_t lowest_candidate(uintptr_t bias, const struct gap_tree *tree,
 
 /*
  * The highest candidate whose room can begin below hi; 0 if none. cut is the lowest node met that
- * starts at or above hi, if it is a candidate: hi may cut its room, and only its. If it is none, the
- * candidates met above it have all their room above hi and must not be begun with: there may be many.
+ * starts at or above hi, if it is a candidate: hi may cut its room, and only its. If it is none,
+ * the candidates met above it have all their room above hi and must not be begun with: there may be
+ * many.
  */
 static uint64_t highest_candidate(uintptr_t bias, const struct gap_tree *tree,
                                   const struct request *r)

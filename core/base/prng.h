@@ -2,9 +2,10 @@
  * A small seeded generator of pseudorandom numbers: same seed, same run, on every host.
  *
  * xoshiro256** 1.0 (Blackman and Vigna, public domain): 256 bits of state, period 2^256 - 1, passes
- * the usual statistical batteries; not for secrets. The seed is spread over the state by splitmix64,
- * whose four consecutive outputs are distinct, so that the state is never all zero, which xoshiro
- * could not leave. The state is little-endian words, so that it may lie in a frame and be saved.
+ * the usual statistical batteries; not for secrets. The seed is spread over the state by
+ * splitmix64, whose four consecutive outputs are distinct, so that the state is never all zero,
+ * which xoshiro could not leave. The state is little-endian words, so that it may lie in a frame
+ * and be saved.
  */
 #ifndef NTMM_BASE_PRNG_H
 #define NTMM_BASE_PRNG_H

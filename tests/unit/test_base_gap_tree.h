@@ -1,6 +1,7 @@
 /*
  * Ground for the tests of the gap tree: an array of nodes that the tree reaches by core addresses
- * far from their host addresses, so that a reference used as a pointer, or a forgotten bias, crashes.
+ * far from their host addresses, so that a reference used as a pointer, or a forgotten bias,
+ * crashes.
  */
 #ifndef NTMM_TEST_BASE_GAP_TREE_H
 #define NTMM_TEST_BASE_GAP_TREE_H

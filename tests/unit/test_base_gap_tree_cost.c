@@ -1,0 +1,91 @@
+/*
+ * What searches of the gap tree cost, counted in nodes looked at: the source is compiled here once
+ * more with an accessor that counts.
+ */
+#include "test_base_gap_tree.h"
+
+#include "base/bits.h"
+#include "base/prng.h"
+
+static uint64_t looks;
+
+static void *counted_core_at(uintptr_t bias, uint64_t ref)
+{
+    looks++;
+    return core_at(bias, ref);
+}
+
+#define core_at counted_core_at
+#define gap_tree_search_lowest counted_search_lowest
+#define gap_tree_search_highest counted_search_highest
+bool counted_search_lowest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
+                           uint64_t pages, uint64_t align_pages, uint64_t *start);
+bool counted_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
+                            uint64_t pages, uint64_t align_pages, uint64_t *start);
+#include "base/gap_tree_search.c" /* NOLINT: the subject, with its accessor replaced */
+
+enum { NODES = 1 << 16, STRIDE = 64, SEARCHES = 20000 };
+
+/* A node every 64 pages, of 16, 32 or 48, so that gaps of 48, 32 and 16 lie everywhere. */
+static void plant_field(struct orchard *o)
+{
+    struct prng prng;
+    prng_seed(&prng, 1);
+    orchard_init(o, NODES, 16);
+    for (size_t i = 0; i < NODES; i++) {
+        size_t place = i * 40503 % NODES;
+        plant(o, i, place * STRIDE, place * STRIDE + 16 * prng_between(&prng, 1, 3));
+    }
+    assert_sound(o);
+}
+
+/*
+ * A search at the granule's alignment walks down once and, at each of at most three candidates, up
+ * and down again: of 16 levels times 1.44, with two looks a level, no more than 7 * 2 * 24.
+ */
+static void bounded_searches_look_at_few_nodes(void **state)
+{
+    (void)state;
+    struct orchard o;
+    struct prng prng;
+    plant_field(&o);
+    prng_seed(&prng, 2);
+    for (unsigned i = 0; i < SEARCHES; i++) {
+        uint64_t lo = prng_below(&prng, NODES * STRIDE);
+        uint64_t hi = lo + prng_below(&prng, NODES * STRIDE >> prng_below(&prng, 16));
+        uint64_t pages = 16 * prng_between(&prng, 1, 4), start;
+        uint64_t first = i % 3 == 0 ? 0 : lo, last = i % 3 == 1 ? NODES * STRIDE : hi;
+        looks = 0;
+        counted_search_lowest(o.bias, &o.tree, first, last, pages, 16, &start);
+        assert_in_range(looks, 0, 7 * 2 * 24);
+        looks = 0;
+        counted_search_highest(o.bias, &o.tree, first, last, pages, 16, &start);
+        assert_in_range(looks, 0, 7 * 2 * 24);
+    }
+    orchard_free(&o);
+}
+
+/* Where nothing fits, the root says so; only the room after the last node is then looked for. */
+static void searches_in_vain_look_at_one_path(void **state)
+{
+    (void)state;
+    struct orchard o;
+    uint64_t start;
+    plant_field(&o);
+    looks = 0;
+    assert_false(counted_search_lowest(o.bias, &o.tree, 0, NODES * STRIDE, 64, 16, &start));
+    assert_in_range(looks, 1, 4);
+    looks = 0;
+    assert_false(counted_search_highest(o.bias, &o.tree, 0, NODES * STRIDE, 64, 16, &start));
+    assert_in_range(looks, 1, 4);
+    orchard_free(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bounded_searches_look_at_few_nodes),
+        cmocka_unit_test(searches_in_vain_look_at_one_path),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
