@@ -1,5 +1,6 @@
 /*
- * The event stream's only producer. Records go straight to the platform's sink: the core buffers none.
+ * The event stream's only producer. Records go straight to the platform's sink: the core buffers
+ * none.
  */
 #include "base/instance.h"
 

@@ -1,13 +1,13 @@
 /*
  * The running side of a system, and the call in progress.
  *
- * struct ntmm_system is what a system keeps outside its frames: the platform, the additions that turn
- * references into pointers, and the list of faults that wait for a frame. Everything else is reached
- * from anchor_ref and lies in frames. It is written once, by create or attach, but for the two words
- * with a letter.
+ * struct ntmm_system is what a system keeps outside its frames: the platform, the additions that
+ * turn references into pointers, and the list of faults that wait for a frame. Everything else is
+ * reached from anchor_ref and lies in frames. It is written once, by create or attach, but for the
+ * two words with a letter.
  *
- * struct call is one public call (or one background function) in progress, on the caller's stack: it
- * carries the bias, and in debug builds the set of locks held, so that the lock order is checked
+ * struct call is one public call (or one background function) in progress, on the caller's stack:
+ * it carries the bias, and in debug builds the set of locks held, so that the lock order is checked
  * without any per-thread or global state. Each core function takes it first.
  *
  * I0 the core never keeps a pointer to a struct call, nor a host pointer in a frame.
@@ -52,9 +52,9 @@ struct call {
     uintptr_t bias;
     struct want want;
     uint32_t zeroed_inline; /* frames zeroed on the spot for this call */
-    uint32_t held;      /* bit (1 << level) of each lock held; debug builds */
-    uint32_t depth;     /* locks held */
-    uint32_t old_level; /* interrupt level before the first lock */
+    uint32_t held;          /* bit (1 << level) of each lock held; debug builds */
+    uint32_t depth;         /* locks held */
+    uint32_t old_level;     /* interrupt level before the first lock */
 };
 
 static inline struct call call_begin(struct ntmm_system *sys)

@@ -10,8 +10,8 @@
  * entries, lock words, reference counts).
  *
  * A reference is a core address: a physical address plus one canonical base. core_at turns it into
- * a host pointer by one addition of the bias (host address of frame memory minus core address, modulo
- * the host's pointer size).
+ * a host pointer by one addition of the bias (host address of frame memory minus core address,
+ * modulo the host's pointer size).
  */
 #ifndef NTMM_BASE_LE_H
 #define NTMM_BASE_LE_H

@@ -4,13 +4,13 @@
  * A lock is a word: 0 free, 1 held. Waiting spins through the platform's relax, which yields a
  * coroutine. The first lock of a call raises the interrupt level, the last one lowers it.
  *
- * Order: a lock may be taken only while every lock held has a lower level. Two locks of one level are
- * never held together. Debug builds check it at each acquisition.
+ * Order: a lock may be taken only while every lock held has a lower level. Two locks of one level
+ * are never held together. Debug builds check it at each acquisition.
  *
  *   level             letter  protects
  *   LOCK_ADDRESS      (A)     the regions of a process: the VAD tree with (W), and who changes it
- *   LOCK_WORKING_SET  (W)     valid entries and tables of a process, its accounting, its VADs with (A)
- *   LOCK_DIRECTORY    (D)     the process table, and counters of processes that have ended
+ *   LOCK_WORKING_SET  (W)     valid entries and tables of a process, its accounting, its VADs with
+ *   (A) LOCK_DIRECTORY    (D)     the process table, and counters of processes that have ended
  *   LOCK_SLAB         (S)     a slab class
  *   LOCK_LIST         (L)     a standby, modified, modified-no-write or bad list, and its frames
  *   LOCK_NODE         (N)     zeroed and free lists of a node, its runs, and the frames on them

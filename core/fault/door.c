@@ -9,7 +9,8 @@
 
 ntmm_status door_raise(struct call *c, struct door *d, ntmm_status status)
 {
-    static const uint64_t code_of_access[] = {[DOOR_READ] = 0, [DOOR_WRITE] = 1, [DOOR_EXECUTE] = 8};
+    static const uint64_t code_of_access[] = {
+        [DOOR_READ] = 0, [DOOR_WRITE] = 1, [DOOR_EXECUTE] = 8};
     bool is_canonical = x64_is_canonical(d->request->address, c->sys->levels);
 
     d->result->parameter_count = 2;
@@ -87,8 +88,7 @@ static ntmm_status resolve_transition(struct call *c, struct door *d, struct tab
 /* The first write of a clean writable page. Only this fault sets Dirty1, under (W). */
 static ntmm_status make_dirty(struct call *c, struct door *d, le64 *entry, uint64_t seen)
 {
-    const uint64_t dirty =
-        FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_ACCESSED);
+    const uint64_t dirty = FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_ACCESSED);
     while (!cas64(entry, &seen, seen | dirty)) {
     }
     pfn_set_modified(pfn_at(c, field_get(seen, HW_FRAME)));
@@ -178,8 +178,7 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
 }
 
 ntmm_status door_resolve(struct call *c, struct process *process,
-                         const struct ntmm_fault_request *request,
-                         struct ntmm_fault_result *result)
+                         const struct ntmm_fault_request *request, struct ntmm_fault_result *result)
 {
     struct door d = {
         .request = request,

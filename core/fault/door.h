@@ -8,7 +8,8 @@
  *   transition            back from its list  anything else      access violation
  *
  * Invariants
- *   F1 a fault that fails for want of a frame or of commit leaves entries, tables and charges as they were
+ *   F1 a fault that fails for want of a frame or of commit leaves entries, tables and charges as
+ *      they were
  *   F2 an access that would be refused without the guard leaves the guard
  *   F3 a fault keeps nothing across a wait
  *
@@ -31,8 +32,8 @@ struct door {
 };
 
 /*
- * Resolve a fault of a process whose (W) is held. Success, an exception to raise, COMMITMENT_LIMIT, or
- * PENDING with c->want = WANT_FRAME: nothing is queued, the caller waits and comes again.
+ * Resolve a fault of a process whose (W) is held. Success, an exception to raise, COMMITMENT_LIMIT,
+ * or PENDING with c->want = WANT_FRAME: nothing is queued, the caller waits and comes again.
  */
 ntmm_status door_resolve(struct call *c, struct process *process,
                          const struct ntmm_fault_request *request,

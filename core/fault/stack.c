@@ -4,12 +4,14 @@
  *   before   dealloc [ reserved ........................ | guard | committed ] base
  *   after    dealloc [ reserved ............... | guard | hit page, committed ] base
  *                                                        ^ stack_limit
- *   the end  dealloc [ never | committed, no guard                            ] base   overflow, once
+ *   the end  dealloc [ never | committed, no guard                            ] base
  *
- * The guard is one page and what the thread asked to be guaranteed. When it no longer fits above the
- * lowest page, which is never committed, the rest is committed without a guard and the overflow is raised.
+ * The guard is one page and what the thread asked to be guaranteed. When it no longer fits above
+ * the lowest page, which is never committed, the rest is committed without a guard and the overflow
+ * is raised.
  *
- * Source: nt_semantics 13.3, after public descriptions; guard size x64: one page plus the guarantee.
+ * Source: nt_semantics 13.3, after public descriptions; guard size x64: one page plus the
+ * guarantee.
  */
 #include "base/bits.h"
 #include "fault/door.h"

@@ -6,12 +6,12 @@
  *          --> slab classes --> slab frames
  *          --> process directory
  *
- * A partition owns lists, counters and commit, a node its free frames (one of each at first; nothing
- * of theirs stands in the system itself).
+ * A partition owns lists, counters and commit, a node its free frames (one of each at first;
+ * nothing of theirs stands in the system itself).
  *
  * A1 the anchor fits its frame; every word of it is little-endian; none is a host pointer.
- * A2 the fixed metadata are the first frames of each range (the anchor first of all, then the rows of
- *    the range's own frames and runs); they are active, never listed, never freed.
+ * A2 the fixed metadata are the first frames of each range (the anchor first of all, then the rows
+ *    of the range's own frames and runs); they are active, never listed, never freed.
  */
 #ifndef NTMM_PHYS_ANCHOR_H
 #define NTMM_PHYS_ANCHOR_H
@@ -30,9 +30,9 @@
 struct frame_range {
     le64 base_frame;
     le64 frame_count;
-    le64 pfn_ref;      /* PFN database of the range: frame_count rows */
-    le64 run_ref;      /* run table: one row an aligned 2 MiB run that meets the range */
-    le32 run_count;    /* rows */
+    le64 pfn_ref;   /* PFN database of the range: frame_count rows */
+    le64 run_ref;   /* run table: one row an aligned 2 MiB run that meets the range */
+    le32 run_count; /* rows */
     le32 node;
     le64 first_run;    /* number (frame >> 9) of the first row */
     le64 metadata_end; /* first frame that is not metadata */
@@ -40,10 +40,10 @@ struct frame_range {
 
 /* A page list: a chain of frames through their PFN rows. */
 struct frame_list {
-    le64 count; /* frames (L or N) */
-    le64 head;  /* first frame or FRAME_NONE (L or N) */
-    le64 tail;  /* last frame or FRAME_NONE (L or N) */
-    le32 lock;  /* LOCK_LIST; unused for a node's lists, which its own lock covers */
+    le64 count;    /* frames (L or N) */
+    le64 head;     /* first frame or FRAME_NONE (L or N) */
+    le64 tail;     /* last frame or FRAME_NONE (L or N) */
+    le32 lock;     /* LOCK_LIST; unused for a node's lists, which its own lock covers */
     le32 location; /* enum ntmm_frame_location of its frames; fixed */
 };
 
@@ -51,10 +51,10 @@ struct frame_list {
 struct node {
     le32 lock; /* LOCK_NODE */
     le32 reserved;
-    struct frame_list zeroed;  /* (N) */
-    struct frame_list free;    /* (N) */
-    le64 whole_runs;           /* first run with all 512 frames zeroed or free, a reference (N) */
-    le64 whole_run_count;      /* such runs (N) */
+    struct frame_list zeroed; /* (N) */
+    struct frame_list free;   /* (N) */
+    le64 whole_runs;          /* first run with all 512 frames zeroed or free, a reference (N) */
+    le64 whole_run_count;     /* such runs (N) */
 };
 
 struct partition {
@@ -77,10 +77,10 @@ struct slab_class {
     le32 lock; /* LOCK_SLAB */
     le32 tag;  /* four characters, first in the low byte; fixed */
     le32 object_size;
-    le32 capacity;   /* objects a frame */
-    le64 partial;    /* first slab frame with room, a reference (S) */
+    le32 capacity;    /* objects a frame */
+    le64 partial;     /* first slab frame with room, a reference (S) */
     le64 frame_count; /* slab frames (S) */
-    le64 used;       /* objects in use (S) */
+    le64 used;        /* objects in use (S) */
 };
 
 enum slab_kind { SLAB_VAD, SLAB_KIND_COUNT };
@@ -99,12 +99,12 @@ struct anchor {
     struct partition partition;
     struct slab_class slabs[SLAB_KIND_COUNT];
 
-    le32 directory_lock; /* LOCK_DIRECTORY */
+    le32 directory_lock;  /* LOCK_DIRECTORY */
     le32 next_generation; /* of the next handle, 1..0xFFFFFF (D) */
-    le64 directory_ref;  /* frame of references to frames of process objects (D) */
-    le32 free_slot;      /* first free process slot + 1, or 0 (D) */
-    le32 slot_count;     /* slots that exist (D) */
-    le32 live_count;     /* live processes (D) */
+    le64 directory_ref;   /* frame of references to frames of process objects (D) */
+    le32 free_slot;       /* first free process slot + 1, or 0 (D) */
+    le32 slot_count;      /* slots that exist (D) */
+    le32 live_count;      /* live processes (D) */
     le32 reserved;
     le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (D) */
 };

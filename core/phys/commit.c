@@ -1,10 +1,10 @@
 /*
  * Commit: pages promised, exact to the page.
  *
- * C1 the partition's charge is the sum of: private pages committed and tables of every process, frames
- *    of slabs, frames of process objects.
- * C2 the charge never passes the limit, but for page tables made by faults: these may go beyond by at
- *    most the reserve, and each such page is counted by the process.
+ * C1 the partition's charge is the sum of: private pages committed and tables of every process,
+ *    frames of slabs, frames of process objects.
+ * C2 the charge never passes the limit, but for page tables made by faults: these may go beyond by
+ *    at most the reserve, and each such page is counted by the process.
  *
  * One word, changed by compare and exchange: no lock, and no moment at which it is wrong.
  */

@@ -3,8 +3,8 @@
  *
  *   range: [anchor, first range only] [rows of its frames] [rows of its runs] [frames for use ...]
  *
- * Each range carries its own metadata at its start, so a machine whose RAM has holes pays for what it
- * has. Everything is linked in rising order: the head of a fresh list is the lowest frame.
+ * Each range carries its own metadata at its start, so a machine whose RAM has holes pays for what
+ * it has. Everything is linked in rising order: the head of a fresh list is the lowest frame.
  */
 #include "base/bits.h"
 #include "phys/pfn.h"
@@ -28,7 +28,8 @@ struct pfn *pfn_slow_at(const struct call *c, uint64_t frame)
     return pfn;
 }
 
-/* Pages of metadata at the start of a range, and where its parts lie; fills the row of the range. */
+/* Pages of metadata at the start of a range, and where its parts lie; fills the row of the range.
+ * */
 static uint64_t lay_out_range(struct call *c, const struct ntmm_frame_range *given, bool is_first,
                               struct frame_range *range)
 {

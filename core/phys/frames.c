@@ -2,8 +2,8 @@
  * Free frames: single ones, and aligned 2 MiB runs.
  *
  * A run counts its zeroed and free frames; when all 512 are, it stands on the node's list of whole
- * runs. So a run is found by looking at the head of that list, and every change costs O(1): no scan, and
- * no merging or splitting when frames come and go at a boundary.
+ * runs. So a run is found by looking at the head of that list, and every change costs O(1): no
+ * scan, and no merging or splitting when frames come and go at a boundary.
  */
 #include "phys/pfn.h"
 
@@ -232,8 +232,8 @@ static void put_batch(struct call *c, const uint64_t *frames, uint32_t count,
         struct pfn *pfn = pfn_at(c, frames[i]);
         set32(&pfn->share_count, 0);
         set16(&pfn->reference_count, 0);
-        set16(&pfn->state, pfn_state((enum ntmm_frame_location)get32(&list->location),
-                                     NTMM_USE_FREE, 0));
+        set16(&pfn->state,
+              pfn_state((enum ntmm_frame_location)get32(&list->location), NTMM_USE_FREE, 0));
         list_push_head(c, list, frames[i]);
         run_give(c, node, frames[i]);
     }
@@ -250,7 +250,8 @@ uint64_t frames_zero_some(struct call *c, uint64_t budget)
 
     while (done < budget) {
         uint64_t left = budget - done;
-        uint32_t count = take_free_batch(c, frames, left < ZERO_BATCH ? (uint32_t)left : ZERO_BATCH);
+        uint32_t count =
+            take_free_batch(c, frames, left < ZERO_BATCH ? (uint32_t)left : ZERO_BATCH);
         if (count == 0)
             break;
         bool is_zeroed = NTMM_SUCCEEDED(platform->zero(platform->context, frames, count));

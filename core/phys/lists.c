@@ -120,12 +120,6 @@ static void take_off(struct call *c, uint64_t frame, uint32_t shares)
     event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address), NTMM_FRAME_ACTIVE);
 }
 
-void frame_reactivate(struct call *c, uint64_t frame)
-{
-    take_off(c, frame, 1);
-}
+void frame_reactivate(struct call *c, uint64_t frame) { take_off(c, frame, 1); }
 
-void frame_withdraw(struct call *c, uint64_t frame)
-{
-    take_off(c, frame, 0);
-}
+void frame_withdraw(struct call *c, uint64_t frame) { take_off(c, frame, 0); }

@@ -19,10 +19,11 @@
  *   P7  an active frame has at least one share and one reference; one in transition no share and at
  *       least one reference
  *
- * A frame's owner is a value: the core address of the entry that maps it. While a frame is active its
- * row belongs to whoever owns that entry (W); while it is listed, to the list's lock (L, N).
+ * A frame's owner is a value: the core address of the entry that maps it. While a frame is active
+ * its row belongs to whoever owns that entry (W); while it is listed, to the list's lock (L, N).
  *
- * Source: symbol-derived layouts of MMPFN, rules of share and reference counts; the packing is ours.
+ * Source: symbol-derived layouts of MMPFN, rules of share and reference counts; the packing is
+ * ours.
  */
 #ifndef NTMM_PHYS_PFN_H
 #define NTMM_PHYS_PFN_H
@@ -49,13 +50,13 @@ struct pfn {
 NTMM_STATIC_ASSERT(sizeof(struct pfn) == 48, "at most 48 bytes a frame");
 
 enum {
-    PFN_LOCATION = 7u << 0,      /* enum ntmm_frame_location */
+    PFN_LOCATION = 7u << 0, /* enum ntmm_frame_location */
     PFN_WRITE_IN_PROGRESS = 1u << 3,
-    PFN_MODIFIED = 1u << 4,      /* differs from its backing */
+    PFN_MODIFIED = 1u << 4, /* differs from its backing */
     PFN_READ_IN_PROGRESS = 1u << 5,
-    PFN_PRIORITY_SHIFT = 8,      /* 10:8 */
+    PFN_PRIORITY_SHIFT = 8, /* 10:8 */
     PFN_PRIORITY = 7u << 8,
-    PFN_USE_SHIFT = 12,          /* 15:12, enum ntmm_frame_use */
+    PFN_USE_SHIFT = 12, /* 15:12, enum ntmm_frame_use */
     PFN_USE = 15u << 12,
 };
 
@@ -137,7 +138,8 @@ static inline void pfn_add_share(struct pfn *pfn, int32_t shares)
 
 /* --- database.c: building it --- */
 
-/* Lay out and fill the metadata; ranges are in the anchor. INSUFFICIENT_RESOURCES: too few frames. */
+/* Lay out and fill the metadata; ranges are in the anchor. INSUFFICIENT_RESOURCES: too few frames.
+ * */
 ntmm_status pfn_build(struct call *c, const struct ntmm_frame_range *ranges, uint32_t range_count);
 
 /* --- lists.c: the lists --- */
@@ -164,8 +166,8 @@ void frame_withdraw(struct call *c, uint64_t frame);
 
 /*
  * A zeroed frame, active with one share and one reference, its owner not yet set. Counts in
- * c->zeroed_inline a frame that had to be zeroed here. A frame that cannot be zeroed goes to the bad
- * list and another is tried. False with c->want = WANT_FRAME when none is left.
+ * c->zeroed_inline a frame that had to be zeroed here. A frame that cannot be zeroed goes to the
+ * bad list and another is tried. False with c->want = WANT_FRAME when none is left.
  * Takes (N), then perhaps (L); calls the platform's zero without them.
  */
 bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
@@ -190,14 +192,15 @@ void chain_free(struct call *c, struct frame_chain *chain);
 
 void frame_free(struct call *c, uint64_t frame);
 
-/* An aligned run of 512 frames, all made active with one share and one reference; contents unspecified.
- * False with c->want = WANT_FRAME when no run is whole. Takes (N). */
+/* An aligned run of 512 frames, all made active with one share and one reference; contents
+ * unspecified. False with c->want = WANT_FRAME when no run is whole. Takes (N). */
 bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame);
 
 /* Put a run whose frames are all free on the node's list. (N), or while building. */
 void run_list_add(struct call *c, struct node *node, struct run *run);
 
-/* Move up to budget frames from the free to the zeroed list; returns how many. Takes (N) in turn. */
+/* Move up to budget frames from the free to the zeroed list; returns how many. Takes (N) in turn.
+ * */
 uint64_t frames_zero_some(struct call *c, uint64_t budget);
 
 /* --- waiters.c: faults that wait for a frame --- */

@@ -1,8 +1,9 @@
 /*
- * Slabs: see slab.h. Allocation takes the head of the partial list, so objects crowd into few frames.
+ * Slabs: see slab.h. Allocation takes the head of the partial list, so objects crowd into few
+ * frames.
  */
-#include "base/bits.h"
 #include "phys/slab.h"
+#include "base/bits.h"
 
 /* Largest number of objects whose owners and bodies fit a frame, and where the bodies begin. */
 static uint32_t lay_out(uint32_t object_size, uint32_t *first)
@@ -26,10 +27,7 @@ void slab_class_init(struct slab_class *class, uint32_t tag, uint32_t object_siz
     set32(&class->capacity, lay_out(get32(&class->object_size), &first));
 }
 
-static struct slab *slab_at(const struct call *c, uint64_t ref)
-{
-    return core_at(c->bias, ref);
-}
+static struct slab *slab_at(const struct call *c, uint64_t ref) { return core_at(c->bias, ref); }
 
 static void partial_add(struct call *c, struct slab_class *class, uint64_t slab_ref)
 {

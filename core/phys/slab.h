@@ -1,10 +1,13 @@
 /*
  * Slabs: the core's own objects, out of frames, with NT's four-character tags and an owner each.
  *
- *   frame: [header][owner of each object, le32][pad][object][object]...   objects are 64-byte aligned
+ *   frame: [header][owner of each object, le32][pad][object][object]...   objects are 64-byte
+ *   aligned
  *
- * S1 an object is free exactly when its owner is SLAB_FREE; a slab's used count is its objects in use
- * S2 a class's partial list holds exactly its slabs with a free object; its counts sum over its slabs
+ * S1 an object is free exactly when its owner is SLAB_FREE; a slab's used count is its objects in
+ *    use
+ * S2 a class's partial list holds exactly its slabs with a free object; its counts sum over its
+ *    slabs
  * S3 a slab frame's row has use SLAB and the tag as its original entry
  *
  * A slab frame is charged to commit. The last empty slab of a class is kept until slab_trim.

@@ -1,8 +1,8 @@
 /*
  * Faults that wait for a frame.
  *
- * The waits are the callers' own structs, linked in a circle outside managed memory. Freeing a frame
- * wakes all of them: each begins its fault anew, and those that find nothing wait again.
+ * The waits are the callers' own structs, linked in a circle outside managed memory. Freeing a
+ * frame wakes all of them: each begins its fault anew, and those that find nothing wait again.
  *
  * I2 a wait is in the list exactly while is_queued is set; waiter_count is the length of the list.
  */
@@ -55,8 +55,8 @@ void waiters_cancel(struct call *c, struct ntmm_wait *wait)
 }
 
 /*
- * Waking happens under the lock: once is_woken is seen the owner may free the wait, so the platform must
- * be done with it before the owner can get past waiters_cancel.
+ * Waking happens under the lock: once is_woken is seen the owner may free the wait, so the platform
+ * must be done with it before the owner can get past waiters_cancel.
  */
 void waiters_wake_all(struct call *c)
 {

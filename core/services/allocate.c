@@ -1,8 +1,8 @@
 /*
  * NtAllocateVirtualMemory for private memory.
  *
- * The order of the checks is the spec's 2.1, each returning before anything is touched; then one of two
- * paths: reserve (a new region, perhaps wholly committed) or commit (pages of one region).
+ * The order of the checks is the spec's 2.1, each returning before anything is touched; then one of
+ * two paths: reserve (a new region, perhaps wholly committed) or commit (pages of one region).
  */
 #include "services/capture.h"
 #include "services/space_search.h"

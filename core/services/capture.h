@@ -9,7 +9,8 @@
 #include <ntmm/constants.h>
 #include <ntmm/types.h>
 
-/* Pages [start, end) that cover `size` > 0 bytes at `base`, whose last byte is at most `highest`. */
+/* Pages [start, end) that cover `size` > 0 bytes at `base`, whose last byte is at most `highest`.
+ * */
 struct page_range {
     uint64_t start;
     uint64_t end;

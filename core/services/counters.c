@@ -106,8 +106,8 @@ void ntmm_query_memory(struct ntmm_system *system, struct ntmm_memory_informatio
     lock_acquire(&c, &anchor->directory_lock, LOCK_DIRECTORY);
     m.process_pages = get64(&partition->process_pages);
     lock_release(&c, &anchor->directory_lock, LOCK_DIRECTORY);
-    uint64_t listed = m.zeroed_pages + m.free_pages + m.modified_pages +
-                      m.modified_no_write_pages + m.bad_pages;
+    uint64_t listed =
+        m.zeroed_pages + m.free_pages + m.modified_pages + m.modified_no_write_pages + m.bad_pages;
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         listed += m.standby_pages[i];
     m.active_pages = m.total_pages - m.metadata_pages - listed;

@@ -1,9 +1,9 @@
 /*
  * The public side of the door: locks, waiting, trying again.
  *
- * A fault that lacks a frame queues its wait first and then looks once more whether a frame has come
- * free: freeing looks for waiters after it has put the frame on the list, both under (N), so one of
- * the two sees the other and no wake-up is lost.
+ * A fault that lacks a frame queues its wait first and then looks once more whether a frame has
+ * come free: freeing looks for waiters after it has put the frame on the list, both under (N), so
+ * one of the two sees the other and no wake-up is lost.
  */
 #include "fault/door.h"
 

@@ -49,8 +49,7 @@ static bool search_up(struct call *c, struct process *process, uint64_t lo, uint
     struct page_range foreign;
     while (gap_tree_search_lowest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
         range->end = range->start + pages;
-        if (!foreign_at_or_after(c, process, range->start, &foreign) ||
-            foreign.start >= range->end)
+        if (!foreign_at_or_after(c, process, range->start, &foreign) || foreign.start >= range->end)
             return true;
         lo = foreign.end;
     }
@@ -64,8 +63,7 @@ static bool search_down(struct call *c, struct process *process, uint64_t lo, ui
     struct page_range foreign;
     while (gap_tree_search_highest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
         range->end = range->start + pages;
-        if (!foreign_at_or_after(c, process, range->start, &foreign) ||
-            foreign.start >= range->end)
+        if (!foreign_at_or_after(c, process, range->start, &foreign) || foreign.start >= range->end)
             return true;
         hi = foreign.start;
     }

@@ -7,7 +7,8 @@
 #include "services/capture.h"
 #include "space/vad.h"
 
-/* Room for `pages`, 64 KiB aligned: the lowest from the process's bottom, or the highest. NO_MEMORY. */
+/* Room for `pages`, 64 KiB aligned: the lowest from the process's bottom, or the highest.
+ * NO_MEMORY. */
 ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
                          uint64_t zero_bits, bool is_top_down, struct page_range *range);
 

@@ -13,10 +13,7 @@
 #define DEFAULT_FAULT_WAIT_100NS 100000000ull /* 10 s */
 #define PAGE_TABLE_LEVELS 4u
 
-size_t ntmm_system_size(void)
-{
-    return sizeof(struct ntmm_system);
-}
+size_t ntmm_system_size(void) { return sizeof(struct ntmm_system); }
 
 static ntmm_status check_config(const struct ntmm_config *config)
 {
@@ -27,7 +24,8 @@ static ntmm_status check_config(const struct ntmm_config *config)
 
     if (config->size != sizeof *config || config->version != NTMM_CONFIG_VERSION)
         return NTMM_STATUS_INFO_LENGTH_MISMATCH;
-    if ((bits && (bits < 32 || bits > 52)) || !is_mask_valid || (slot && (slot < 256 || slot > 511)))
+    if ((bits && (bits < 32 || bits > 52)) || !is_mask_valid ||
+        (slot && (slot < 256 || slot > 511)))
         return NTMM_STATUS_INVALID_PARAMETER_3;
     if (!is_multiple(config->core_base, NTMM_PAGE_SIZE))
         return NTMM_STATUS_INVALID_PARAMETER_3;

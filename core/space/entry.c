@@ -38,8 +38,8 @@ void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t h
 
 uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty)
 {
-    uint64_t bits = x64_protection_bits[protection] | FIELD_MASK(HW_VALID) |
-                    FIELD_MASK(HW_OWNER) | FIELD_MASK(HW_ACCESSED) | frame << NTMM_PAGE_SHIFT;
+    uint64_t bits = x64_protection_bits[protection] | FIELD_MASK(HW_VALID) | FIELD_MASK(HW_OWNER) |
+                    FIELD_MASK(HW_ACCESSED) | frame << NTMM_PAGE_SHIFT;
     if (is_dirty && (bits & FIELD_MASK(HW_WRITE)))
         bits |= FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY);
     return bits;

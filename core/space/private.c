@@ -102,7 +102,7 @@ static void reprotect_valid(struct call *c, le64 *entry, uint64_t page, uint32_t
         new = (entry_hardware(frame, protection, is_dirty) & ~kept) | (old & kept);
     } while (!cas64(entry, &old, new));
     set64(&pfn_at(c, frame)->original_pte, entry_software(protection));
-    bool is_narrower = (old & ~new) != 0 || (new & ~old & FIELD_MASK(HW_NO_EXECUTE)) != 0;
+    bool is_narrower = (old & ~new) != 0 || (new & ~old &FIELD_MASK(HW_NO_EXECUTE)) != 0;
     if (is_narrower)
         gather_range(g, page, page + 1);
 }
@@ -210,8 +210,7 @@ static bool is_same_state(struct page_state a, struct page_state b)
 }
 
 struct page_state private_query(struct call *c, const struct process *process,
-                                const struct vad *vad, uint64_t page, uint64_t limit,
-                                uint64_t *end)
+                                const struct vad *vad, uint64_t page, uint64_t limit, uint64_t *end)
 {
     struct page_state first = {0};
     bool is_first = true;

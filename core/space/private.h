@@ -1,9 +1,9 @@
 /*
  * Operations on private memory: validate, reserve, apply.
  *
- * Each begins by looking, then obtains what it may lack (tables, a VAD, commit), and only then changes
- * anything, in steps that cannot fail. A shortage leaves c->want set and the state as the page-array
- * model sees it unchanged. All need (A) and (W), but private_query, which needs (W).
+ * Each begins by looking, then obtains what it may lack (tables, a VAD, commit), and only then
+ * changes anything, in steps that cannot fail. A shortage leaves c->want set and the state as the
+ * page-array model sees it unchanged. All need (A) and (W), but private_query, which needs (W).
  *
  *   page state      entry
  *   reserved        0 without VAD_MEM_COMMIT; software, PROT_DECOMMITTED with it

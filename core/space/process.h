@@ -2,8 +2,8 @@
  * Processes: the object, its handle, its locks.
  *
  * Process objects lie in frames of their own that are never used for anything else while the system
- * lives, and a slot's lock words survive its process. So a handle needs no reference count: look the
- * slot up, take its lock, and see whether the handle is still the slot's (process_lock).
+ * lives, and a slot's lock words survive its process. So a handle needs no reference count: look
+ * the slot up, take its lock, and see whether the handle is still the slot's (process_lock).
  *
  *   directory frame: 512 references --> frame: 8 objects of 512 bytes
  *
@@ -29,24 +29,24 @@
 enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING };
 
 struct process {
-    le32 address_lock;     /* LOCK_ADDRESS */
-    le32 working_set_lock; /* LOCK_WORKING_SET */
-    le64 handle;           /* its handle, or 0 (W, D) */
-    le32 state;            /* enum process_state (W, D) */
-    le32 next_free;        /* next free slot + 1 (D) */
-    le64 root_frame;       /* fixed while live */
-    le64 highest_page;     /* page after the highest that can be reserved; fixed */
-    le64 bottom_page;      /* where searches begin; fixed */
-    le64 commit_limit;     /* pages; fixed */
-    struct gap_tree vads;  /* pages (A, W) */
-    le64 vad_hint;         /* VAD found last, a reference, or 0 (W) */
-    le64 virtual_pages;    /* (A, W) */
-    le64 virtual_peak;     /* (A, W) */
-    le64 commit_pages;     /* private pages promised (W) */
-    le64 commit_peak;      /* (W) */
-    le64 working_set_pages; /* (W) */
-    le64 working_set_peak; /* (W) */
-    le64 table_pages;      /* (W) */
+    le32 address_lock;                 /* LOCK_ADDRESS */
+    le32 working_set_lock;             /* LOCK_WORKING_SET */
+    le64 handle;                       /* its handle, or 0 (W, D) */
+    le32 state;                        /* enum process_state (W, D) */
+    le32 next_free;                    /* next free slot + 1 (D) */
+    le64 root_frame;                   /* fixed while live */
+    le64 highest_page;                 /* page after the highest that can be reserved; fixed */
+    le64 bottom_page;                  /* where searches begin; fixed */
+    le64 commit_limit;                 /* pages; fixed */
+    struct gap_tree vads;              /* pages (A, W) */
+    le64 vad_hint;                     /* VAD found last, a reference, or 0 (W) */
+    le64 virtual_pages;                /* (A, W) */
+    le64 virtual_peak;                 /* (A, W) */
+    le64 commit_pages;                 /* private pages promised (W) */
+    le64 commit_peak;                  /* (W) */
+    le64 working_set_pages;            /* (W) */
+    le64 working_set_peak;             /* (W) */
+    le64 table_pages;                  /* (W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
 

@@ -1,9 +1,9 @@
 /*
  * Page protections: NT's Win32 values, and the five-bit codes kept in entries and VADs.
  *
- * The cache attribute (NOCACHE, WRITECOMBINE) belongs to the allocation: protection_in_region replaces
- * what a caller asks for a page by the region's. A guard page and a no-access page show none, since the
- * code has no room for both; the attribute comes back with the access.
+ * The cache attribute (NOCACHE, WRITECOMBINE) belongs to the allocation: protection_in_region
+ * replaces what a caller asks for a page by the region's. A guard page and a no-access page show
+ * none, since the code has no room for both; the attribute comes back with the access.
  *
  * Source: NtAllocateVirtualMemory, NtProtectVirtualMemory documentation; observed combinations.
  */
@@ -38,9 +38,6 @@ static inline bool protection_can_write(uint32_t code)
     return access >= PROT_READWRITE;
 }
 
-static inline bool protection_can_execute(uint32_t code)
-{
-    return (code & PROT_EXECUTE) != 0;
-}
+static inline bool protection_can_execute(uint32_t code) { return (code & PROT_EXECUTE) != 0; }
 
 #endif

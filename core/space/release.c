@@ -34,7 +34,8 @@ static uint64_t delete_page(struct call *c, struct process *process, const struc
     return committed;
 }
 
-/* Empty [start, end); returns the committed pages that went. Missing tables hold nothing to empty. */
+/* Empty [start, end); returns the committed pages that went. Missing tables hold nothing to empty.
+ * */
 static uint64_t delete_range(struct call *c, struct process *process, const struct vad *vad,
                              uint64_t start, uint64_t end, uint64_t value)
 {
@@ -56,8 +57,7 @@ static uint64_t delete_range(struct call *c, struct process *process, const stru
     return committed;
 }
 
-static void give_up_commit(struct call *c, struct process *process, struct vad *vad,
-                           uint64_t pages)
+static void give_up_commit(struct call *c, struct process *process, struct vad *vad, uint64_t pages)
 {
     process_subtract(&vad->commit_pages, pages);
     process_subtract(&process->commit_pages, pages);

@@ -3,16 +3,17 @@
  *
  *   root (4) --> table (3) --> table (2) --> table (1): leaf entries
  *
- * A table is made when an entry in it is first needed, counted, charged to commit, and freed when its
- * last entry becomes empty.
+ * A table is made when an entry in it is first needed, counted, charged to commit, and freed when
+ * its last entry becomes empty.
  *
  * Invariants
  *   V2 no user entry outside a VAD is non-empty
- *   V3 a table's used count (in its frame's row) is its number of non-empty entries; of the root only
- *      the user half counts
- *   V5 a table's share count is one plus its valid and transition entries: a table with one share holds
- *      nothing that is in memory, and may be paged
- *   T1 no processor uses a translation that the tables do not grant once the call that took it returns
+ *   V3 a table's used count (in its frame's row) is its number of non-empty entries; of the root
+ *      only the user half counts
+ *   V5 a table's share count is one plus its valid and transition entries: a table with one share
+ *      holds nothing that is in memory, and may be paged
+ *   T1 no processor uses a translation that the tables do not grant once the call that took it
+ *      returns
  *
  * Everything here needs (W). A valid entry that a processor may see is replaced only by an atomic
  * exchange; what it mapped is freed or listed only after the shootdown (struct gather).
@@ -28,10 +29,10 @@
 
 /* Entries of one table for a run of pages, or the proof that there is none. */
 struct table_span {
-    le64 *entry;     /* entry of the first page; NULL: a table above it does not exist */
+    le64 *entry;       /* entry of the first page; NULL: a table above it does not exist */
     struct pfn *table; /* row of the leaf table, when there is one */
-    uint64_t end;    /* page after the last one of the same table, or of the same missing table */
-    uint32_t level;  /* level at which the walk stopped: 1 when there is an entry */
+    uint64_t end;      /* page after the last one of the same table, or of the same missing table */
+    uint32_t level;    /* level at which the walk stopped: 1 when there is an entry */
 };
 
 /* Find the entry of a page. */
@@ -40,8 +41,8 @@ struct table_span table_find(struct call *c, const struct process *process, uint
 /* Who pays for a table. */
 enum table_payer { TABLE_FOR_SERVICE, TABLE_FOR_FAULT };
 
-/* As table_find, making the tables. entry is NULL, with c->want set, on shortage; tables made on the
- * way stay, empty, for table_prune. */
+/* As table_find, making the tables. entry is NULL, with c->want set, on shortage; tables made on
+ * the way stay, empty, for table_prune. */
 struct table_span table_make(struct call *c, struct process *process, uint64_t page,
                              enum table_payer payer);
 
@@ -103,8 +104,8 @@ void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t h
 /* A valid entry of a frame with a protection code; dirty: with the processor's write bit. */
 uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty);
 
-/* Take a valid entry out: it becomes `value`, its accessed and dirty bits are folded into the frame,
- * the range is gathered. Returns the frame. */
+/* Take a valid entry out: it becomes `value`, its accessed and dirty bits are folded into the
+ * frame, the range is gathered. Returns the frame. */
 uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *table, le64 *entry,
                         uint64_t page, uint64_t value, struct gather *g);
 

@@ -23,12 +23,12 @@ enum {
 };
 
 struct vad {
-    struct gap_node node; /* start and end in pages (A, W) */
-    le32 type;            /* enum vad_type; fixed */
-    le32 flags;           /* VAD_* bits (A, W) */
-    le32 protection;      /* PROT_* code given when reserving; fixed */
+    struct gap_node node;  /* start and end in pages (A, W) */
+    le32 type;             /* enum vad_type; fixed */
+    le32 flags;            /* VAD_* bits (A, W) */
+    le32 protection;       /* PROT_* code given when reserving; fixed */
     le32 win32_protection; /* the same as NTMM_PAGE_*; fixed */
-    le64 commit_pages;    /* committed pages (W) */
+    le64 commit_pages;     /* committed pages (W) */
 };
 
 static inline struct vad *vad_at(const struct call *c, uint64_t ref)

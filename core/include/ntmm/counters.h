@@ -18,7 +18,7 @@ extern "C" {
 #define NTMM_COUNTER_TABLE(X)                                                                      \
     X(PAGE_FAULTS, "page_faults", "Memory\\Page Faults", "faults", PROCESS)                        \
     X(DEMAND_ZERO_FAULTS, "demand_zero_faults", "Memory\\Demand Zero Faults", "faults", PROCESS)   \
-    X(TRANSITION_FAULTS, "transition_faults", "Memory\\Transition Faults", "faults", PROCESS)       \
+    X(TRANSITION_FAULTS, "transition_faults", "Memory\\Transition Faults", "faults", PROCESS)      \
     X(MAKE_DIRTY_FAULTS, "make_dirty_faults", "ours", "faults", PROCESS)                           \
     X(GUARD_FAULTS, "guard_faults", "ours", "faults", PROCESS)                                     \
     X(STACK_GROWTHS, "stack_growths", "ours", "faults", PROCESS)                                   \

@@ -51,6 +51,9 @@ extern "C" {
 #define NTMM_EMULATED_CHECK_LEVEL 0x8u
 /** Ask the host for huge pages under an arena that the instance allocates. */
 #define NTMM_EMULATED_HUGE_PAGES 0x10u
+/** Coroutines may also be switched at each content operation, each shootdown, and whenever the last
+ * lock is released: many more interleavings, at a price. Not with NTMM_EMULATED_THREADS. */
+#define NTMM_EMULATED_PREEMPT 0x20u
 /** @} */
 
 /** Most virtual processors of an instance. */
@@ -304,8 +307,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_spawn(struct ntmm_emulated *emu
 
 /**
  * Run coroutines until all are finished. The next to run is drawn from the seed at each scheduling
- * point: relax (every spin), wait, pump, yield, and the end of one. Completions of I/O run on a
- * coroutine of their own, one more in the draw while a transfer is in flight.
+ * point: relax (every spin), wait, pump, yield, the end of one, and what NTMM_EMULATED_PREEMPT
+ * adds. Completions of I/O run on a coroutine of their own, one more in the draw while a transfer
+ * is in flight.
  *
  * A wait that nothing can end any more (no runnable coroutine, no transfer in flight, one host
  * thread) is broken: the one with the earliest deadline returns NTMM_STATUS_TIMEOUT and virtual
@@ -366,9 +370,8 @@ struct ntmm_emulated_disk_config {
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES
  * Locks: takes the disks' lock. Source: ours.
  */
-NTMM_API NTMM_MUST_USE ntmm_status
-ntmm_emulated_add_disk(struct ntmm_emulated *emu, const struct ntmm_emulated_disk_config *config,
-                       uint64_t *device);
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_add_disk(
+    struct ntmm_emulated *emu, const struct ntmm_emulated_disk_config *config, uint64_t *device);
 
 /**
  * The bytes of a disk in memory, as reads would see them.
@@ -384,12 +387,12 @@ NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t devi
 
 /** Errors of a disk, to come. */
 struct ntmm_emulated_disk_errors {
-    uint32_t operations;   /**< Bit (1 << ntmm_io_operation) of each kind that is counted. */
-    uint32_t is_refused;   /**< 1: submit returns the status; 0: the completion has it. */
-    uint64_t after;        /**< Transfers of these kinds that still succeed. */
-    uint64_t count;        /**< Transfers that then fail; UINT64_MAX: all. */
-    ntmm_status status;    /**< What they fail with. */
-    uint32_t reserved;     /**< 0. */
+    uint32_t operations; /**< Bit (1 << ntmm_io_operation) of each kind that is counted. */
+    uint32_t is_refused; /**< 1: submit returns the status; 0: the completion has it. */
+    uint64_t after;      /**< Transfers of these kinds that still succeed. */
+    uint64_t count;      /**< Transfers that then fail; UINT64_MAX: all. */
+    ntmm_status status;  /**< What they fail with. */
+    uint32_t reserved;   /**< 0. */
 };
 
 /**
@@ -398,9 +401,8 @@ struct ntmm_emulated_disk_errors {
  * @return NTMM_STATUS_SUCCESS or NTMM_STATUS_INVALID_PARAMETER_2 when there is no such disk
  * Locks: takes the disks' lock. Source: ours.
  */
-NTMM_API NTMM_MUST_USE ntmm_status
-ntmm_emulated_inject_disk(struct ntmm_emulated *emu, uint64_t device,
-                          const struct ntmm_emulated_disk_errors *errors);
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_inject_disk(
+    struct ntmm_emulated *emu, uint64_t device, const struct ntmm_emulated_disk_errors *errors);
 
 /** @name What a power cut leaves
  * @{ */
@@ -430,11 +432,11 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_restore_power(struct ntmm_emula
 
 /** Content operations, as bits. */
 enum ntmm_emulated_content {
-    NTMM_EMULATED_ZERO = 1,     /**< ntmm_platform.zero. */
-    NTMM_EMULATED_COPY = 2,     /**< ntmm_platform.copy. */
-    NTMM_EMULATED_COMPARE = 4,  /**< ntmm_platform.compare. */
-    NTMM_EMULATED_READ = 8,     /**< ntmm_platform.read. */
-    NTMM_EMULATED_WRITE = 16,   /**< ntmm_platform.write. */
+    NTMM_EMULATED_ZERO = 1,    /**< ntmm_platform.zero. */
+    NTMM_EMULATED_COPY = 2,    /**< ntmm_platform.copy. */
+    NTMM_EMULATED_COMPARE = 4, /**< ntmm_platform.compare. */
+    NTMM_EMULATED_READ = 8,    /**< ntmm_platform.read. */
+    NTMM_EMULATED_WRITE = 16,  /**< ntmm_platform.write. */
 };
 
 /**

@@ -6,8 +6,9 @@
  * decodes the entry it stopped at and calls the one resolver of that kind. A success means: run the
  * access again. Anything else is the exception that NT would raise in the program.
  *
- * ntmm_fault_begin may return NTMM_STATUS_PENDING: the fault waits for a frame. When the wait is woken
- * the fault is begun anew, from the walk; nothing is kept in between. ntmm_page_fault is the loop.
+ * ntmm_fault_begin may return NTMM_STATUS_PENDING: the fault waits for a frame. When the wait is
+ * woken the fault is begun anew, from the walk; nothing is kept in between. ntmm_page_fault is the
+ * loop.
  */
 #ifndef NTMM_FAULT_H
 #define NTMM_FAULT_H
@@ -73,13 +74,14 @@ struct ntmm_fault_result {
  *
  * @param system   any
  * @param request  the fault; its stack is written when a guard page grows it
- * @param wait     caller-owned; queued when PENDING is returned, and then alive until it is woken or
- *                 ntmm_fault_cancel has returned
+ * @param wait     caller-owned; queued when PENDING is returned, and then alive until it is woken
+ *                 or ntmm_fault_cancel has returned
  * @param result   out: filled whole
  * @return NTMM_STATUS_SUCCESS               resolved: run the access again
- *         NTMM_STATUS_PENDING               `wait` is queued until a frame is freed; then begin again
- *         NTMM_STATUS_ACCESS_VIOLATION      raise it, two parameters; an address that is not canonical
- *                                           is reported as all ones
+ *         NTMM_STATUS_PENDING               `wait` is queued until a frame is freed; then begin
+ *                                           again
+ *         NTMM_STATUS_ACCESS_VIOLATION      raise it, two parameters; an address that is not
+ *                                           canonical is reported as all ones
  *         NTMM_STATUS_GUARD_PAGE_VIOLATION  raise it, two parameters; the guard is gone
  *         NTMM_STATUS_STACK_OVERFLOW        raise it, two parameters; no room to grow the stack
  *         NTMM_STATUS_INVALID_HANDLE        the process is gone
@@ -107,8 +109,8 @@ NTMM_API void ntmm_fault_cancel(struct ntmm_system *system, struct ntmm_wait *wa
  * @param system   any
  * @param request  the fault
  * @param result   out: filled whole
- * @return as ntmm_fault_begin, never PENDING; NTMM_STATUS_NO_MEMORY when no frame came free within the
- *         configured time, or the platform cannot wait
+ * @return as ntmm_fault_begin, never PENDING; NTMM_STATUS_NO_MEMORY when no frame came free within
+ *         the configured time, or the platform cannot wait
  * Locks: none held while waiting. Blocks in the platform's wait.
  * Source: ours.
  */

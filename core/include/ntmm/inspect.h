@@ -14,11 +14,11 @@ extern "C" {
 
 /** A broken invariant. */
 struct ntmm_check_report {
-    char invariant[8];  /**< Its number in docs/INVARIANTS.md, such as "P3"; empty: all hold. */
+    char invariant[8];   /**< Its number in docs/INVARIANTS.md, such as "P3"; empty: all hold. */
     ntmm_handle process; /**< Whose, or 0. */
-    uint64_t object;    /**< Frame number, core address or user address, as the invariant says. */
-    uint64_t expected;  /**< What the checker counted. */
-    uint64_t found;     /**< What the object says. */
+    uint64_t object;     /**< Frame number, core address or user address, as the invariant says. */
+    uint64_t expected;   /**< What the checker counted. */
+    uint64_t found;      /**< What the object says. */
 };
 
 /** Bytes of scratch memory that ntmm_check needs. */
@@ -73,9 +73,9 @@ struct ntmm_frame_information {
     uint32_t reference_count;          /**< References. */
     uint32_t priority;                 /**< Page priority, 0..7. */
     uint32_t is_modified;              /**< Whether it differs from its backing. */
-    uint32_t tag;                      /**< Slab tag, four characters, first in the low byte; or 0. */
-    uint32_t used;                     /**< Table: non-empty entries. Slab: objects. */
-    uint32_t owner;                    /**< Index of the owning process, or all ones. */
+    uint32_t tag;   /**< Slab tag, four characters, first in the low byte; or 0. */
+    uint32_t used;  /**< Table: non-empty entries. Slab: objects. */
+    uint32_t owner; /**< Index of the owning process, or all ones. */
 };
 
 /**
@@ -84,12 +84,12 @@ struct ntmm_frame_information {
  * @param system       any
  * @param frame        frame number
  * @param information  out: filled whole on success, untouched on failure
- * @return NTMM_STATUS_SUCCESS, or NTMM_STATUS_INVALID_PARAMETER_2 when no such frame was handed over
+ * @return NTMM_STATUS_SUCCESS, or NTMM_STATUS_INVALID_PARAMETER_2 when no such frame was handed
+ *         over
  * Locks: none; a snapshot that may mix two moments. Source: ours, after !pfn.
  */
-NTMM_API NTMM_MUST_USE ntmm_status
-ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
-                 struct ntmm_frame_information *information);
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
+                                                    struct ntmm_frame_information *information);
 
 /** Everything known of a user address. */
 struct ntmm_explanation {
@@ -99,12 +99,12 @@ struct ntmm_explanation {
     uint64_t vad_end;                            /**< Byte after its last. */
     uint64_t vad_commit_pages;                   /**< Pages committed in it. */
     uint32_t levels;                             /**< Levels of the tables: 4. */
-    uint32_t stopped_level;                      /**< Level of the last entry the walk read, 1..4. */
-    uint64_t entry_address[5];                   /**< By level - 1; 0 below stopped_level. */
-    uint64_t entry[5];                           /**< Raw entries, by level - 1. */
-    uint32_t has_frame;                          /**< Whether `frame` is filled. */
-    uint32_t reserved;                           /**< 0. */
-    struct ntmm_frame_information frame;         /**< The frame of the page, when there is one. */
+    uint32_t stopped_level;              /**< Level of the last entry the walk read, 1..4. */
+    uint64_t entry_address[5];           /**< By level - 1; 0 below stopped_level. */
+    uint64_t entry[5];                   /**< Raw entries, by level - 1. */
+    uint32_t has_frame;                  /**< Whether `frame` is filled. */
+    uint32_t reserved;                   /**< 0. */
+    struct ntmm_frame_information frame; /**< The frame of the page, when there is one. */
 };
 
 /**
@@ -133,8 +133,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_explain(struct ntmm_system *system, ntmm
  * @return bytes the whole text needs, its final 0 not counted
  * Locks: none. Source: ours, after !pte.
  */
-NTMM_API size_t ntmm_format_entry(uint64_t entry, uint32_t level, char *buffer,
-                                  size_t buffer_size);
+NTMM_API size_t ntmm_format_entry(uint64_t entry, uint32_t level, char *buffer, size_t buffer_size);
 
 #ifdef __cplusplus
 }

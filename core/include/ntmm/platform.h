@@ -3,13 +3,14 @@
  * The platform seam: everything the core asks of its surroundings, in porting order.
  *
  * Fields 1 to 3 are enough for a first example on one processor: frames, the content operations and
- * an invalidation. Every operation gets `context` first. Unless a line says otherwise an operation may
- * be NULL, may be called with core spin locks held, must then not block and must not call the core.
+ * an invalidation. Every operation gets `context` first. Unless a line says otherwise an operation
+ * may be NULL, may be called with core spin locks held, must then not block and must not call the
+ * core.
  *
  * Glossary. Frame: a page of physical memory, by number. Core address: physical address plus
  * ntmm_config.core_base. Table frame: one that holds the core's own objects; it never moves and is
- * read through the direct map. User frame: one that holds a program's bytes; the core touches it only
- * through the content operations.
+ * read through the direct map. User frame: one that holds a program's bytes; the core touches it
+ * only through the content operations.
  */
 #ifndef NTMM_PLATFORM_H
 #define NTMM_PLATFORM_H
@@ -62,17 +63,17 @@ enum ntmm_shootdown_reason {
 
 /** One round of invalidation. */
 struct ntmm_shootdown {
-    uint64_t root_frame;                /**< Frame of the root table. */
-    ntmm_handle process;                /**< Whose address space. */
-    enum ntmm_shootdown_reason reason;  /**< Why. */
-    uint32_t range_count;               /**< Ranges used; 0 means the whole address space. */
+    uint64_t root_frame;               /**< Frame of the root table. */
+    ntmm_handle process;               /**< Whose address space. */
+    enum ntmm_shootdown_reason reason; /**< Why. */
+    uint32_t range_count;              /**< Ranges used; 0 means the whole address space. */
     struct ntmm_address_range
         ranges[NTMM_SHOOTDOWN_RANGES]; /**< What is withdrawn, tables above it included. */
 };
 
 /**
- * A wait, owned by the caller of ntmm_fault_begin and kept alive until it is woken or cancelled. The
- * core links it into a list; the platform may use `platform_word` as it likes.
+ * A wait, owned by the caller of ntmm_fault_begin and kept alive until it is woken or cancelled.
+ * The core links it into a list; the platform may use `platform_word` as it likes.
  */
 struct ntmm_wait {
     struct ntmm_wait *next; /**< The core's list. */
@@ -137,7 +138,8 @@ struct ntmm_platform {
                          const void *buffer);
 
     /**
-     * 3. Withdraw translations. Returns when no processor uses one of them; called with the working-set
+     * 3. Withdraw translations. Returns when no processor uses one of them; called with the
+     *    working-set
      * lock held, which no processor that is inside waits for. NULL: no processor caches anything.
      */
     void (*invalidate)(void *context, const struct ntmm_shootdown *shootdown);
@@ -153,7 +155,8 @@ struct ntmm_platform {
     void (*lower_level)(void *context, uint32_t old_level);
 
     /**
-     * 6. Block until the wait is woken or the deadline passes; no lock is held. NTMM_STATUS_SUCCESS when
+     * 6. Block until the wait is woken or the deadline passes; no lock is held. NTMM_STATUS_SUCCESS
+     *    when
      * woken, NTMM_STATUS_TIMEOUT when the deadline passed or nothing can ever wake it.
      */
     ntmm_status (*wait)(void *context, struct ntmm_wait *wait, uint64_t deadline_100ns);

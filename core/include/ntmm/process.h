@@ -28,17 +28,17 @@ struct ntmm_process_config {
 
 /** Accounting of one process. */
 struct ntmm_process_information {
-    ntmm_handle process;                       /**< The handle. */
-    uint64_t root_frame;                       /**< Frame of the root table: CR3 >> 12. */
-    uint64_t virtual_size_bytes;               /**< Reserved and committed address space. */
-    uint64_t peak_virtual_size_bytes;          /**< Its highest value. */
-    uint64_t region_count;                     /**< VADs. */
-    uint64_t commit_pages;                     /**< Private pages promised. */
-    uint64_t peak_commit_pages;                /**< Its highest value. */
-    uint64_t working_set_pages;                /**< Valid leaf entries. */
-    uint64_t peak_working_set_pages;           /**< Their highest number. */
-    uint64_t table_pages;                      /**< Page tables, the root included. */
-    uint64_t counters[NTMM_COUNTER_COUNT];     /**< By enum ntmm_counter; 0 where the system owns it. */
+    ntmm_handle process;                   /**< The handle. */
+    uint64_t root_frame;                   /**< Frame of the root table: CR3 >> 12. */
+    uint64_t virtual_size_bytes;           /**< Reserved and committed address space. */
+    uint64_t peak_virtual_size_bytes;      /**< Its highest value. */
+    uint64_t region_count;                 /**< VADs. */
+    uint64_t commit_pages;                 /**< Private pages promised. */
+    uint64_t peak_commit_pages;            /**< Its highest value. */
+    uint64_t working_set_pages;            /**< Valid leaf entries. */
+    uint64_t peak_working_set_pages;       /**< Their highest number. */
+    uint64_t table_pages;                  /**< Page tables, the root included. */
+    uint64_t counters[NTMM_COUNTER_COUNT]; /**< By enum ntmm_counter; 0 where the system owns it. */
 };
 
 /**
@@ -60,12 +60,12 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *syste
                                                        ntmm_handle *process);
 
 /**
- * End a process: every page, table and reservation is freed and every charge returned, then the handle
- * is stale.
+ * End a process: every page, table and reservation is freed and every charge returned, then the
+ * handle is stale.
  *
  * @param system   any
- * @param process  no processor may run in its address space when this returns; faults of it that wait are
- *                 woken and see the process end
+ * @param process  no processor may run in its address space when this returns; faults of it that
+ *                 wait are woken and see the process end
  * @return NTMM_STATUS_SUCCESS; or NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, or
  *         NTMM_STATUS_PROCESS_IS_TERMINATING when another thread ends it already
  * Locks: takes (A), (W) and the process list lock. Waits for a shootdown. Source: ours.
@@ -82,9 +82,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_end_process(struct ntmm_system *system,
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
  * Locks: takes (W). Source: ours, after VM_COUNTERS.
  */
-NTMM_API NTMM_MUST_USE ntmm_status
-ntmm_query_process(struct ntmm_system *system, ntmm_handle process,
-                   struct ntmm_process_information *information);
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_process(struct ntmm_system *system,
+                                                      ntmm_handle process,
+                                                      struct ntmm_process_information *information);
 
 #ifdef __cplusplus
 }

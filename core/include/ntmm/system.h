@@ -8,8 +8,8 @@
  * progress and attached elsewhere, at another address, in another process, on another kind of host,
  * is the same system.
  *
- * Glossary. Commit: pages promised. Commit limit: pages that can be promised. Available: zeroed, free
- * and standby frames. Metadata: frames the core took for good when it was created.
+ * Glossary. Commit: pages promised. Commit limit: pages that can be promised. Available: zeroed,
+ * free and standby frames. Metadata: frames the core took for good when it was created.
  */
 #ifndef NTMM_SYSTEM_H
 #define NTMM_SYSTEM_H
@@ -28,7 +28,7 @@ extern "C" {
 /** The Windows build whose behaviour is the default: Windows 11 23H2. */
 #define NTMM_DEFAULT_WINDOWS_BUILD 22631u
 
-/** How a system behaves. Zero the struct, set `size` and `version`; 0 elsewhere means the default. */
+/** How a system behaves. Zero the struct, set `size` and `version`; 0 elsewhere: the default. */
 struct ntmm_config {
     uint32_t size;                  /**< sizeof(struct ntmm_config). */
     uint32_t version;               /**< NTMM_CONFIG_VERSION. */
@@ -39,9 +39,9 @@ struct ntmm_config {
     uint64_t seed;                  /**< Of every random choice. */
     uint32_t self_map_slot;         /**< Slot of the root that maps itself, 256..511; 0: none. */
     uint32_t reserved;              /**< 0. */
-    uint64_t extra_commit_pages;    /**< Commit limit beyond RAM; faults may then wait for frames. */
-    uint64_t commit_reserve_pages;  /**< Overdraft for page tables made by faults; default 64. */
-    uint64_t fault_wait_100ns;      /**< Longest wait of a fault for a frame; default 10 s. */
+    uint64_t extra_commit_pages;   /**< Commit limit beyond RAM; faults may then wait for frames. */
+    uint64_t commit_reserve_pages; /**< Overdraft for page tables made by faults; default 64. */
+    uint64_t fault_wait_100ns;     /**< Longest wait of a fault for a frame; default 10 s. */
 };
 
 /** One running system; opaque. */
@@ -70,11 +70,11 @@ struct ntmm_memory_information {
 
 /** What ntmm_destroy_system found still in use after everything was torn down; all 0 when right. */
 struct ntmm_teardown {
-    uint64_t lost_pages;            /**< Frames on no free list that are not metadata. */
-    uint64_t outstanding_commit;    /**< Pages still charged. */
-    uint64_t live_objects;          /**< Slab objects never freed. */
-    uint64_t processes_ended;       /**< Processes that were still alive and were ended. */
-    uint64_t waiters;               /**< Faults still waiting. */
+    uint64_t lost_pages;         /**< Frames on no free list that are not metadata. */
+    uint64_t outstanding_commit; /**< Pages still charged. */
+    uint64_t live_objects;       /**< Slab objects never freed. */
+    uint64_t processes_ended;    /**< Processes that were still alive and were ended. */
+    uint64_t waiters;            /**< Faults still waiting. */
 };
 
 /** Bytes of storage that a system needs outside its frames. */
@@ -83,8 +83,8 @@ NTMM_API size_t ntmm_system_size(void);
 /**
  * Make a system in frames handed over.
  *
- * @param storage   caller-owned, aligned for any object, alive as long as the system; no bytes of it
- *                  are managed memory
+ * @param storage   caller-owned, aligned for any object, alive as long as the system; no bytes of
+ *                  it are managed memory
  * @param size      bytes at storage, at least ntmm_system_size()
  * @param config    copied
  * @param platform  copied; `context` must outlive the system
@@ -93,8 +93,9 @@ NTMM_API size_t ntmm_system_size(void);
  *         NTMM_STATUS_BUFFER_TOO_SMALL         size is below ntmm_system_size()
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH     a struct's size or version is not this header's
  *         NTMM_STATUS_INVALID_PARAMETER_3      a config value is out of its range
- *         NTMM_STATUS_INVALID_PARAMETER_4      a required operation is missing, or the frame ranges are
- *                                              empty, unordered, overlapping or beyond MAXPHYADDR
+ *         NTMM_STATUS_INVALID_PARAMETER_4      a required operation is missing, or the frame ranges
+ *                                              are empty, unordered, overlapping or beyond
+ *                                              MAXPHYADDR
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   too few frames for the fixed metadata
  * Locks: none; nothing else may use the storage or the frames. Cost: O(frames).
  * Source: ours.
@@ -114,8 +115,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_system(void *storage, size_t size
  * @return NTMM_STATUS_SUCCESS; or, with the frames untouched,
  *         NTMM_STATUS_BUFFER_TOO_SMALL       size is below ntmm_system_size()
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH   the platform's size or version is not this header's
- *         NTMM_STATUS_INVALID_PARAMETER_3    a required operation is missing, or the frame ranges differ
- *                                            from those in the anchor
+ *         NTMM_STATUS_INVALID_PARAMETER_3    a required operation is missing, or the frame ranges
+ *                                            differ from those in the anchor
  *         NTMM_STATUS_FILE_INVALID           the lowest frame holds no anchor of this version
  * Locks: none. Source: ours.
  */
@@ -138,8 +139,8 @@ NTMM_API void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardo
  *
  * @param system       any
  * @param information  out: filled whole
- * Locks: takes each list lock in turn; the numbers are of slightly different moments when other calls
- * run at the same time. Source: ours, after SYSTEM_MEMORY_LIST_INFORMATION.
+ * Locks: takes each list lock in turn; the numbers are of slightly different moments when other
+ * calls run at the same time. Source: ours, after SYSTEM_MEMORY_LIST_INFORMATION.
  */
 NTMM_API void ntmm_query_memory(struct ntmm_system *system,
                                 struct ntmm_memory_information *information);
@@ -159,8 +160,8 @@ NTMM_API void ntmm_query_counters(struct ntmm_system *system, uint64_t *values, 
  *
  * @param system        any
  * @param budget_pages  most frames to zero in this call
- * @return frames zeroed and moved from the free to the zeroed list; below the budget when the free list
- *         ran empty or the platform's zero failed
+ * @return frames zeroed and moved from the free to the zeroed list; below the budget when the free
+ *         list ran empty or the platform's zero failed
  * Locks: takes the node lock a few times for each batch, none while zeroing. Source: ours.
  */
 NTMM_API uint64_t ntmm_zero_free_pages(struct ntmm_system *system, uint64_t budget_pages);

@@ -35,7 +35,8 @@ extern "C" {
 /** An NTSTATUS: bits 31:30 are the severity (0 success, 1 informational, 2 warning, 3 error). */
 typedef uint32_t ntmm_status;
 
-/** A handle to an object of one system: kind 63:56, generation 55:32, index 31:0. 0 names nothing. */
+/** A handle to an object of one system: kind 63:56, generation 55:32, index 31:0. 0 names nothing.
+ * */
 typedef uint64_t ntmm_handle;
 
 /** Bytes of a page of the managed machine. */

@@ -2,8 +2,9 @@
  * @file
  * NT's virtual-memory services for private memory.
  *
- * A region is a VAD: [base, end), one reservation. Its pages are reserved or committed each; a committed
- * page has a protection of its own. A page that was never touched costs nothing but its commit charge.
+ * A region is a VAD: [base, end), one reservation. Its pages are reserved or committed each; a
+ * committed page has a protection of its own. A page that was never touched costs nothing but its
+ * commit charge.
  */
 #ifndef NTMM_VIRTUAL_H
 #define NTMM_VIRTUAL_H
@@ -36,34 +37,35 @@ struct ntmm_memory_basic_information {
  *
  * @param system     any
  * @param process    target; any live process of the system
- * @param base       in/out, bytes. 0: the system chooses. Rounded down to 64 KiB when reserving, to 4 KiB
- *                   when committing; on success the rounded base
- * @param zero_bits  high address bits that must be zero, 0..21 counted from bit 31, or from 32 up a mask
- *                   whose highest set bit bounds the address; used when the system chooses
+ * @param base       in/out, bytes. 0: the system chooses. Rounded down to 64 KiB when reserving, to
+ *                   4 KiB when committing; on success the rounded base
+ * @param zero_bits  high address bits that must be zero, 0..21 counted from bit 31, or from 32 up a
+ *                   mask whose highest set bit bounds the address; used when the system chooses
  * @param size       in/out, bytes, > 0; on success rounded so that [base, base + size) covers the
  *                   request
- * @param type       NTMM_MEM_RESERVE, NTMM_MEM_COMMIT or both, and NTMM_MEM_TOP_DOWN. COMMIT with base
- *                   0 implies RESERVE
+ * @param type       NTMM_MEM_RESERVE, NTMM_MEM_COMMIT or both, and NTMM_MEM_TOP_DOWN. COMMIT with
+ *                   base 0 implies RESERVE
  * @param protect    one NTMM_PAGE_* value legal for private memory, and its modifiers
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
  *         NTMM_STATUS_ACCESS_VIOLATION         base or size is NULL
  *         NTMM_STATUS_INVALID_PARAMETER_2      base lies outside the addresses a user may reserve
  *         NTMM_STATUS_INVALID_PARAMETER_3      zero_bits is 22..31
  *         NTMM_STATUS_INVALID_PARAMETER_4      size is 0 or reaches past the last address
- *         NTMM_STATUS_INVALID_PARAMETER_5      type holds an unknown bit, or neither COMMIT nor RESERVE
+ *         NTMM_STATUS_INVALID_PARAMETER_5      type holds an unknown bit, or neither COMMIT nor
+ *                                              RESERVE
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
- *         NTMM_STATUS_NOT_SUPPORTED            type asks for a kind of memory this version lacks (reset,
- *                                              write watch, physical, large pages)
+ *         NTMM_STATUS_NOT_SUPPORTED            type asks for a kind of memory this version lacks
+ *                                              (reset, write watch, physical, large pages)
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH     process is a handle of another kind
  *         NTMM_STATUS_PROCESS_IS_TERMINATING   the process is ending
- *         NTMM_STATUS_CONFLICTING_ADDRESSES    reserving: the range meets a region; committing: it is not
- *                                              inside one region
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES    reserving: the range meets a region; committing: it
+ *                                              is not inside one region
  *         NTMM_STATUS_NO_MEMORY                no gap in the address space, or no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT         the charge exceeds the commit limit
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the charge exceeds the process's own limit
- * Locks: takes (A), (W), (C). Never waits for I/O; may wait for a shootdown when a commit changes the
- * protection of valid pages.
+ * Locks: takes (A), (W), (C). Never waits for I/O; may wait for a shootdown when a commit changes
+ * the protection of valid pages.
  * Source: NtAllocateVirtualMemory, Microsoft documentation; order of checks: docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system,
@@ -77,8 +79,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_syst
  * @param system   any
  * @param process  target
  * @param base     in/out, bytes; rounded down to 4 KiB
- * @param size     in/out, bytes; 0: the whole region that begins at base. On success the size freed (0
- *                 for a decommit with size 0 since build 17134)
+ * @param size     in/out, bytes; 0: the whole region that begins at base. On success the size freed
+ *                 (0 for a decommit with size 0 since build 17134)
  * @param type     NTMM_MEM_DECOMMIT or NTMM_MEM_RELEASE
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
  *         NTMM_STATUS_INVALID_PARAMETER_4     type is neither
@@ -112,7 +114,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION    protect is not legal for private memory
  *         NTMM_STATUS_ACCESS_VIOLATION           base, size or old is NULL
  *         NTMM_STATUS_INVALID_PARAMETER_2        base is not a user address
- *         NTMM_STATUS_INVALID_PARAMETER_3        size is 0 or the range reaches past the last address
+ *         NTMM_STATUS_INVALID_PARAMETER_3        size is 0 or the range reaches past the last
+ *                                                address
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING     see ntmm_allocate_virtual_memory
  *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region
@@ -128,7 +131,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_protect_virtual_memory(struct ntmm_syste
                                                                uint32_t *old);
 
 /**
- * The run of like pages that begins at an address, as NtQueryVirtualMemory's basic class reports it.
+ * The run of like pages that begins at an address, as NtQueryVirtualMemory's basic class reports
+ * it.
  *
  * @param system       any
  * @param process      target
