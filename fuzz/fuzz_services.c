@@ -27,7 +27,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OPERATION_LIMIT 256u
-#define RAM_BYTES 0x1000000u
+#define RAM_BYTES 0x400000u
+#define LEAST_AVAILABLE_PAGES 64u
 #define COMMIT_PAGES 0x1000000u
 #define LIVE_COMMIT_PAGES 300u
 #define CPU_COUNT 2u
@@ -320,6 +321,15 @@ static void compare_contents(struct world *world, enum who who)
     }
 }
 
+/* Whether any one operation still finds frames for its pages and tables. */
+static bool has_frames(struct world *world)
+{
+    struct ntmm_memory_information memory;
+
+    ntmm_query_memory(world->system, &memory);
+    return memory.zeroed_pages + memory.free_pages >= LEAST_AVAILABLE_PAGES;
+}
+
 static void begin_models(struct world *world)
 {
     bool is_old = world->header & HEADER_OLD_BUILD;
@@ -396,7 +406,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world->header = data[0];
     check_every = 1 + data[0] % 16u;
     begin(world);
-    for (size_t at = 1; at + OPERATION_RECORD_SIZE <= size && world->count < OPERATION_LIMIT;
+    for (size_t at = 1;
+         at + OPERATION_RECORD_SIZE <= size && world->count < OPERATION_LIMIT && has_frames(world);
          at += OPERATION_RECORD_SIZE) {
         operation_decode(world->models, data + at, &operation);
         run_operation(world, &operation);

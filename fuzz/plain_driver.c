@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define DEFAULT_SIZE 600u
+#define DEFAULT_SIZE 1200u
 
 struct options {
     uint64_t runs;

@@ -19,23 +19,24 @@ static uint64_t mix(uint64_t value)
     return value ^ (value >> 27);
 }
 
+/* Half of all addresses are exact. */
 static const uint64_t DELTAS[] = {
-    0,
-    0,
-    0,
-    0,
     1,
+    2,
     0xFFF,
     0x1000,
+    0x1001,
     0x8123,
     0x10000,
     0xFFFF,
+    0x200000,
     (uint64_t)-1,
     (uint64_t)-2,
+    (uint64_t)-7,
+    (uint64_t)-63,
     (uint64_t)-0x1000,
     (uint64_t)-0x1001,
     (uint64_t)-0x10000,
-    0x200000,
 };
 
 static const uint64_t EDGES[] = {
@@ -59,33 +60,82 @@ static const uint64_t EDGES[] = {
     0xFFFFFFFFFFFFF000,
 };
 
-static uint64_t decode_address(const struct model_process *model, const uint8_t *record)
+enum place {
+    AT_NOWHERE,
+    AT_BASE,
+    AT_PAGE,
+    AT_COMMITTED,
+    AT_FRACTION,
+    AT_END,
+    AT_EDGE,
+    AT_ANY,
+    AT_LOW
+};
+
+/* Where operations of a kind aim. */
+static const enum place ALLOCATE_PLACES[] = {AT_NOWHERE, AT_NOWHERE, AT_PAGE, AT_PAGE,
+                                             AT_END,     AT_EDGE,    AT_LOW,  AT_LOW};
+static const enum place RANGE_PLACES[] = {AT_BASE,     AT_PAGE, AT_PAGE, AT_COMMITTED,
+                                          AT_FRACTION, AT_END,  AT_EDGE, AT_ANY};
+static const enum place ACCESS_PLACES[] = {AT_COMMITTED, AT_COMMITTED, AT_COMMITTED, AT_COMMITTED,
+                                           AT_COMMITTED, AT_PAGE,      AT_END,       AT_EDGE};
+
+static enum place place_of(enum verb verb, uint8_t selector)
 {
-    uint64_t delta = DELTAS[(record[2] >> 3) % COUNT_OF(DELTAS)];
+    if (verb == VERB_ALLOCATE) {
+        return ALLOCATE_PLACES[selector % COUNT_OF(ALLOCATE_PLACES)];
+    }
+    return verb >= VERB_READ ? ACCESS_PLACES[selector % COUNT_OF(ACCESS_PLACES)]
+                             : RANGE_PLACES[selector % COUNT_OF(RANGE_PLACES)];
+}
+
+/* An address of a region, or one that depends on nothing but the operands. */
+static uint64_t address_at(const struct model_region *region, enum place place, uint8_t a,
+                           uint8_t b)
+{
+    uint64_t pages = region ? (region->end - region->base) / MODEL_PAGE_SIZE : 0;
+
+    switch (region || place >= AT_EDGE || place == AT_NOWHERE ? place : AT_LOW) {
+    case AT_NOWHERE:
+        return 0;
+    case AT_BASE:
+        return region->base;
+    case AT_COMMITTED:
+        if (region->page_count) {
+            return region->pages[b % region->page_count].number * MODEL_PAGE_SIZE;
+        }
+        return region->base;
+    case AT_PAGE:
+        return region->base + b % (pages < 64 ? pages : 64) * MODEL_PAGE_SIZE;
+    case AT_FRACTION:
+        return region->base + pages * b / 256 * MODEL_PAGE_SIZE;
+    case AT_END:
+        return region->end;
+    case AT_EDGE:
+        return EDGES[a % COUNT_OF(EDGES)];
+    case AT_ANY:
+        return b < 16 ? mix(a * 256u + b) : mix(a * 256u + b) & NTMM_HIGHEST_USER_ADDRESS;
+    case AT_LOW:
+        return 0x50000000 + (a % 16u) * 0x40000ull + (b % 32u) * 0x1000ull;
+    }
+    return 0;
+}
+
+static uint64_t decode_address(const struct model_process *model, enum verb verb,
+                               const uint8_t *record)
+{
     uint8_t a = record[3];
     uint8_t b = record[4];
-    uint64_t low = 0x50000000 + (a % 16u) * 0x10000ull + (b % 32u) * 0x1000ull + delta;
+    uint8_t delta = record[2] >> 3;
+    enum place place = place_of(verb, record[2]);
     const struct model_region *region =
         model->region_count ? &model->regions[a % model->region_count] : NULL;
+    uint64_t address = address_at(region, place, a, b);
 
-    switch (record[2] % 8) {
-    case 0:
-        return 0;
-    case 1:
-    case 2:
-        return region ? region->base + (b % 16u) * 0x1000ull + delta : low;
-    case 3:
-        return region ? region->base + (((region->end - region->base) >> 8) * b & ~0xFFFull) + delta
-                      : low;
-    case 4:
-        return region ? region->end + delta : low;
-    case 5:
-        return EDGES[a % COUNT_OF(EDGES)] + delta;
-    case 6:
-        return b < 16 ? mix(a * 256u + b) : mix(a * 256u + b) & NTMM_HIGHEST_USER_ADDRESS;
-    default:
-        return low;
+    if (delta < COUNT_OF(DELTAS) || place == AT_NOWHERE) {
+        return verb >= VERB_READ ? address + record[8] * 16u : address;
     }
+    return address + DELTAS[delta - COUNT_OF(DELTAS)];
 }
 
 static uint64_t decode_size(const struct model_process *model, const uint8_t *record)
@@ -139,11 +189,12 @@ static uint32_t decode_type(enum verb verb, const uint8_t *record)
         NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
         NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN,
         NTMM_MEM_COMMIT,
+        NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
         NTMM_MEM_RESERVE | NTMM_MEM_COMMIT | NTMM_MEM_TOP_DOWN,
     };
     uint8_t a = record[7];
 
-    if (a >= 0xE8) {
+    if (a >= 0xF4) {
         return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x21783000u : UINT32_MAX);
     }
     if (verb == VERB_FREE) {
@@ -164,7 +215,7 @@ static uint32_t decode_protect(const uint8_t *record)
     };
     uint8_t a = record[8];
 
-    if (a >= 0xE8) {
+    if (a >= 0xF4) {
         return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x7FFu : UINT32_MAX);
     }
     return BASES[a % 8] | MODIFIERS[a / 8 % 8];
@@ -232,9 +283,9 @@ void operation_decode(const struct model_process models[WHO_COUNT],
     if (operation->verb >= VERB_READ && operation->who >= WHO_LIVING) {
         operation->who = WHO_LIVE;
     }
-    operation->cpu = record[1] >> 1 & 1;
+    operation->cpu = record[1] >> 2 & 1;
     model = &models[operation->who < WHO_LIVING ? operation->who : WHO_LIVE];
-    operation->base = decode_address(model, record);
+    operation->base = decode_address(model, operation->verb, record);
     operation->size = decode_size(model, record);
     operation->type = decode_type(operation->verb, record);
     operation->protect = decode_protect(record);

@@ -146,8 +146,8 @@ static uint64_t search_end(const struct model_process *process, uint64_t zero_bi
     return limit < end ? limit : end;
 }
 
-/* The lowest, or with TOP_DOWN the highest, address at a 64 KiB step in [from, end) whose `size` bytes
- * are free. 0: none. */
+/* The lowest, or with TOP_DOWN the highest, address at a 64 KiB step in [from, end) whose `size`
+ * bytes are free. 0: none. */
 static uint64_t find_gap(const struct model_process *process, uint64_t size, uint64_t from,
                          uint64_t end, uint32_t type)
 {
@@ -173,8 +173,8 @@ static uint64_t find_gap(const struct model_process *process, uint64_t size, uin
     return found;
 }
 
-/* Searches from below begin at the process's own start and, when nothing is free above it, anew at the
- * lowest address. */
+/* Searches from below begin at the process's own start and, when nothing is free above it, anew at
+ * the lowest address. */
 static uint64_t search(const struct model_process *process, uint64_t size, uint64_t zero_bits,
                        uint32_t type)
 {
