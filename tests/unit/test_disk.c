@@ -1,6 +1,6 @@
 /*
- * Simulated disks: each completion runs exactly once, in an order that the seed decides; bytes, bounds,
- * errors, torn writes, power cuts, files.
+ * Simulated disks: each completion runs exactly once, in an order that the seed decides; bytes,
+ * bounds, errors, torn writes, power cuts, files.
  */
 #define _GNU_SOURCE 1
 #include <setjmp.h>
@@ -363,7 +363,7 @@ static void a_power_cut_may_keep_some_cached_sectors(void **state)
     end_world(&w);
 }
 
-/* The sectors of a write of eight that a power cut during it leaves; asserts that they are a prefix. */
+/* Of a write of eight sectors, how many a power cut during it leaves; they must be a prefix. */
 static uint32_t tear(uint64_t seed, uint32_t disk_flags)
 {
     struct world w;

@@ -1,7 +1,7 @@
 /*
- * The emulated machine without a system: configuration, RAM with a hole, content operations, hash, save
- * and restore, and the shootdown with real threads as processors (T1: no processor uses a withdrawn
- * translation once the invalidating call has returned).
+ * The emulated machine without a system: configuration, RAM with a hole, content operations, hash,
+ * save and restore, and the shootdown with real threads as processors (T1: no processor uses a
+ * withdrawn translation once the invalidating call has returned).
  */
 #define _GNU_SOURCE 1
 #include <pthread.h>
@@ -373,6 +373,7 @@ static void accesses_need_a_process(void **state)
 /* --- the shootdown --- */
 
 #define READERS 2u
+#define ROUNDS 300u
 #define TABLE_VA UINT64_C(0x10000)
 #define GOOD UINT64_C(0x600d600d600d600d)
 #define DEAD UINT64_C(0xdeaddeaddeaddead)
@@ -486,7 +487,7 @@ static void t1_threads_never_use_a_withdrawn_translation(void **state)
     }
     while (__atomic_load_n(&s.started, __ATOMIC_ACQUIRE) != READERS)
         s.platform->relax(s.emu);
-    for (uint32_t i = 0; i < 2000; i++)
+    for (uint32_t i = 0; i < ROUNDS; i++)
         replace_frame(&s, 5 + i % 2, 6 - i % 2);
     __atomic_store_n(&s.stop, 1, __ATOMIC_RELEASE);
     for (uint32_t i = 0; i < READERS; i++) {
@@ -496,7 +497,7 @@ static void t1_threads_never_use_a_withdrawn_translation(void **state)
         assert_true(s.reads[i] > 0);
     }
     ntmm_emulated_query(s.emu, &statistics);
-    assert_int_equal(statistics.shootdowns, 2000);
+    assert_int_equal(statistics.shootdowns, ROUNDS);
     ntmm_emulated_destroy(s.emu, NULL);
 }
 
@@ -524,7 +525,7 @@ static void a_tlb_keeps_what_nobody_withdrew(void **state)
     ntmm_emulated_destroy(s.emu, NULL);
 }
 
-/* What each form of shootdown withdraws: the page, the process whole, and nothing of another one. */
+/* What each form of shootdown withdraws: the page, the process whole, nothing of another one. */
 static void a_shootdown_has_its_extent(void **state)
 {
     (void)state;

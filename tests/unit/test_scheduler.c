@@ -1,6 +1,6 @@
 /*
- * Coroutines of the emulated platform: determinism by seed, waiting and waking, deadlocks, virtual time,
- * levels, and waits of real threads.
+ * Coroutines of the emulated platform: determinism by seed, waiting and waking, deadlocks, virtual
+ * time, levels, and waits of real threads.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -356,6 +356,41 @@ static void blocking_at_raised_level_is_counted(void **state)
     ntmm_emulated_destroy(w.emu, NULL);
 }
 
+static void zero_and_unlock(void *context)
+{
+    struct actor *a = context;
+    const struct ntmm_platform *p = a->w->platform;
+    const uint64_t frame = a->id;
+    for (uint32_t i = 0; i < a->rounds; i++) {
+        uint32_t outer = p->raise_level != NULL ? p->raise_level(a->w->emu) : 0;
+        note(a->w, a->id);
+        assert_int_equal(p->zero(a->w->emu, &frame, 1), NTMM_STATUS_SUCCESS);
+        if (p->lower_level != NULL)
+            p->lower_level(a->w->emu, outer);
+    }
+}
+
+static uint64_t switches_of_two(uint32_t flags)
+{
+    static struct world w;
+    struct ntmm_emulated_statistics s;
+    make_world(&w, 6, flags, 0);
+    struct actor actors[2] = {{&w, 1, 10}, {&w, 2, 10}};
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(ntmm_emulated_spawn(w.emu, i, zero_and_unlock, &actors[i], 0), 0);
+    assert_int_equal(ntmm_emulated_run(w.emu), NTMM_STATUS_SUCCESS);
+    ntmm_emulated_query(w.emu, &s);
+    ntmm_emulated_destroy(w.emu, NULL);
+    return s.switches;
+}
+
+static void preemption_adds_scheduling_points(void **state)
+{
+    (void)state;
+    assert_int_equal(switches_of_two(0), 2);
+    assert_int_equal(switches_of_two(NTMM_EMULATED_PREEMPT), 42); /* 2 * (10 * 2 + 1) */
+}
+
 static void *wake_from_thread(void *context)
 {
     struct waiter *a = context;
@@ -465,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_coroutine_may_spawn),
         cmocka_unit_test(a_large_stack_is_all_usable),
         cmocka_unit_test(blocking_at_raised_level_is_counted),
+        cmocka_unit_test(preemption_adds_scheduling_points),
         cmocka_unit_test(a_thread_wakes_a_thread),
         cmocka_unit_test(a_thread_wakes_a_coroutine),
         cmocka_unit_test(a_thread_waits_until_its_deadline),

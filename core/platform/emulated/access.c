@@ -166,6 +166,7 @@ void access_invalidate(void *context, const struct ntmm_shootdown *shootdown)
     count_one(&emu->statistics.shootdowns);
     if (shootdown->range_count == 0)
         count_one(&emu->statistics.flushes);
+    scheduler_preempt(emu);
     if (has_threads(emu)) {
         post_to_all(emu, &what);
         return;

@@ -75,15 +75,16 @@ ntmm_status arena_check_config(struct ntmm_emulated_config *c)
 {
     const uint32_t known = NTMM_EMULATED_THREADS | NTMM_EMULATED_HOST_CLOCK |
                            NTMM_EMULATED_ARENA_ZEROED | NTMM_EMULATED_CHECK_LEVEL |
-                           NTMM_EMULATED_HUGE_PAGES;
-    const uint32_t exclusive = NTMM_EMULATED_THREADS | NTMM_EMULATED_CHECK_LEVEL;
+                           NTMM_EMULATED_HUGE_PAGES | NTMM_EMULATED_PREEMPT;
+    const uint32_t alone = NTMM_EMULATED_CHECK_LEVEL | NTMM_EMULATED_PREEMPT;
     if (c->cpu_count == 0)
         c->cpu_count = 1;
     if (c->physical_address_bits == 0)
         c->physical_address_bits = 46;
     if (c->cpu_count > NTMM_EMULATED_MAXIMUM_CPUS || c->reserved != 0 || (c->flags & ~known) ||
-        (c->flags & exclusive) == exclusive || c->physical_address_bits < 32 ||
-        c->physical_address_bits > 52 || !is_layout_valid(c) || !is_aligned((uintptr_t)c->arena))
+        ((c->flags & NTMM_EMULATED_THREADS) && (c->flags & alone)) ||
+        c->physical_address_bits < 32 || c->physical_address_bits > 52 || !is_layout_valid(c) ||
+        !is_aligned((uintptr_t)c->arena))
         return NTMM_STATUS_INVALID_PARAMETER_1;
     if (c->flags & NTMM_EMULATED_THREADS)
         c->flags |= NTMM_EMULATED_HOST_CLOCK;

@@ -33,6 +33,7 @@ static ntmm_status begin_operation(struct ntmm_emulated *emu, enum ntmm_emulated
 {
     if (!is_valid)
         return NTMM_STATUS_INVALID_PARAMETER;
+    scheduler_preempt(emu);
     return take_injection(emu, &emu->content_errors, operation);
 }
 

@@ -63,7 +63,7 @@ static void fill_platform(struct ntmm_emulated *emu)
     p->write = content_write;
     p->invalidate = access_invalidate;
     p->relax = scheduler_relax;
-    if (emu->config.flags & NTMM_EMULATED_CHECK_LEVEL) {
+    if (emu->config.flags & (NTMM_EMULATED_CHECK_LEVEL | NTMM_EMULATED_PREEMPT)) {
         p->raise_level = scheduler_raise_level;
         p->lower_level = scheduler_lower_level;
     }

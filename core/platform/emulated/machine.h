@@ -202,6 +202,7 @@ void scheduler_init(struct ntmm_emulated *emu, uint64_t seed);
 void scheduler_destroy(struct ntmm_emulated *emu);
 uint64_t scheduler_now(struct ntmm_emulated *emu);
 void scheduler_check_level(struct ntmm_emulated *emu);
+void scheduler_preempt(struct ntmm_emulated *emu);
 void scheduler_relax(void *context);
 uint32_t scheduler_raise_level(void *context);
 void scheduler_lower_level(void *context, uint32_t old_level);

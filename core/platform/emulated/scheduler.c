@@ -4,8 +4,8 @@
  *            drawn              returns
  *   READY ----------> running ----------> FINISHED, freed
  *     ^                | | wait
- *     |  relax, pump,  | v
- *     +---- yield -----+ WAITING --woken, or deadline passed--> may be drawn
+ *     |  relax, yield, | v
+ *     +-- pump, preempt+ WAITING --woken, or deadline passed--> may be drawn
  *
  * S1 exactly one stack runs: a coroutine's, or the runner's own, which draws the next one.
  * S2 the draw depends on the seed and the states alone, oldest coroutine first: same seed, same
@@ -408,6 +408,16 @@ NTMM_API void ntmm_emulated_yield(struct ntmm_emulated *emu)
     scheduler_relax(emu);
 }
 
+/* A place where a processor might be interrupted, or another one be faster; locks may be held. */
+void scheduler_preempt(struct ntmm_emulated *emu)
+{
+    if (__builtin_expect(!(emu->config.flags & NTMM_EMULATED_PREEMPT), 1))
+        return;
+    struct coroutine *self = current_coroutine(emu);
+    if (self != NULL)
+        switch_to_runner(self);
+}
+
 static uint32_t *current_level(struct ntmm_emulated *emu)
 {
     struct coroutine *self = current_coroutine(emu);
@@ -422,6 +432,8 @@ uint32_t scheduler_raise_level(void *context)
 void scheduler_lower_level(void *context, uint32_t old_level)
 {
     *current_level(context) = old_level;
+    if (old_level == 0)
+        scheduler_preempt(context);
 }
 
 /* Called by what may block. Without NTMM_EMULATED_CHECK_LEVEL the level is always 0. */
