@@ -153,9 +153,9 @@ static void tickets_wrap(void **state)
 }
 
 /*
- * The reader reads VA over and over, entering, leaving and polling at odd times. The poster moves VA
- * from one frame to another, has that acknowledged, then writes POISON into the old frame. A reader
- * that sees POISON used a translation after its end.
+ * The reader reads VA over and over, entering, leaving and polling at odd times. The poster moves
+ * VA from one frame to another, has that acknowledged, then writes POISON into the old frame. A
+ * reader that sees POISON used a translation after its end.
  */
 #define MOVES 3000u
 #define POISON 0xDEADu

@@ -1,6 +1,7 @@
 /*
- * Rights, error codes and CR2 of the emulated processor, against a table worked out by hand from the
- * manuals' rules: modes x page kinds x accesses, keys, reserved bits, canonical addresses, LA57.
+ * Rights, error codes and CR2 of the emulated processor, against a table worked out by hand from
+ * the manuals' rules: modes x page kinds x accesses, keys, reserved bits, canonical addresses,
+ * LA57.
  */
 #include "test_cpu_machine.h"
 

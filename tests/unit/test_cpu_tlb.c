@@ -333,10 +333,10 @@ static void inline_path_needs_no_slow_path(void **state)
 {
     struct machine *m = *state;
     map_value(m, VA, 0, 0, 0x1122334455667788);
-    uint8_t b;
-    uint16_t h;
-    uint32_t w;
-    uint64_t q;
+    uint8_t b = 0;
+    uint16_t h = 0;
+    uint32_t w = 0;
+    uint64_t q = 0;
     write_ok(m, VA, 0x1122334455667788);
     assert_int_equal(ntmm_cpu_fetch64(&m->cpu, VA, &q), NTMM_CPU_OK);
     struct ntmm_cpu_statistics before = m->cpu.statistics;
@@ -355,8 +355,8 @@ static void inline_path_needs_no_slow_path(void **state)
     assert_memory_equal(&before, &m->cpu.statistics, sizeof before);
 }
 
-/* A random run on few pages, with random edits of the tables each followed by INVLPG, equals a second
- * processor that forgets everything before every access. */
+/* A random run on few pages, with random edits of the tables each followed by INVLPG, equals a
+ * second processor that forgets everything before every access. */
 static void m6_cached_equals_uncached(void **state)
 {
     struct machine *m = *state;
