@@ -6,9 +6,8 @@
 
 int main(void)
 {
-    struct ntmm_emulated_config config = {.size = sizeof(config),
-                                          .version = NTMM_EMULATED_CONFIG_VERSION,
-                                          .ram_bytes = 16u << 20};
+    struct ntmm_emulated_config config = {
+        .size = sizeof(config), .version = NTMM_EMULATED_CONFIG_VERSION, .ram_bytes = 16u << 20};
     struct ntmm_emulated *machine;
     struct ntmm_system *system;
     if (!NTMM_SUCCEEDED(ntmm_emulated_create(&config, &machine)))
