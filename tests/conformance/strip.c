@@ -8,21 +8,21 @@
 
 static const char *letter_of(uint32_t state, uint32_t protect)
 {
-    if (state == NTMM_MEM_RESERVE) {
+    if (state == MEM_RESERVE) {
         return protect ? "?" : "-";
     }
     switch (protect & 0xFFu) {
-    case NTMM_PAGE_NOACCESS:
+    case PAGE_NOACCESS:
         return "n";
-    case NTMM_PAGE_READONLY:
+    case PAGE_READONLY:
         return "r";
-    case NTMM_PAGE_READWRITE:
+    case PAGE_READWRITE:
         return "w";
-    case NTMM_PAGE_EXECUTE:
+    case PAGE_EXECUTE:
         return "x";
-    case NTMM_PAGE_EXECUTE_READ:
+    case PAGE_EXECUTE_READ:
         return "e";
-    case NTMM_PAGE_EXECUTE_READWRITE:
+    case PAGE_EXECUTE_READWRITE:
         return "f";
     default:
         return "?";
@@ -54,10 +54,9 @@ static void append_run(char text[STRIP_SIZE], const struct model_memory *memory)
     uint64_t pages = memory->size_bytes / MODEL_PAGE_SIZE;
 
     snprintf(run, sizeof(run), pages < 0x10000 ? " %s%s%s%s*%" PRIu64 : " %s%s%s%s*0x%" PRIX64,
-             letter_of(memory->state, memory->protect),
-             memory->protect & NTMM_PAGE_GUARD ? "!" : "",
-             memory->protect & NTMM_PAGE_NOCACHE ? "~" : "",
-             memory->protect & NTMM_PAGE_WRITECOMBINE ? "+" : "", pages);
+             letter_of(memory->state, memory->protect), memory->protect & PAGE_GUARD ? "!" : "",
+             memory->protect & PAGE_NOCACHE ? "~" : "",
+             memory->protect & PAGE_WRITECOMBINE ? "+" : "", pages);
     append(text, run);
 }
 
@@ -67,13 +66,13 @@ void strip_draw(const struct subject *subject, void *self, enum caller who, char
     struct model_memory memory;
 
     text[0] = 0;
-    for (uint64_t at = 0; at <= NTMM_HIGHEST_VAD_ADDRESS; at += memory.size_bytes) {
+    for (uint64_t at = 0; at <= HIGHEST_VAD_ADDRESS; at += memory.size_bytes) {
         if (subject->query(self, who, at, &memory) != NTMM_STATUS_SUCCESS || memory.base != at ||
-            memory.size_bytes == 0 || memory.size_bytes > NTMM_USER_PROBE_ADDRESS - at) {
+            memory.size_bytes == 0 || memory.size_bytes > USER_PROBE_ADDRESS - at) {
             append(text, "broken: a query does not describe the page asked for");
             return;
         }
-        if (memory.state == NTMM_MEM_FREE) {
+        if (memory.state == MEM_FREE) {
             continue;
         }
         if (memory.allocation_base != region) {

@@ -7,8 +7,8 @@
  * no region is free. There are no page tables, no frames and no faults to resolve: everything is
  * answered from that array.
  *
- * Independent on purpose: of the library only the status values and NT's constants are included,
- * and nothing here was derived from its code. Source of every rule: NtAllocateVirtualMemory,
+ * Independent on purpose: of the library only the status values are included, and nothing here was
+ * derived from its code. Source of every rule: NtAllocateVirtualMemory,
  * NtFreeVirtualMemory, NtProtectVirtualMemory, NtQueryVirtualMemory as documented and as public
  * conformance tests observe them on Windows. Decisions of ours are marked "Ours".
  *
@@ -17,7 +17,8 @@
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
-#include <ntmm/constants.h>
+#include "model/nt.h"
+
 #include <ntmm/status.h>
 
 #include <stdbool.h>
@@ -41,7 +42,7 @@ struct model_system {
 
 struct model_page {
     uint64_t number;  /* address / 4096 */
-    uint32_t protect; /* one base protection, and NTMM_PAGE_GUARD or not; no cache attribute */
+    uint32_t protect; /* one base protection, and PAGE_GUARD or not; no cache attribute */
     uint8_t *bytes;   /* 4096 bytes, or NULL: all zero */
 };
 

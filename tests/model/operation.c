@@ -42,7 +42,7 @@ static const uint64_t DELTAS[] = {
 static const uint64_t EDGES[] = {
     0x1000,
     0xF000,
-    NTMM_LOWEST_USER_ADDRESS,
+    LOWEST_USER_ADDRESS,
     0x200000,
     0x40000000,
     0x7FFE0000,
@@ -50,13 +50,13 @@ static const uint64_t EDGES[] = {
     0x100000000,
     0x8000000000,
     0x400000000000,
-    NTMM_HIGHEST_VAD_ADDRESS + 1 - 0x10000,
-    NTMM_HIGHEST_VAD_ADDRESS + 1,
-    NTMM_USER_PROBE_ADDRESS - 0x1000,
-    NTMM_USER_PROBE_ADDRESS,
+    HIGHEST_VAD_ADDRESS + 1 - 0x10000,
+    HIGHEST_VAD_ADDRESS + 1,
+    USER_PROBE_ADDRESS - 0x1000,
+    USER_PROBE_ADDRESS,
     0x800000000000,
     0xFFFF7FFFFFFFF000,
-    NTMM_SYSTEM_RANGE_START,
+    SYSTEM_RANGE_START,
     0xFFFFFFFFFFFFF000,
 };
 
@@ -114,7 +114,7 @@ static uint64_t address_at(const struct model_region *region, enum place place, 
     case AT_EDGE:
         return EDGES[a % COUNT_OF(EDGES)];
     case AT_ANY:
-        return b < 16 ? mix(a * 256u + b) : mix(a * 256u + b) & NTMM_HIGHEST_USER_ADDRESS;
+        return b < 16 ? mix(a * 256u + b) : mix(a * 256u + b) & HIGHEST_USER_ADDRESS;
     case AT_LOW:
         return 0x50000000 + (a % 16u) * 0x40000ull + (b % 32u) * 0x1000ull;
     }
@@ -145,14 +145,14 @@ static uint64_t decode_size(const struct model_process *model, const uint8_t *re
         1,
         OPERATION_HUGE_BYTES,
         OPERATION_HUGE_BYTES - 1,
-        NTMM_HIGHEST_VAD_ADDRESS - 0xFFFF,
+        HIGHEST_VAD_ADDRESS - 0xFFFF,
         UINT64_MAX,
         (uint64_t)-0x1000,
         0x200000,
         0x201000,
         0x3FF000,
         0x400000,
-        NTMM_HIGHEST_USER_ADDRESS,
+        HIGHEST_USER_ADDRESS,
     };
     static const uint64_t TRIMS[] = {0, 0, 1, (uint64_t)-1};
     uint64_t trim = TRIMS[(record[5] >> 3) % COUNT_OF(TRIMS)];
@@ -184,13 +184,13 @@ static uint64_t decode_size(const struct model_process *model, const uint8_t *re
 static uint32_t decode_type(enum verb verb, const uint8_t *record)
 {
     static const uint32_t TYPES[] = {
-        NTMM_MEM_RESERVE,
-        NTMM_MEM_COMMIT,
-        NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
-        NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN,
-        NTMM_MEM_COMMIT,
-        NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
-        NTMM_MEM_RESERVE | NTMM_MEM_COMMIT | NTMM_MEM_TOP_DOWN,
+        MEM_RESERVE,
+        MEM_COMMIT,
+        MEM_RESERVE | MEM_COMMIT,
+        MEM_RESERVE | MEM_TOP_DOWN,
+        MEM_COMMIT,
+        MEM_RESERVE | MEM_COMMIT,
+        MEM_RESERVE | MEM_COMMIT | MEM_TOP_DOWN,
     };
     uint8_t a = record[7];
 
@@ -198,7 +198,7 @@ static uint32_t decode_type(enum verb verb, const uint8_t *record)
         return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x21783000u : UINT32_MAX);
     }
     if (verb == VERB_FREE) {
-        return a % 2 ? NTMM_MEM_DECOMMIT : NTMM_MEM_RELEASE;
+        return a % 2 ? MEM_DECOMMIT : MEM_RELEASE;
     }
     return TYPES[a % COUNT_OF(TYPES)];
 }
@@ -206,12 +206,11 @@ static uint32_t decode_type(enum verb verb, const uint8_t *record)
 static uint32_t decode_protect(const uint8_t *record)
 {
     static const uint32_t BASES[] = {
-        NTMM_PAGE_READWRITE,         NTMM_PAGE_READONLY,  NTMM_PAGE_NOACCESS,
-        NTMM_PAGE_EXECUTE,           NTMM_PAGE_READWRITE, NTMM_PAGE_EXECUTE_READ,
-        NTMM_PAGE_EXECUTE_READWRITE, NTMM_PAGE_READWRITE,
+        PAGE_READWRITE, PAGE_READONLY,     PAGE_NOACCESS,          PAGE_EXECUTE,
+        PAGE_READWRITE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READWRITE,
     };
     static const uint32_t MODIFIERS[] = {
-        0, 0, 0, 0, 0, NTMM_PAGE_GUARD, NTMM_PAGE_NOCACHE, NTMM_PAGE_WRITECOMBINE,
+        0, 0, 0, 0, 0, PAGE_GUARD, PAGE_NOCACHE, PAGE_WRITECOMBINE,
     };
     uint8_t a = record[8];
 
@@ -250,7 +249,7 @@ static uint64_t decode_zero_bits(const uint8_t *record)
 /* Keeps commits and accesses to what RAM can hold. */
 static void tame(struct operation *operation)
 {
-    if (operation->verb == VERB_ALLOCATE && (operation->type & NTMM_MEM_COMMIT) &&
+    if (operation->verb == VERB_ALLOCATE && (operation->type & MEM_COMMIT) &&
         operation->size > OPERATION_LARGEST_COMMIT_BYTES &&
         operation->size < OPERATION_HUGE_BYTES) {
         operation->size %= OPERATION_LARGEST_COMMIT_BYTES;
@@ -293,7 +292,7 @@ void operation_decode(const struct model_process models[WHO_COUNT],
     operation->is_base_null = record[10] == 255 && operation->verb <= VERB_QUERY;
     operation->is_size_null = record[10] == 254 && operation->verb <= VERB_PROTECT;
     operation->is_old_null = record[10] == 253;
-    if (operation->verb >= VERB_READ) {
+    if (operation->verb >= VERB_READ && operation->verb <= VERB_DOOR) {
         operation->access =
             ACCESSES[operation->verb == VERB_DOOR ? record[10] % 3 : operation->verb - VERB_READ];
     }

@@ -197,8 +197,8 @@ void model_process_begin(struct model_process *process, struct model_system *sys
     memset(process, 0, sizeof(*process));
     process->system = system;
     process->handle_status = NTMM_STATUS_SUCCESS;
-    process->bottom_up_start = NTMM_LOWEST_USER_ADDRESS;
-    process->highest_address = NTMM_HIGHEST_VAD_ADDRESS;
+    process->bottom_up_start = LOWEST_USER_ADDRESS;
+    process->highest_address = HIGHEST_VAD_ADDRESS;
     process->commit_limit_pages = MODEL_NO_LIMIT;
 }
 
@@ -216,9 +216,8 @@ void model_process_end(struct model_process *process)
 
 static bool region_is_valid(const struct model_region *region)
 {
-    if (region->base < NTMM_LOWEST_USER_ADDRESS || region->base >= region->end ||
-        region->end - 1 > NTMM_HIGHEST_VAD_ADDRESS ||
-        (region->base | region->end) % MODEL_PAGE_SIZE) {
+    if (region->base < LOWEST_USER_ADDRESS || region->base >= region->end ||
+        region->end - 1 > HIGHEST_VAD_ADDRESS || (region->base | region->end) % MODEL_PAGE_SIZE) {
         return false;
     }
     for (size_t i = 0; i < region->page_count; i++) {
@@ -226,7 +225,7 @@ static bool region_is_valid(const struct model_region *region)
 
         if (number < region->base / MODEL_PAGE_SIZE || number >= region->end / MODEL_PAGE_SIZE ||
             (i && number <= region->pages[i - 1].number) ||
-            (region->pages[i].protect & ~(0x77u | NTMM_PAGE_GUARD))) {
+            (region->pages[i].protect & ~(0x77u | PAGE_GUARD))) {
             return false;
         }
     }

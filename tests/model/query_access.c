@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define FINAL_REGION (NTMM_HIGHEST_VAD_ADDRESS + 1)
+#define FINAL_REGION (HIGHEST_VAD_ADDRESS + 1)
 
 /* The run of like pages of a region from page `number` on; returns the first number past it. */
 static uint64_t run_end(const struct model_region *region, uint64_t number)
@@ -42,9 +42,9 @@ static void describe_region(const struct model_region *region, struct model_memo
     memory->allocation_base = region->base;
     memory->allocation_protect = region->protect;
     memory->size_bytes = (run_end(region, number) - number) * MODEL_PAGE_SIZE;
-    memory->state = is_committed ? NTMM_MEM_COMMIT : NTMM_MEM_RESERVE;
+    memory->state = is_committed ? MEM_COMMIT : MEM_RESERVE;
     memory->protect = is_committed ? model_shown_protect(region, region->pages[at].protect) : 0;
-    memory->type = NTMM_MEM_PRIVATE;
+    memory->type = MEM_PRIVATE;
 }
 
 static void describe_free(const struct model_process *process, struct model_memory *memory)
@@ -57,17 +57,17 @@ static void describe_free(const struct model_process *process, struct model_memo
         }
     }
     memory->size_bytes = end - memory->base;
-    memory->state = NTMM_MEM_FREE;
-    memory->protect = NTMM_PAGE_NOACCESS;
+    memory->state = MEM_FREE;
+    memory->protect = PAGE_NOACCESS;
 }
 
 static void describe_final_region(struct model_memory *memory)
 {
     memory->allocation_base = FINAL_REGION;
-    memory->allocation_protect = NTMM_PAGE_NOACCESS;
-    memory->size_bytes = NTMM_USER_PROBE_ADDRESS - memory->base;
-    memory->state = NTMM_MEM_RESERVE;
-    memory->type = NTMM_MEM_PRIVATE;
+    memory->allocation_protect = PAGE_NOACCESS;
+    memory->size_bytes = USER_PROBE_ADDRESS - memory->base;
+    memory->state = MEM_RESERVE;
+    memory->type = MEM_PRIVATE;
 }
 
 uint32_t model_query(struct model_process *process, uint64_t address, struct model_memory *memory)
@@ -77,7 +77,7 @@ uint32_t model_query(struct model_process *process, uint64_t address, struct mod
     if (!memory) {
         return NTMM_STATUS_ACCESS_VIOLATION;
     }
-    if (address > NTMM_HIGHEST_USER_ADDRESS) {
+    if (address > HIGHEST_USER_ADDRESS) {
         return NTMM_STATUS_INVALID_PARAMETER;
     }
     if (process->handle_status != NTMM_STATUS_SUCCESS) {
@@ -104,11 +104,11 @@ static bool grants(uint32_t protect, enum model_access access)
 
     switch (access) {
     case MODEL_READ:
-        return base != NTMM_PAGE_NOACCESS;
+        return base != PAGE_NOACCESS;
     case MODEL_WRITE:
-        return base == NTMM_PAGE_READWRITE || base == NTMM_PAGE_EXECUTE_READWRITE;
+        return base == PAGE_READWRITE || base == PAGE_EXECUTE_READWRITE;
     case MODEL_EXECUTE:
-        return base >= NTMM_PAGE_EXECUTE;
+        return base >= PAGE_EXECUTE;
     }
     return false;
 }
@@ -134,8 +134,8 @@ static uint32_t check_page(struct model_process *process, uint64_t address,
     if (!page || !grants(page->protect, access)) {
         return NTMM_STATUS_ACCESS_VIOLATION;
     }
-    if (page->protect & NTMM_PAGE_GUARD) {
-        page->protect &= ~NTMM_PAGE_GUARD;
+    if (page->protect & PAGE_GUARD) {
+        page->protect &= ~PAGE_GUARD;
         return NTMM_STATUS_GUARD_PAGE_VIOLATION;
     }
     return NTMM_STATUS_SUCCESS;
@@ -143,7 +143,7 @@ static uint32_t check_page(struct model_process *process, uint64_t address,
 
 static bool is_canonical(uint64_t address)
 {
-    return address < 0x0000800000000000ull || address >= NTMM_SYSTEM_RANGE_START;
+    return address < 0x0000800000000000ull || address >= SYSTEM_RANGE_START;
 }
 
 static void move_bytes(struct model_process *process, uint64_t address, uint32_t size,

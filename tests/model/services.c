@@ -19,12 +19,10 @@
 #include <string.h>
 
 #define BASE_PROTECTIONS 0xFFu
-#define CACHE_MODIFIERS (NTMM_PAGE_NOCACHE | NTMM_PAGE_WRITECOMBINE)
-#define OPERATIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
-#define UNBUILT                                                                                    \
-    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL |             \
-     NTMM_MEM_LARGE_PAGES)
-#define KNOWN_TYPES (OPERATIONS | UNBUILT | NTMM_MEM_TOP_DOWN)
+#define CACHE_MODIFIERS (PAGE_NOCACHE | PAGE_WRITECOMBINE)
+#define OPERATIONS (MEM_COMMIT | MEM_RESERVE | MEM_RESET | MEM_RESET_UNDO)
+#define UNBUILT (MEM_RESET | MEM_RESET_UNDO | MEM_WRITE_WATCH | MEM_PHYSICAL | MEM_LARGE_PAGES)
+#define KNOWN_TYPES (OPERATIONS | UNBUILT | MEM_TOP_DOWN)
 
 static uint64_t down(uint64_t value, uint64_t granularity) { return value & ~(granularity - 1); }
 
@@ -41,19 +39,19 @@ static bool is_legal_protection(uint32_t protect)
     uint32_t base = protect & BASE_PROTECTIONS;
     uint32_t modifiers = protect & ~BASE_PROTECTIONS;
 
-    if (!is_one_bit(base) || base == NTMM_PAGE_WRITECOPY || base == NTMM_PAGE_EXECUTE_WRITECOPY) {
+    if (!is_one_bit(base) || base == PAGE_WRITECOPY || base == PAGE_EXECUTE_WRITECOPY) {
         return false;
     }
     if (modifiers == 0) {
         return true;
     }
-    return base != NTMM_PAGE_NOACCESS && is_one_bit(modifiers) &&
-           (modifiers & (NTMM_PAGE_GUARD | CACHE_MODIFIERS));
+    return base != PAGE_NOACCESS && is_one_bit(modifiers) &&
+           (modifiers & (PAGE_GUARD | CACHE_MODIFIERS));
 }
 
 uint32_t model_shown_protect(const struct model_region *region, uint32_t protect)
 {
-    if (protect == NTMM_PAGE_NOACCESS || (protect & NTMM_PAGE_GUARD)) {
+    if (protect == PAGE_NOACCESS || (protect & PAGE_GUARD)) {
         return protect;
     }
     return protect | (region->protect & CACHE_MODIFIERS);
@@ -62,8 +60,8 @@ uint32_t model_shown_protect(const struct model_region *region, uint32_t protect
 /* Steps 2 to 7: what may be asked for, and together with what. */
 static uint32_t check_type(uint32_t type, uint32_t protect)
 {
-    uint32_t reserve_commit = NTMM_MEM_RESERVE | NTMM_MEM_COMMIT;
-    uint32_t reset = type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO);
+    uint32_t reserve_commit = MEM_RESERVE | MEM_COMMIT;
+    uint32_t reset = type & (MEM_RESET | MEM_RESET_UNDO);
 
     if ((type & ~KNOWN_TYPES) || !(type & OPERATIONS)) {
         return NTMM_STATUS_INVALID_PARAMETER_5;
@@ -71,18 +69,18 @@ static uint32_t check_type(uint32_t type, uint32_t protect)
     if (reset && (type != reset || !is_one_bit(reset))) {
         return NTMM_STATUS_INVALID_PARAMETER_5;
     }
-    if ((type & NTMM_MEM_WRITE_WATCH) && !(type & NTMM_MEM_RESERVE)) {
+    if ((type & MEM_WRITE_WATCH) && !(type & MEM_RESERVE)) {
         return NTMM_STATUS_INVALID_PARAMETER_5;
     }
-    if (type & NTMM_MEM_PHYSICAL) {
-        if (!(type & NTMM_MEM_RESERVE) || (type & NTMM_MEM_COMMIT)) {
+    if (type & MEM_PHYSICAL) {
+        if (!(type & MEM_RESERVE) || (type & MEM_COMMIT)) {
             return NTMM_STATUS_INVALID_PARAMETER_5;
         }
-        if (protect != NTMM_PAGE_READWRITE) {
+        if (protect != PAGE_READWRITE) {
             return NTMM_STATUS_INVALID_PARAMETER_6;
         }
     }
-    if ((type & NTMM_MEM_LARGE_PAGES) && (type & reserve_commit) != reserve_commit) {
+    if ((type & MEM_LARGE_PAGES) && (type & reserve_commit) != reserve_commit) {
         return NTMM_STATUS_INVALID_PARAMETER_5;
     }
     return NTMM_STATUS_SUCCESS;
@@ -91,10 +89,10 @@ static uint32_t check_type(uint32_t type, uint32_t protect)
 /* Step 10: base and size against the highest address of a reservation. */
 static uint32_t check_allocate_range(uint64_t base, uint64_t size)
 {
-    if (base > NTMM_HIGHEST_VAD_ADDRESS) {
+    if (base > HIGHEST_VAD_ADDRESS) {
         return NTMM_STATUS_INVALID_PARAMETER_2;
     }
-    if (size == 0 || NTMM_HIGHEST_VAD_ADDRESS - base + 1 < size) {
+    if (size == 0 || HIGHEST_VAD_ADDRESS - base + 1 < size) {
         return NTMM_STATUS_INVALID_PARAMETER_4;
     }
     return NTMM_STATUS_SUCCESS;
@@ -162,7 +160,7 @@ static uint64_t find_gap(const struct model_process *process, uint64_t size, uin
         gap_end = gap_end < end ? gap_end : end;
         if (start < gap_end && gap_end - start >= size) {
             found = down(gap_end - size, MODEL_GRANULARITY);
-            if (!(type & NTMM_MEM_TOP_DOWN)) {
+            if (!(type & MEM_TOP_DOWN)) {
                 return start;
             }
         }
@@ -181,10 +179,10 @@ static uint64_t search(const struct model_process *process, uint64_t size, uint6
     uint64_t end = search_end(process, zero_bits);
     uint64_t found = 0;
 
-    if (!(type & NTMM_MEM_TOP_DOWN)) {
+    if (!(type & MEM_TOP_DOWN)) {
         found = find_gap(process, size, process->bottom_up_start, end, type);
     }
-    return found ? found : find_gap(process, size, NTMM_LOWEST_USER_ADDRESS, end, type);
+    return found ? found : find_gap(process, size, LOWEST_USER_ADDRESS, end, type);
 }
 
 static bool is_free(const struct model_process *process, uint64_t base, uint64_t end)
@@ -223,7 +221,7 @@ static uint32_t place(const struct model_process *process, uint64_t base, uint64
     }
     *start = down(base, MODEL_GRANULARITY);
     *end = up(base + size, MODEL_PAGE_SIZE);
-    if (*start < NTMM_LOWEST_USER_ADDRESS || base > process->highest_address) {
+    if (*start < LOWEST_USER_ADDRESS || base > process->highest_address) {
         return NTMM_STATUS_INVALID_PARAMETER_2;
     }
     if (*end - 1 > process->highest_address) {
@@ -240,14 +238,14 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
     struct model_region *region;
     uint32_t status = place(process, *base, zero_bits, *size, type, &start, &end);
 
-    if (status == NTMM_STATUS_SUCCESS && (type & NTMM_MEM_COMMIT)) {
+    if (status == NTMM_STATUS_SUCCESS && (type & MEM_COMMIT)) {
         status = check_commit(process, (end - start) / MODEL_PAGE_SIZE);
     }
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
     region = regions_insert(process, start, end, protect);
-    if (type & NTMM_MEM_COMMIT) {
+    if (type & MEM_COMMIT) {
         pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
     }
     *base = start;
@@ -296,7 +294,7 @@ uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t 
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
-    if (*base == 0 || (type & NTMM_MEM_RESERVE)) {
+    if (*base == 0 || (type & MEM_RESERVE)) {
         return reserve(process, base, zero_bits, size, type, protect);
     }
     return commit(process, base, size, protect);
@@ -309,10 +307,10 @@ static uint32_t check_range(const struct model_process *process, const uint64_t 
     if (!base || !size) {
         return NTMM_STATUS_ACCESS_VIOLATION;
     }
-    if (*base > NTMM_HIGHEST_USER_ADDRESS) {
+    if (*base > HIGHEST_USER_ADDRESS) {
         return NTMM_STATUS_INVALID_PARAMETER_2;
     }
-    if (NTMM_HIGHEST_USER_ADDRESS - *base + 1 < *size) {
+    if (HIGHEST_USER_ADDRESS - *base + 1 < *size) {
         return NTMM_STATUS_INVALID_PARAMETER_3;
     }
     return process->handle_status;
@@ -326,7 +324,7 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     struct model_region *region;
     uint32_t status;
 
-    if (type != NTMM_MEM_DECOMMIT && type != NTMM_MEM_RELEASE) {
+    if (type != MEM_DECOMMIT && type != MEM_RELEASE) {
         return NTMM_STATUS_INVALID_PARAMETER_4;
     }
     status = check_range(process, base, size);
@@ -346,7 +344,7 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
         return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
     }
     reported = end - start;
-    if (type == NTMM_MEM_RELEASE) {
+    if (type == MEM_RELEASE) {
         regions_release(process, region, start, end);
     } else {
         pages_decommit(process, region, start, end);
@@ -374,7 +372,7 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     if (!old) {
         return NTMM_STATUS_ACCESS_VIOLATION;
     }
-    if (base && size && *base <= NTMM_HIGHEST_USER_ADDRESS && *size == 0) {
+    if (base && size && *base <= HIGHEST_USER_ADDRESS && *size == 0) {
         return NTMM_STATUS_INVALID_PARAMETER_3;
     }
     status = check_range(process, base, size);

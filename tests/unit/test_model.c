@@ -38,7 +38,7 @@ static uint32_t allocate(struct world *world, uint64_t base, uint64_t size, uint
 
 static uint32_t release(struct world *world, uint64_t base, uint64_t size)
 {
-    return model_free(&world->process, &base, &size, NTMM_MEM_RELEASE);
+    return model_free(&world->process, &base, &size, MEM_RELEASE);
 }
 
 static void a_reservation_holds_no_page(void **state)
@@ -47,7 +47,7 @@ static void a_reservation_holds_no_page(void **state)
 
     (void)state;
     begin(&world, 0, 0);
-    assert_int_equal(allocate(&world, 0x10000, 1ull << 40, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0x10000, 1ull << 40, MEM_RESERVE, PAGE_READWRITE),
                      NTMM_STATUS_SUCCESS);
     assert_int_equal(world.process.region_count, 1);
     assert_int_equal(world.process.regions[0].page_count, 0);
@@ -63,14 +63,12 @@ static void the_charge_is_the_committed_pages(void **state)
 
     (void)state;
     begin(&world, 100, 100);
-    assert_int_equal(
-        allocate(&world, 0x10000, 0x10000, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
-        NTMM_STATUS_SUCCESS);
-    assert_int_equal(world.system.commit_pages, 16);
-    assert_int_equal(model_free(&world.process, &base, &size, NTMM_MEM_DECOMMIT),
+    assert_int_equal(allocate(&world, 0x10000, 0x10000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE),
                      NTMM_STATUS_SUCCESS);
+    assert_int_equal(world.system.commit_pages, 16);
+    assert_int_equal(model_free(&world.process, &base, &size, MEM_DECOMMIT), NTMM_STATUS_SUCCESS);
     assert_int_equal(world.process.commit_pages, 14);
-    assert_int_equal(allocate(&world, 0x10000, 0x4000, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0x10000, 0x4000, MEM_COMMIT, PAGE_READWRITE),
                      NTMM_STATUS_SUCCESS);
     assert_int_equal(world.process.commit_pages, 16);
     assert_int_equal(release(&world, 0x18000, 0x1000), NTMM_STATUS_SUCCESS);
@@ -85,15 +83,14 @@ static void the_process_limit_comes_before_the_system_limit(void **state)
 
     (void)state;
     begin(&world, 4, 3);
-    assert_int_equal(allocate(&world, 0, 0x5000, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0, 0x5000, MEM_COMMIT, PAGE_READWRITE),
                      NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED);
     world.process.commit_limit_pages = MODEL_NO_LIMIT;
-    assert_int_equal(allocate(&world, 0, 0x5000, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0, 0x5000, MEM_COMMIT, PAGE_READWRITE),
                      NTMM_STATUS_COMMITMENT_LIMIT);
     assert_int_equal(world.process.region_count, 0);
-    assert_int_equal(allocate(&world, 0, 0x4000, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
-                     NTMM_STATUS_SUCCESS);
-    assert_int_equal(allocate(&world, 0, 1, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0, 0x4000, MEM_COMMIT, PAGE_READWRITE), NTMM_STATUS_SUCCESS);
+    assert_int_equal(allocate(&world, 0, 1, MEM_COMMIT, PAGE_READWRITE),
                      NTMM_STATUS_COMMITMENT_LIMIT);
     end(&world);
 }
@@ -107,13 +104,13 @@ static void a_split_keeps_contents_on_both_sides(void **state)
 
     (void)state;
     begin(&world, 100, 100);
-    assert_int_equal(allocate(&world, 0x10000, 0x5000, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
-                              NTMM_PAGE_READWRITE | NTMM_PAGE_NOCACHE),
-                     NTMM_STATUS_SUCCESS);
+    assert_int_equal(
+        allocate(&world, 0x10000, 0x5000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE | PAGE_NOCACHE),
+        NTMM_STATUS_SUCCESS);
     assert_int_equal(model_access(&world.process, 0x10000, 1, MODEL_WRITE, &low, &fault), 0);
     assert_int_equal(model_access(&world.process, 0x14FFF, 1, MODEL_WRITE, &high, &fault), 0);
     assert_int_equal(release(&world, 0x11000, 0x3000), NTMM_STATUS_SUCCESS);
-    assert_int_equal(world.process.regions[1].protect, NTMM_PAGE_READWRITE | NTMM_PAGE_NOCACHE);
+    assert_int_equal(world.process.regions[1].protect, PAGE_READWRITE | PAGE_NOCACHE);
     assert_int_equal(model_access(&world.process, 0x10000, 1, MODEL_READ, &high, &fault), 0);
     assert_int_equal(high, 0x11);
     assert_int_equal(model_access(&world.process, 0x14FFF, 1, MODEL_READ, &low, &fault), 0);
@@ -129,16 +126,15 @@ static void a_search_stays_inside_the_process_bounds(void **state)
     begin(&world, 0, 0);
     world.process.bottom_up_start = 0x100000;
     world.process.highest_address = 0x12FFFF;
-    assert_int_equal(allocate(&world, 0, 0x20000, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE), 0);
+    assert_int_equal(allocate(&world, 0, 0x20000, MEM_RESERVE, PAGE_READWRITE), 0);
     assert_int_equal(world.process.regions[0].base, 0x100000);
-    assert_int_equal(allocate(&world, 0, 0x100000, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0, 0x100000, MEM_RESERVE, PAGE_READWRITE),
                      NTMM_STATUS_NO_MEMORY);
-    assert_int_equal(
-        allocate(&world, 0, 0x10000, NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN, NTMM_PAGE_READWRITE), 0);
+    assert_int_equal(allocate(&world, 0, 0x10000, MEM_RESERVE | MEM_TOP_DOWN, PAGE_READWRITE), 0);
     assert_int_equal(world.process.regions[1].base, 0x120000);
-    assert_int_equal(allocate(&world, 0, 0x10000, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE), 0);
+    assert_int_equal(allocate(&world, 0, 0x10000, MEM_RESERVE, PAGE_READWRITE), 0);
     assert_int_equal(world.process.regions[0].base, 0x10000);
-    assert_int_equal(allocate(&world, 0x130000, 1, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
+    assert_int_equal(allocate(&world, 0x130000, 1, MEM_RESERVE, PAGE_READWRITE),
                      NTMM_STATUS_INVALID_PARAMETER_2);
     end(&world);
 }
@@ -149,9 +145,8 @@ static void the_validity_check_sees_a_wrong_charge_and_a_stray_page(void **state
 
     (void)state;
     begin(&world, 100, 100);
-    assert_int_equal(
-        allocate(&world, 0x10000, 0x2000, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
-        0);
+    assert_int_equal(allocate(&world, 0x10000, 0x2000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE),
+                     0);
     assert_true(model_is_valid(&world.process));
     world.process.commit_pages++;
     assert_false(model_is_valid(&world.process));

@@ -1,0 +1,197 @@
+/*
+ * The public headers as a Python module, ntmm._core: every function under its C name, every
+ * constant, every struct as a class. A status that is not a success is raised as the exception that
+ * ntmm._errors.error_of makes of it; a success is returned.
+ *
+ * Pointers that a function fills become results: in/out bases and sizes, handles, systems and
+ * machines, and the bytes of a load. Not here: callbacks of the platform, the inline path of a
+ * processor.
+ */
+%module(package="ntmm") _core
+
+%{
+#include <ntmm.h>
+#include <ntmm/emulated.h>
+
+/* Raises what ntmm._errors makes of the status; the status of that call itself does not matter. */
+static void raise_status(ntmm_status status)
+{
+    PyObject *module = PyImport_ImportModule("ntmm._errors");
+    PyObject *error = module ? PyObject_CallMethod(module, "error_of", "I", status) : NULL;
+
+    if (error) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    }
+    Py_XDECREF(error);
+    Py_XDECREF(module);
+}
+
+static PyObject *list_of(const uint64_t *values, size_t count)
+{
+    PyObject *list = PyList_New((Py_ssize_t)count);
+
+    for (size_t i = 0; list && i < count; i++) {
+        PyList_SET_ITEM(list, (Py_ssize_t)i, PyLong_FromUnsignedLongLong(values[i]));
+    }
+    return list;
+}
+%}
+
+%include <stdint.i>
+%include <typemaps.i>
+
+/* Statuses */
+%typemap(out) ntmm_status {
+    if (!NTMM_SUCCEEDED($1)) {
+        raise_status($1);
+        SWIG_fail;
+    }
+    $result = PyLong_FromUnsignedLong($1);
+}
+
+/* Values behind pointers. A service's status, then base, size and old: a list. */
+%apply uint64_t *INOUT { uint64_t *base, uint64_t *size };
+%apply uint32_t *OUTPUT { uint32_t *old };
+%apply uint64_t *OUTPUT { ntmm_handle *process };
+%apply uint64_t *OUTPUT { uint64_t *device };
+
+%typemap(in, numinputs=0) struct ntmm_system **system (struct ntmm_system *made) {
+    made = NULL;
+    $1 = &made;
+}
+%typemap(argout) struct ntmm_system **system {
+    $result = SWIG_Python_AppendOutput(
+        $result, SWIG_NewPointerObj(*$1, $descriptor(struct ntmm_system *), 0));
+}
+%typemap(in, numinputs=0) struct ntmm_emulated **emu (struct ntmm_emulated *made) {
+    made = NULL;
+    $1 = &made;
+}
+%typemap(argout) struct ntmm_emulated **emu {
+    $result = SWIG_Python_AppendOutput(
+        $result, SWIG_NewPointerObj(*$1, $descriptor(struct ntmm_emulated *), 0));
+}
+
+/* Bytes: a load takes a count and gives bytes, a store takes an object with a buffer. */
+%typemap(in) (void *buffer, size_t size) (PyObject *bytes = NULL) {
+    Py_ssize_t count = PyLong_AsSsize_t($input);
+    if (count < 0) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "a number of bytes is not negative");
+        }
+        SWIG_fail;
+    }
+    bytes = PyBytes_FromStringAndSize(NULL, count);
+    if (!bytes) {
+        SWIG_fail;
+    }
+    $1 = PyBytes_AS_STRING(bytes);
+    $2 = (size_t)count;
+}
+%typemap(argout) (void *buffer, size_t size) {
+    $result = SWIG_Python_AppendOutput($result, bytes$argnum);
+    bytes$argnum = NULL;
+}
+%typemap(freearg) (void *buffer, size_t size) {
+    Py_XDECREF(bytes$argnum);
+}
+%typemap(in) (const void *buffer, size_t size) (Py_buffer view) {
+    view.obj = NULL;
+    if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0) {
+        SWIG_fail;
+    }
+    $1 = view.buf;
+    $2 = (size_t)view.len;
+}
+%typemap(freearg) (const void *buffer, size_t size) {
+    if (view$argnum.obj) {
+        PyBuffer_Release(&view$argnum);
+    }
+}
+
+/* Arrays of numbers are lists. */
+%typemap(out) uint64_t [ANY] {
+    $result = list_of($1, $1_dim0);
+}
+%typemap(in) (uint64_t *values, uint32_t count) {
+    $2 = (uint32_t)PyLong_AsUnsignedLong($input);
+    if (PyErr_Occurred()) {
+        SWIG_fail;
+    }
+    $1 = calloc($2 ? $2 : 1, sizeof(*$1));
+    if (!$1) {
+        PyErr_NoMemory();
+        SWIG_fail;
+    }
+}
+%typemap(argout) (uint64_t *values, uint32_t count) {
+    $result = SWIG_Python_AppendOutput($result, list_of($1, $2));
+}
+%typemap(freearg) (uint64_t *values, uint32_t count) {
+    free($1);
+}
+
+/* ntmm_check wants scratch memory: the module brings it. */
+%typemap(in, numinputs=0) (void *scratch, size_t size) {
+    $1 = NULL;
+    $2 = 0;
+}
+%typemap(check) (void *scratch, size_t size) {
+    $2 = ntmm_check_scratch_size(arg1);
+    $1 = malloc($2 ? $2 : 1);
+    if (!$1) {
+        PyErr_NoMemory();
+        SWIG_fail;
+    }
+}
+%typemap(freearg) (void *scratch, size_t size) {
+    free($1);
+}
+
+/* Text that a function writes. */
+%typemap(in, numinputs=0) (char *buffer, size_t buffer_size) (char text[512]) {
+    $1 = text;
+    $2 = sizeof(text);
+}
+%typemap(argout) (char *buffer, size_t buffer_size) {
+    $result = SWIG_Python_AppendOutput($result, PyUnicode_FromString($1));
+}
+
+/* Rows of the table of counters are constant. */
+%feature("immutable") ntmm_counter_description::name;
+%feature("immutable") ntmm_counter_description::nt_class;
+%feature("immutable") ntmm_counter_description::unit;
+
+%ignore ntmm_platform;
+%ignore ntmm_io;
+%ignore ntmm_create_system;
+%ignore ntmm_attach_system;
+%ignore ntmm_emulated_platform;
+%ignore ntmm_emulated_set_log;
+%ignore ntmm_emulated_set_event;
+%ignore ntmm_emulated_spawn;
+%ignore ntmm_emulated_update;
+%ignore ntmm_emulated_arena;
+%ignore ntmm_emulated_cpu;
+%ignore ntmm_emulated_disk_image;
+%ignore ntmm_emulated_disk_config::path;
+
+/* What `size` of a struct must say. */
+%inline %{
+size_t sizeof_config(void) { return sizeof(struct ntmm_config); }
+size_t sizeof_process_config(void) { return sizeof(struct ntmm_process_config); }
+size_t sizeof_emulated_config(void) { return sizeof(struct ntmm_emulated_config); }
+%}
+
+%include <ntmm/types.h>
+%include <ntmm/status.h>
+%include <ntmm/constants.h>
+%include <ntmm/counters.h>
+%include <ntmm/event.h>
+%include <ntmm/platform.h>
+%include <ntmm/system.h>
+%include <ntmm/process.h>
+%include <ntmm/virtual.h>
+%include <ntmm/fault.h>
+%include <ntmm/inspect.h>
+%include <ntmm/emulated.h>

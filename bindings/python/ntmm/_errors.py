@@ -1,0 +1,132 @@
+"""Statuses as exceptions.
+
+Every call that fails raises NtStatusError or one of its subclasses, with the NTSTATUS in ``status``
+and its name in ``name``. Those that a Python programmer knows under another name are that too: a
+commit limit is a MemoryError, an invalid parameter a ValueError.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Type
+
+from . import _core
+
+_PREFIX = "NTMM_STATUS_"
+
+#: Names of the statuses, by value.
+STATUS_NAMES = {
+    getattr(_core, constant): constant[len(_PREFIX):]
+    for constant in dir(_core)
+    if constant.startswith(_PREFIX)
+}
+
+
+class NtStatusError(Exception):
+    """A call was refused or an access raised; ``status`` is the NTSTATUS, ``name`` its name."""
+
+    def __init__(self, status: int, detail: str = "") -> None:
+        self.status = status
+        self.name = STATUS_NAMES.get(status, "unknown status")
+        super().__init__(f"STATUS_{self.name} (0x{status:08X}){': ' if detail else ''}{detail}")
+
+
+class FaultError(NtStatusError):
+    """An exception that an access raises in the program.
+
+    ``address`` is the faulting address and ``access`` "read", "write" or "execute"; both are None
+    when a service returned the status and no access was made.
+    """
+
+    def __init__(
+        self, status: int, address: Optional[int] = None, access: Optional[str] = None
+    ) -> None:
+        detail = "" if address is None else f"{access} of 0x{address:X}"
+        super().__init__(status, detail)
+        self.address = address
+        self.access = access
+
+
+class AccessViolation(FaultError):
+    """The page is not there, or its protection forbids the access."""
+
+
+class GuardPage(FaultError):
+    """The first access to a guard page. The guard is gone: a second access succeeds."""
+
+
+class StackOverflow(FaultError):
+    """The stack cannot grow."""
+
+
+class InvalidParameter(NtStatusError, ValueError):
+    """An argument is out of its range; ``parameter`` counts from 1, 0 when NT does not say."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        first = _core.NTMM_STATUS_INVALID_PARAMETER_1
+        self.parameter = status - first + 1 if first <= status < first + 12 else 0
+
+
+class InvalidPageProtection(NtStatusError, ValueError):
+    """No such protection, or not for this kind of memory."""
+
+
+class InvalidHandle(NtStatusError):
+    """The process has ended, or the handle never named one."""
+
+
+class ConflictingAddresses(NtStatusError):
+    """The range meets another region, or is not inside one."""
+
+
+class MemoryNotAllocated(NtStatusError):
+    """The address is in no region."""
+
+
+class NotCommitted(NtStatusError):
+    """A page of the range is not committed."""
+
+
+class NotSupported(NtStatusError, NotImplementedError):
+    """NT can do it; this version cannot."""
+
+
+class CommitmentLimit(NtStatusError, MemoryError):
+    """More than the system, or the process, may promise."""
+
+
+class NoMemory(NtStatusError, MemoryError):
+    """No gap in the address space, or no frame."""
+
+
+_CLASSES: dict[int, Type[NtStatusError]] = {
+    _core.NTMM_STATUS_ACCESS_VIOLATION: AccessViolation,
+    _core.NTMM_STATUS_GUARD_PAGE_VIOLATION: GuardPage,
+    _core.NTMM_STATUS_STACK_OVERFLOW: StackOverflow,
+    _core.NTMM_STATUS_INVALID_PARAMETER: InvalidParameter,
+    _core.NTMM_STATUS_INVALID_PAGE_PROTECTION: InvalidPageProtection,
+    _core.NTMM_STATUS_INVALID_HANDLE: InvalidHandle,
+    _core.NTMM_STATUS_CONFLICTING_ADDRESSES: ConflictingAddresses,
+    _core.NTMM_STATUS_MEMORY_NOT_ALLOCATED: MemoryNotAllocated,
+    _core.NTMM_STATUS_NOT_COMMITTED: NotCommitted,
+    _core.NTMM_STATUS_NOT_SUPPORTED: NotSupported,
+    _core.NTMM_STATUS_COMMITMENT_LIMIT: CommitmentLimit,
+    _core.NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED: CommitmentLimit,
+    _core.NTMM_STATUS_NO_MEMORY: NoMemory,
+    _core.NTMM_STATUS_INSUFFICIENT_RESOURCES: NoMemory,
+}
+for _number in range(12):
+    _CLASSES[_core.NTMM_STATUS_INVALID_PARAMETER_1 + _number] = InvalidParameter
+
+_ACCESSES = {0: "read", 1: "write", 8: "execute"}
+
+
+def error_of(status: int) -> NtStatusError:
+    """The exception for a status; called by the extension module."""
+    return _CLASSES.get(status, NtStatusError)(status)
+
+
+def fault_of(error: FaultError, result: _core.ntmm_fault_result) -> FaultError:
+    """The same exception with the parameters of the exception record."""
+    kind, address, _ = result.parameters
+    return type(error)(error.status, address, _ACCESSES.get(kind, str(kind)))

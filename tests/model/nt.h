@@ -1,0 +1,39 @@
+/*
+ * NT's memory constants under NT's own names, typed from the public SDK headers and not from the
+ * library's: a wrong value there is a difference that the comparisons find.
+ */
+#ifndef MODEL_NT_H
+#define MODEL_NT_H
+
+#define PAGE_NOACCESS 0x01u
+#define PAGE_READONLY 0x02u
+#define PAGE_READWRITE 0x04u
+#define PAGE_WRITECOPY 0x08u
+#define PAGE_EXECUTE 0x10u
+#define PAGE_EXECUTE_READ 0x20u
+#define PAGE_EXECUTE_READWRITE 0x40u
+#define PAGE_EXECUTE_WRITECOPY 0x80u
+#define PAGE_GUARD 0x100u
+#define PAGE_NOCACHE 0x200u
+#define PAGE_WRITECOMBINE 0x400u
+
+#define MEM_COMMIT 0x00001000u
+#define MEM_RESERVE 0x00002000u
+#define MEM_DECOMMIT 0x00004000u
+#define MEM_RELEASE 0x00008000u
+#define MEM_FREE 0x00010000u
+#define MEM_PRIVATE 0x00020000u
+#define MEM_RESET 0x00080000u
+#define MEM_TOP_DOWN 0x00100000u
+#define MEM_WRITE_WATCH 0x00200000u
+#define MEM_PHYSICAL 0x00400000u
+#define MEM_RESET_UNDO 0x01000000u
+#define MEM_LARGE_PAGES 0x20000000u
+
+#define LOWEST_USER_ADDRESS 0x0000000000010000ull
+#define HIGHEST_USER_ADDRESS 0x00007FFFFFFEFFFFull
+#define HIGHEST_VAD_ADDRESS 0x00007FFFFFFDFFFFull
+#define USER_PROBE_ADDRESS 0x00007FFFFFFF0000ull
+#define SYSTEM_RANGE_START 0xFFFF800000000000ull
+
+#endif

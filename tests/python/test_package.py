@@ -1,0 +1,58 @@
+"""The package itself: examples in docstrings, types, the low-level module."""
+
+import doctest
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import ntmm
+from ntmm import _core, _process, _system
+
+
+@pytest.mark.parametrize("module", [ntmm, _process, _system])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_every_public_name_is_documented():
+    for name in ntmm.__all__:
+        value = getattr(ntmm, name)
+        if isinstance(value, type):
+            assert value.__doc__, name
+            for member, function in vars(value).items():
+                if callable(function) and not member.startswith("_"):
+                    assert function.__doc__, f"{name}.{member}"
+
+
+def test_c_documentation_reaches_the_low_level_module():
+    assert "NtAllocateVirtualMemory" in _core.ntmm_allocate_virtual_memory.__doc__
+
+
+def test_low_level_calls_give_in_out_values():
+    with ntmm.System(ram=8 << 20) as system:
+        process = system.create_process()
+        assert _core.ntmm_allocate_virtual_memory(
+            system.raw, process.handle, 0x50008000, 0, 1, 0x2000, 4
+        ) == [0, 0x50000000, 0x9000]
+
+
+def test_names_of_statuses_are_nt_s():
+    assert ntmm.STATUS_NAMES[0xC0000018] == "CONFLICTING_ADDRESSES"
+    assert ntmm.STATUS_NAMES[0x80000001] == "GUARD_PAGE_VIOLATION"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+def test_types_hold():
+    package = pathlib.Path(ntmm.__file__).parent
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null", str(package)],
+        capture_output=True,
+        text=True,
+        cwd=package.parent,
+    )
+    assert result.returncode == 0, result.stdout
