@@ -27,7 +27,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OPERATION_LIMIT 256u
-#define RAM_BYTES 0x400000u
+#define RAM_BYTES 0x200000u
+#define GARBAGE 0xA5
 #define LEAST_AVAILABLE_PAGES 64u
 #define COMMIT_PAGES 0x1000000u
 #define LIVE_COMMIT_PAGES 300u
@@ -37,12 +38,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Bits of the header byte. The low four say how many operations pass between whole comparisons. */
 #define HEADER_OLD_BUILD 0x80u
 #define HEADER_COMMIT_LIMIT 0x40u
-#define HEADER_BOUNDED 0x20u /* bounds of its own for the other process */
+#define HEADER_BOUNDED 0x20u    /* bounds of its own for the other process */
+#define HEADER_ZEROED_RAM 0x10u /* otherwise RAM begins full of garbage */
 
 struct world {
     struct ntmm_emulated *emu;
     struct ntmm_system *system;
     ntmm_handle handles[WHO_COUNT];
+    void *arena;
     void *scratch;
     size_t scratch_size;
     struct model_system model_system;
@@ -344,7 +347,7 @@ static void begin_models(struct world *world)
     world->models[WHO_WRONG_KIND].handle_status = NTMM_STATUS_OBJECT_TYPE_MISMATCH;
 }
 
-static void begin(struct world *world)
+static void begin_system(struct world *world)
 {
     struct ntmm_emulated_config machine = {
         .size = sizeof(machine),
@@ -352,6 +355,8 @@ static void begin(struct world *world)
         .ram_bytes = RAM_BYTES,
         .cpu_count = CPU_COUNT,
         .seed = world->header,
+        .arena = world->arena,
+        .flags = world->header & HEADER_ZEROED_RAM ? NTMM_EMULATED_ARENA_ZEROED : 0,
     };
     struct ntmm_config config = {
         .size = sizeof(config),
@@ -360,10 +365,18 @@ static void begin(struct world *world)
         .extra_commit_pages = COMMIT_PAGES,
     };
 
-    begin_models(world);
     must(world, !ntmm_emulated_create(&machine, &world->emu), "create the machine");
     must(world, !ntmm_emulated_create_system(world->emu, &config, &world->system),
          "create the system");
+}
+
+static void begin(struct world *world)
+{
+    world->arena = aligned_alloc(MODEL_PAGE_SIZE, RAM_BYTES);
+    must(world, world->arena, "no memory");
+    memset(world->arena, world->header & HEADER_ZEROED_RAM ? 0 : GARBAGE, RAM_BYTES);
+    begin_models(world);
+    begin_system(world);
     make_process(world, WHO_STALE);
     must(world, !ntmm_end_process(world->system, world->handles[WHO_STALE]), "end a process");
     make_process(world, WHO_LIVE);
@@ -388,6 +401,7 @@ static void end(struct world *world)
     must(world, !left.lost_pages && !left.outstanding_commit && !left.live_objects && !left.waiters,
          "something was left allocated at the end");
     free(world->scratch);
+    free(world->arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
