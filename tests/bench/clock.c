@@ -1,0 +1,70 @@
+/*
+ * Time, the one processor that everything runs on, and small things that every subject needs.
+ */
+#include "bench.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+uint64_t bench_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The last processor that we may use: the first takes most interrupts. */
+int bench_pin(void)
+{
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return -1;
+    for (size_t i = CPU_SETSIZE; i-- > 0;) {
+        if (!CPU_ISSET(i, &allowed))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(i, &one);
+        return sched_setaffinity(0, sizeof one, &one) == 0 ? (int)i : -1;
+    }
+    return -1;
+}
+
+uint64_t bench_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+void bench_shuffle(uint64_t *values, size_t count, uint64_t *state)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t j = (size_t)(bench_random(state) % i);
+        uint64_t value = values[i - 1];
+        values[i - 1] = values[j];
+        values[j] = value;
+    }
+}
+
+void bench_must(bool is_true, const char *what)
+{
+    if (is_true)
+        return;
+    fprintf(stderr, "ntmm-bench: %s\n", what);
+    exit(1);
+}
+
+void *bench_allocate(size_t count, size_t size_bytes)
+{
+    void *memory = calloc(count, size_bytes);
+    bench_must(memory != NULL, "out of memory");
+    return memory;
+}
+
+size_t bench_scale(const struct bench *b, size_t count, size_t smoke_count)
+{
+    return b->is_smoke ? smoke_count : count;
+}
