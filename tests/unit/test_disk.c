@@ -197,6 +197,29 @@ static void latency_is_counted_in_pumps(void **state)
     end_world(&w);
 }
 
+/* All are due at one pump, and still complete in an order that is drawn. */
+static void equal_latencies_complete_in_any_order(void **state)
+{
+    (void)state;
+    struct world w;
+    struct request requests[8];
+    uint32_t order = 0, moved = 0;
+    make_world(&w, 1,
+               (struct ntmm_emulated_disk_config){.minimum_latency_pumps = 2,
+                                                  .maximum_latency_pumps = 2});
+    for (uint32_t i = 0; i < 8; i++) {
+        prepare(&w, &requests[i], NTMM_IO_READ, 0, i);
+        requests[i].order = &order;
+        submit(&requests[i]);
+    }
+    pump(&w, 2);
+    assert_int_equal(order, 8);
+    for (uint32_t i = 0; i < 8; i++)
+        moved += requests[i].place != i;
+    assert_int_not_equal(moved, 0);
+    end_world(&w);
+}
+
 static void spans_are_gathered_and_scattered_in_order(void **state)
 {
     (void)state;
@@ -650,6 +673,7 @@ int main(void)
         cmocka_unit_test(inline_transfers_complete_in_order),
         cmocka_unit_test(an_inline_transfer_completes_before_submit_returns),
         cmocka_unit_test(latency_is_counted_in_pumps),
+        cmocka_unit_test(equal_latencies_complete_in_any_order),
         cmocka_unit_test(spans_are_gathered_and_scattered_in_order),
         cmocka_unit_test(transfers_past_the_end_fail),
         cmocka_unit_test(nonsense_is_refused),
