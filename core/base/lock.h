@@ -16,6 +16,8 @@
  *   LOCK_NODE         (N)     zeroed and free lists of a node, its runs, and the frames on them
  *   LOCK_WAITERS      (Q)     faults that wait for a frame
  *
+ * L1 no lock is held when no call is in progress.
+ *
  * Commit (C) is one word changed by compare and exchange: exact without a lock. A field with two
  * letters is read under either and written under both. (R) marks a word read and written atomically
  * by anyone. No platform operation that can block, and no I/O, happens under any of these.

@@ -35,6 +35,48 @@ size_t ntmm_check_scratch_size(const struct ntmm_system *system)
     return (size_t)get64(&anchor->partition.total_pages) * sizeof(uint32_t);
 }
 
+/* A1, A2: the anchor is the running instance's, and its sums are those of its ranges. */
+static bool check_anchor(struct checker *k)
+{
+    const struct ntmm_system *sys = k->c->sys;
+    const struct anchor *anchor = anchor_of(k->c);
+    uint64_t total = 0;
+    uint64_t metadata = 0;
+
+    if (!check_equal(k, "A1", 0, ANCHOR_MAGIC, get64(&anchor->magic)) ||
+        !check_equal(k, "A1", 1, sys->core_base, get64(&anchor->core_base)) ||
+        !check_equal(k, "A1", 2, sys->invalid_mask, get64(&anchor->invalid_mask)))
+        return false;
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        const struct frame_range *range = &anchor->ranges[i];
+        total += get64(&range->frame_count);
+        metadata += get64(&range->metadata_end) - get64(&range->base_frame);
+    }
+    const struct partition *partition = partition_of(k->c);
+    return check_equal(k, "A2", 0, total, get64(&partition->total_pages)) &&
+           check_equal(k, "A2", 1, metadata, get64(&partition->metadata_pages));
+}
+
+/* L1, but for the locks of processes: object is the lock's level. */
+static bool check_locks(struct checker *k)
+{
+    const struct anchor *anchor = anchor_of(k->c);
+    const struct partition *partition = partition_of(k->c);
+    uint32_t lists = load32_relaxed(&partition->modified.lock) |
+                     load32_relaxed(&partition->modified_no_write.lock) |
+                     load32_relaxed(&partition->bad.lock);
+    uint32_t slabs = 0;
+
+    for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
+        lists |= load32_relaxed(&partition->standby[i].lock);
+    for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++)
+        slabs |= load32_relaxed(&anchor->slabs[i].lock);
+    return check_equal(k, "L1", LOCK_DIRECTORY, 0, load32_relaxed(&anchor->directory_lock)) &&
+           check_equal(k, "L1", LOCK_SLAB, 0, slabs) && check_equal(k, "L1", LOCK_LIST, 0, lists) &&
+           check_equal(k, "L1", LOCK_NODE, 0, load32_relaxed(&partition->node.lock)) &&
+           check_equal(k, "L1", LOCK_WAITERS, 0, load32_relaxed(&k->c->sys->waiters_lock));
+}
+
 static bool check_commit(struct checker *k)
 {
     struct partition *partition = partition_of(k->c);
@@ -43,8 +85,6 @@ static bool check_commit(struct checker *k)
 
     k->process = 0;
     k->commit += k->process_frames;
-    if (!check_equal(k, "PR4", 0, k->process_frames, get64(&partition->process_pages)))
-        return false;
     if (!check_equal(k, "C1", 0, k->commit, charged))
         return false;
     if (charged > most)
@@ -77,7 +117,8 @@ ntmm_status ntmm_check(struct ntmm_system *system, void *scratch, size_t size,
         return NTMM_STATUS_BUFFER_TOO_SMALL;
     __builtin_memset(scratch, 0, ntmm_check_scratch_size(system));
     __builtin_memset(report, 0, sizeof *report);
-    bool is_sound = check_lists(&k) && check_processes(&k) && check_slabs(&k) &&
-                    check_commit(&k) && check_frames(&k) && check_waiters(&k);
+    bool is_sound = check_anchor(&k) && check_locks(&k) && check_lists(&k) && check_slabs(&k) &&
+                    check_processes(&k) && check_slab_owners(&k) && check_commit(&k) &&
+                    check_frames(&k) && check_waiters(&k);
     return is_sound ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INTERNAL_ERROR;
 }

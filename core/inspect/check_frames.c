@@ -1,5 +1,6 @@
 /*
- * The checker's view of frames: lists, runs, slabs, and the whole PFN database.
+ * The checker's view of frames: lists, runs, and the whole PFN database. It reads the lists first:
+ * what follows a reference afterwards trusts the rows' locations.
  */
 #include "inspect/checker.h"
 
@@ -41,13 +42,16 @@ static bool check_listed(struct checker *k, uint64_t frame, const struct frame_l
     enum ntmm_frame_location location = pfn_location(pfn);
     if (!check_equal(k, "P1", frame, get32(&list->location), (uint64_t)location))
         return false;
-    if (get32(&pfn->share_count) || get16(&pfn->reference_count))
-        return check_fail(k, "P2", frame, 0, get32(&pfn->share_count));
+    if (!check_equal(k, "P2", frame, 0, get32(&pfn->share_count)) ||
+        !check_equal(k, "P2", frame, 0, get16(&pfn->reference_count)))
+        return false;
     if (location == NTMM_FRAME_STANDBY && pfn_priority(pfn) != priority)
         return check_fail(k, "P1", frame, priority, pfn_priority(pfn));
     if (location == NTMM_FRAME_STANDBY || location == NTMM_FRAME_MODIFIED)
         return check_equal(k, "P8", frame, location == NTMM_FRAME_MODIFIED, pfn_is_modified(pfn)) &&
                check_transition_owner(k, frame, pfn);
+    if (location <= NTMM_FRAME_FREE && !check_equal(k, "P9", frame, 0, get64(&pfn->entry_address)))
+        return false;
     return location != NTMM_FRAME_ZEROED || check_zeroed(k, frame);
 }
 
@@ -57,8 +61,10 @@ static bool check_list(struct checker *k, const struct frame_list *list, uint32_
     uint64_t length = 0;
     for (uint64_t frame = get64(&list->head); frame != FRAME_NONE;) {
         uint32_t *mark = check_mark(k, frame);
-        if (!mark || *mark)
-            return check_fail(k, "P1", frame, 0, mark ? *mark : 0);
+        if (!mark)
+            return check_fail(k, "P1", frame, 1, 0);
+        if (!check_equal(k, "P1", frame, 0, *mark))
+            return false;
         *mark = MARK_LISTED;
         const struct pfn *pfn = pfn_at(k->c, frame);
         if (!check_equal(k, "P3", frame, previous, get64(&pfn->blink)) ||
@@ -85,13 +91,27 @@ static bool check_runs(struct checker *k, const struct frame_range *range, uint6
 {
     const struct run *runs = core_at(k->c->bias, get64(&range->run_ref));
     for (uint32_t i = 0; i < get32(&range->run_count); i++) {
-        uint64_t base = get64(&runs[i].base_frame);
+        uint64_t base = (get64(&range->first_run) + i) * RUN_FRAMES;
         uint64_t count = count_free(k, base);
-        if (!check_equal(k, "P5", base, count, get64(&runs[i].free_count)))
+        if (!check_equal(k, "P5", base, base, get64(&runs[i].base_frame)) ||
+            !check_equal(k, "P5", base, count, get64(&runs[i].free_count)))
             return false;
         *whole += count == RUN_FRAMES;
     }
     return true;
+}
+
+/* Whether a reference names a row of a run table. */
+static bool is_run(const struct checker *k, uint64_t ref)
+{
+    const struct anchor *anchor = anchor_of(k->c);
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        uint64_t offset = ref - get64(&anchor->ranges[i].run_ref);
+        uint64_t bytes = (uint64_t)get32(&anchor->ranges[i].run_count) * sizeof(struct run);
+        if (offset < bytes && offset % sizeof(struct run) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* P5: the list of whole runs is sound, holds only whole runs, and as many as there are. */
@@ -100,6 +120,8 @@ static bool check_whole_runs(struct checker *k, const struct node *node, uint64_
     uint64_t previous = 0;
     uint64_t length = 0;
     for (uint64_t ref = get64(&node->whole_runs); ref && length <= whole; length++) {
+        if (!is_run(k, ref))
+            return check_fail(k, "P5", ref, previous, ref);
         const struct run *run = core_at(k->c->bias, ref);
         if (!check_equal(k, "P5", ref, previous, get64(&run->prev)) ||
             !check_equal(k, "P5", ref, RUN_FRAMES, get64(&run->free_count)))
@@ -132,87 +154,6 @@ bool check_lists(struct checker *k)
     return check_whole_runs(k, &partition->node, whole);
 }
 
-static bool check_slab(struct checker *k, uint64_t frame, const struct slab *slab)
-{
-    const struct slab_class *class = &anchor_of(k->c)->slabs[get32(&slab->kind)];
-    uint32_t capacity = get32(&slab->capacity);
-    uint32_t used = 0;
-    uint32_t chained = 0;
-
-    if (!check_equal(k, "S3", frame, get32(&class->tag), get32(&slab->tag)) ||
-        !check_equal(k, "S3", frame, get32(&class->tag),
-                     get64(&pfn_at(k->c, frame)->original_pte)))
-        return false;
-    for (uint32_t i = 0; i < capacity; i++)
-        used += get32(&slab->owners[i]) != SLAB_FREE;
-    for (uint64_t ref = get64(&slab->free); ref && chained <= capacity; chained++)
-        ref = get64(core_at(k->c->bias, ref));
-    return check_equal(k, "S1", frame, used, get32(&slab->used)) &&
-           check_equal(k, "S1", frame, capacity - used, chained);
-}
-
-/* S2: the partial list is sound both ways and as long as there are slabs with room. */
-static bool check_partial(struct checker *k, const struct slab_class *class, uint64_t with_room)
-{
-    uint64_t previous = 0;
-    uint64_t length = 0;
-    for (uint64_t ref = get64(&class->partial); ref && length <= with_room; length++) {
-        const struct slab *slab = core_at(k->c->bias, ref);
-        if (!check_equal(k, "S2", ref, previous, get64(&slab->prev)))
-            return false;
-        previous = ref;
-        ref = get64(&slab->next);
-    }
-    return check_equal(k, "S2", 0, with_room, length);
-}
-
-struct slab_totals {
-    uint64_t frames;
-    uint64_t used;
-    uint64_t with_room;
-};
-
-static bool check_slab_frames(struct checker *k, const struct frame_range *range,
-                              struct slab_totals *totals)
-{
-    uint64_t base = get64(&range->base_frame);
-    for (uint64_t i = 0; i < get64(&range->frame_count); i++) {
-        const struct pfn *pfn = pfn_at(k->c, base + i);
-        if (pfn_location(pfn) != NTMM_FRAME_ACTIVE || pfn_use(pfn) != NTMM_USE_SLAB)
-            continue;
-        const struct slab *slab = table_at(k->c, base + i);
-        uint32_t kind = get32(&slab->kind);
-        if (kind >= SLAB_KIND_COUNT)
-            return check_fail(k, "S3", base + i, SLAB_KIND_COUNT, kind);
-        if (!check_slab(k, base + i, slab))
-            return false;
-        totals[kind].frames++;
-        totals[kind].used += get32(&slab->used);
-        totals[kind].with_room += get32(&slab->used) < get32(&slab->capacity);
-    }
-    return true;
-}
-
-bool check_slabs(struct checker *k)
-{
-    const struct anchor *anchor = anchor_of(k->c);
-    struct slab_totals totals[SLAB_KIND_COUNT] = {0};
-
-    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
-        if (!check_slab_frames(k, &anchor->ranges[i], totals))
-            return false;
-    }
-    for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++) {
-        const struct slab_class *class = &anchor->slabs[i];
-        if (!check_equal(k, "S2", i, totals[i].frames, get64(&class->frame_count)) ||
-            !check_equal(k, "S2", i, totals[i].used, get64(&class->used)) ||
-            !check_partial(k, class, totals[i].with_room))
-            return false;
-        k->commit += totals[i].frames;
-    }
-    return check_equal(k, "S4", SLAB_VAD, k->vads, totals[SLAB_VAD].used);
-}
-
 static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
 {
     const struct pfn *pfn = pfn_at(k->c, frame);
@@ -227,8 +168,9 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
     if (!check_equal(k, "A2", frame, is_metadata, use == NTMM_USE_METADATA))
         return false;
     bool is_shared = get32(&pfn->share_count) != 0;
-    if (is_shared != (location == NTMM_FRAME_ACTIVE) || get16(&pfn->reference_count) == 0)
-        return check_fail(k, "P7", frame, location, get32(&pfn->share_count));
+    if (!check_equal(k, "P7", frame, location == NTMM_FRAME_ACTIVE, is_shared) ||
+        !check_equal(k, "P7", frame, true, get16(&pfn->reference_count) != 0))
+        return false;
     bool is_mapped = use == NTMM_USE_PRIVATE || use == NTMM_USE_TABLE;
     return check_equal(k, "P9", frame, is_mapped, mark & MARK_SHARES);
 }

@@ -19,18 +19,21 @@ struct walk {
     uint64_t working_set; /* valid leaf entries met */
 };
 
-/* V4: the VAD is behind us. */
+/* V4, and the VAD's own bounds and owner: it is behind us. */
 static bool finish_vad(struct walk *w)
 {
     const struct vad *vad = vad_at(w->k->c, w->vad);
     uint64_t pages = vad_end(vad) - vad_start(vad);
+    uint32_t owner = SLAB_FREE;
+    check_is_vad(w->k, w->vad, &owner);
+    if (!check_equal(w->k, "S4", w->vad, process_index(w->process), owner))
+        return false;
     uint64_t commit = (vad_is_committed_by_default(vad) ? pages : 0) + (uint64_t)w->counted;
-    if (!check_equal(w->k, "V4", vad_start(vad), commit, get64(&vad->commit_pages)))
+    if (!check_equal(w->k, "V4", w->vad, commit, get64(&vad->commit_pages)))
         return false;
     if (vad_start(vad) < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
         vad_end(vad) > get64(&w->process->highest_page))
-        return check_fail(w->k, "V1", vad_start(vad), get64(&w->process->highest_page),
-                          vad_end(vad));
+        return check_fail(w->k, "V1", w->vad, get64(&w->process->highest_page), vad_end(vad));
     w->commit += commit;
     w->virtual += pages;
     w->k->vads++;
@@ -71,8 +74,8 @@ static bool check_valid(struct walk *w, uint64_t raw, uint64_t page, uint64_t ad
                         uint64_t table)
 {
     uint64_t frame = field_get(raw, HW_FRAME);
-    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) |
-                            FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_AGE) | FIELD_MASK(HW_SOFTWARE);
+    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_DIRTY1) |
+                            FIELD_MASK(HW_AGE) | FIELD_MASK(HW_SOFTWARE);
     if (!check_owner(w, frame, address, table, NTMM_USE_PRIVATE))
         return false;
     const struct pfn *pfn = pfn_at(w->k->c, frame);
@@ -88,38 +91,78 @@ static bool check_valid(struct walk *w, uint64_t raw, uint64_t page, uint64_t ad
     return check_equal(w->k, "P7", frame, 1, get32(&pfn->share_count));
 }
 
+/* P4: an entry in transition names a listed frame, and they agree on the page's protection. */
+static bool check_transition(struct walk *w, uint64_t value, uint64_t address, uint64_t table)
+{
+    uint64_t frame = field_get(value, TR_FRAME);
+    const uint32_t *mark = check_mark(w->k, frame);
+    if (!mark || !(*mark & MARK_LISTED))
+        return check_fail(w->k, "P4", frame, 1, 0);
+    uint64_t original = get64(&pfn_at(w->k->c, frame)->original_pte);
+    return check_owner(w, frame, address, table, NTMM_USE_PRIVATE) &&
+           check_equal(w->k, "P4", frame, field_get(original, SW_PROTECTION),
+                       field_get(value, TR_PROTECTION));
+}
+
+/* V9: a software entry holds a protection that a private page can have, and nothing else. */
+static bool check_software(struct walk *w, uint64_t value, uint64_t page)
+{
+    uint32_t protection = (uint32_t)field_get(value, SW_PROTECTION);
+    bool is_code = protection == PROT_DECOMMITTED || protection == PROT_NOACCESS ||
+                   (protection & PROT_ACCESS_MASK) != 0;
+    uint64_t expected = is_code ? entry_software(protection) : 0;
+    return check_equal(w->k, "V9", page << NTMM_PAGE_SHIFT, expected, value);
+}
+
+/* An entry by its kind, before anything it names is trusted; *is_shared: valid or in transition. */
+static bool check_entry(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
+                        uint64_t table, bool *is_shared)
+{
+    uint64_t value = entry_value(w->k->c, raw);
+    switch (entry_kind(w->k->c, raw)) {
+    case PTE_VALID:
+        *is_shared = true;
+        return check_valid(w, raw, page, address, table);
+    case PTE_TRANSITION:
+        *is_shared = true;
+        return check_transition(w, value, address, table);
+    case PTE_ZERO:
+    case PTE_DEMAND_ZERO:
+    case PTE_DECOMMITTED:
+    case PTE_NO_ACCESS:
+    case PTE_PAGEFILE:
+    case PTE_PROTOTYPE:
+    case PTE_LARGE:
+        break;
+    }
+    return check_software(w, value, page);
+}
+
 /* A non-empty leaf entry; *is_shared: it is valid or in transition. */
 static bool check_leaf(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
                        uint64_t table, bool *is_shared)
 {
     const struct vad *vad;
-    enum pte_kind kind = entry_kind(w->k->c, raw);
-    if (!reach(w, page, &vad))
+    if (!reach(w, page, &vad) || !check_entry(w, raw, page, address, table, is_shared))
         return false;
     bool is_committed = page_state_of(w->k->c, vad, raw).is_committed;
     w->counted += is_committed - (int64_t)vad_is_committed_by_default(vad);
-    *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
-    if (kind == PTE_VALID)
-        return check_valid(w, raw, page, address, table);
-    if (kind == PTE_TRANSITION) {
-        uint64_t frame = field_get(entry_value(w->k->c, raw), TR_FRAME);
-        uint32_t *mark = check_mark(w->k, frame);
-        if (!mark || !(*mark & MARK_LISTED))
-            return check_fail(w->k, "P4", frame, 1, 0);
-        return check_owner(w, frame, address, table, NTMM_USE_PRIVATE);
-    }
     return true;
 }
 
 static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page);
 
-/* An entry above the leaves; *is_shared as for check_leaf. */
+/* V6: an entry above the leaves is a valid table, all rights in it; *is_shared as for check_leaf. */
 static bool check_branch(struct walk *w, uint64_t raw, uint32_t level, uint64_t page,
                          uint64_t address, uint64_t table, bool *is_shared)
 {
     uint64_t frame = field_get(raw, HW_FRAME);
-    if (pte_kind(raw, level, w->k->c->sys->invalid_mask) != PTE_VALID)
-        return check_fail(w->k, "V6", page << NTMM_PAGE_SHIFT, PTE_VALID, raw);
+    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_AGE) |
+                            FIELD_MASK(HW_SOFTWARE);
+    const uint64_t expected = FIELD_MASK(HW_VALID) | FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_OWNER) |
+                              FIELD_MASK(HW_WRITE) | frame << NTMM_PAGE_SHIFT;
+    if (((raw ^ expected) & ~varies) != 0)
+        return check_fail(w->k, "V6", page << NTMM_PAGE_SHIFT, expected, raw);
     *is_shared = true;
     return check_owner(w, frame, address, table, NTMM_USE_TABLE) &&
            check_table(w, frame, level - 1, page);
@@ -158,23 +201,52 @@ static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t
 
 static bool check_tree(struct checker *k, const struct process *process)
 {
+    uint64_t root = get64(&process->vads.root);
     uint64_t bad;
+    uint32_t owner;
+    if (root && !check_is_vad(k, root, &owner))
+        return check_fail(k, "V1", 0, 0, root);
     enum gap_tree_defect defect = gap_tree_check(k->c->bias, &process->vads, &bad);
     return defect == GAP_TREE_SOUND || check_fail(k, "V1", bad, GAP_TREE_SOUND, (uint64_t)defect);
+}
+
+/* V6: the root is a table that belongs to itself, and maps itself where the system says. */
+static bool check_root(struct checker *k, uint64_t root)
+{
+    uint32_t *mark = check_mark(k, root);
+    if (!mark || pfn_use(pfn_at(k->c, root)) != NTMM_USE_TABLE)
+        return check_fail(k, "V6", root, NTMM_USE_TABLE, 0);
+    ++*mark;
+    uint32_t slot = get32(&anchor_of(k->c)->self_map_slot);
+    uint64_t address = slot ? frame_ref(k->c, root) + slot * sizeof(le64) : 0;
+    const struct pfn *pfn = pfn_at(k->c, root);
+    if (!check_equal(k, "V6", root, root, pfn_table_frame(pfn)) ||
+        !check_equal(k, "V6", root, address, get64(&pfn->entry_address)))
+        return false;
+    if (!slot)
+        return true;
+    const le64 *table = table_at(k->c, root);
+    return check_equal(k, "V6", root, root, field_get(get64(&table[slot]), HW_FRAME));
+}
+
+/* V8: the hint is a VAD of this process, or none. */
+static bool check_hint(struct checker *k, const struct process *process)
+{
+    uint64_t hint = get64(&process->vad_hint);
+    uint32_t owner = process_index(process);
+    if (hint && !check_is_vad(k, hint, &owner))
+        return check_fail(k, "V8", hint, 1, 0);
+    return check_equal(k, "V8", hint, process_index(process), owner);
 }
 
 static bool check_process(struct checker *k, const struct process *process)
 {
     struct walk w = {.k = k, .process = process};
     uint64_t root = get64(&process->root_frame);
-    uint32_t *mark = check_mark(k, root);
 
     k->process = get64(&process->handle);
-    if (!check_tree(k, process))
+    if (!check_tree(k, process) || !check_hint(k, process) || !check_root(k, root))
         return false;
-    if (!mark || pfn_use(pfn_at(k->c, root)) != NTMM_USE_TABLE)
-        return check_fail(k, "V6", root, NTMM_USE_TABLE, 0);
-    ++*mark;
     w.vad = gap_tree_first(k->c->bias, &process->vads);
     if (!check_table(&w, root, k->c->sys->levels, 0))
         return false;
@@ -206,21 +278,60 @@ static bool check_slots(struct checker *k, uint32_t live)
            check_equal(k, "PR1", 1, live, get32(&anchor->live_count));
 }
 
+/* PR4: a reference names a frame of process objects. */
+static bool check_directory_frame(struct checker *k, uint64_t ref)
+{
+    uint64_t frame = ref_frame(k->c, ref);
+    const struct pfn *pfn = pfn_find(k->c, frame);
+    if (!pfn || frame_ref(k->c, frame) != ref)
+        return check_fail(k, "PR4", ref, 1, 0);
+    k->process_frames++;
+    return check_equal(k, "PR4", ref, NTMM_USE_PROCESS, (uint64_t)pfn_use(pfn));
+}
+
+/* PR1, PR4: the directory and the frames it names, before a slot is looked at. */
+static bool check_directory(struct checker *k)
+{
+    const struct anchor *anchor = anchor_of(k->c);
+    uint32_t slots = get32(&anchor->slot_count);
+    uint64_t directory = get64(&anchor->directory_ref);
+
+    k->process = 0;
+    if (slots > PROCESSES_MAX || slots % PROCESSES_PER_FRAME)
+        return check_fail(k, "PR1", 0, PROCESSES_MAX, slots);
+    if (!directory)
+        return check_equal(k, "PR1", 0, 0, slots);
+    if (!check_directory_frame(k, directory))
+        return false;
+    const le64 *refs = core_at(k->c->bias, directory);
+    for (uint32_t i = 0; i < slots / PROCESSES_PER_FRAME; i++) {
+        if (!check_directory_frame(k, get64(&refs[i])))
+            return false;
+    }
+    return check_equal(k, "PR4", 0, k->process_frames, get64(&partition_of(k->c)->process_pages));
+}
+
 bool check_processes(struct checker *k)
 {
     struct anchor *anchor = anchor_of(k->c);
     uint32_t slots = get32(&anchor->slot_count);
     uint32_t live = 0;
 
+    if (!check_directory(k))
+        return false;
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct process *process = process_in_slot(k->c, slot);
         uint64_t handle = get64(&process->handle);
+        if (!check_equal(k, "L1", slot, 0, load32_relaxed(&process->address_lock)) ||
+            !check_equal(k, "L1", slot, 0, load32_relaxed(&process->working_set_lock)))
+            return false;
         if (handle == 0)
             continue;
         live++;
-        if (!check_equal(k, "PR1", slot, slot, (uint32_t)handle) || !check_process(k, process))
+        if (!check_equal(k, "PR1", slot, slot, (uint32_t)handle) ||
+            !check_equal(k, "PR1", slot, PROCESS_LIVE, get32(&process->state)) ||
+            !check_process(k, process))
             return false;
     }
-    k->process_frames = slots / PROCESSES_PER_FRAME + (get64(&anchor->directory_ref) != 0);
     return check_slots(k, live);
 }

@@ -1,8 +1,13 @@
 /*
  * The invariants' checker: recounts from entries and lists alone.
  *
- * One mark a frame, in the caller's scratch memory, remembers how the frame was met: on a list, or by
- * how many entries. Every function returns false at the first broken invariant, with the report filled.
+ * One mark a frame, in the caller's scratch memory, remembers how the frame was met: on a list, or
+ * by how many entries. Every function returns false at the first broken invariant, with the report
+ * filled.
+ *
+ * Order: what a part trusts, an earlier part has proved. Lists prove the rows' locations, slabs
+ * prove that references between VADs name VADs, so that the walk over processes never follows a
+ * wild one.
  */
 #ifndef NTMM_INSPECT_CHECKER_H
 #define NTMM_INSPECT_CHECKER_H
@@ -15,14 +20,22 @@
 #define MARK_LISTED 0x80000000u /* met on a list */
 #define MARK_SHARES 0x00FFFFFFu /* entries that were met */
 
+/* Slabs of one class, as met. */
+struct slab_totals {
+    uint64_t frames;
+    uint64_t used;      /* objects */
+    uint64_t with_room; /* slabs */
+};
+
 struct checker {
     struct call *c;
     uint32_t *marks; /* one a frame, ranges in order */
     struct ntmm_check_report *report;
-    ntmm_handle process;    /* being checked, or 0 */
-    uint64_t commit;        /* charges met so far */
-    uint64_t vads;          /* VADs met so far */
+    ntmm_handle process;     /* being checked, or 0 */
+    uint64_t commit;         /* charges met so far */
+    uint64_t vads;           /* VADs met so far */
     uint64_t process_frames; /* frames of process objects met */
+    struct slab_totals slabs[SLAB_KIND_COUNT];
 };
 
 /* Fill the report; always false. */
@@ -39,9 +52,13 @@ static inline bool check_equal(struct checker *k, const char *invariant, uint64_
 /* The mark of a frame that exists; NULL otherwise. */
 uint32_t *check_mark(struct checker *k, uint64_t frame);
 
-bool check_lists(struct checker *k);     /* P2 P3 P4 P5 P6 */
-bool check_processes(struct checker *k); /* V1 to V7, W1, PR1 to PR3 */
-bool check_slabs(struct checker *k);     /* S1 S2 S3 */
-bool check_frames(struct checker *k);    /* P1 P7 A2, after all others */
+/* Whether a reference names a VAD in use; *owner: index of its process. */
+bool check_is_vad(struct checker *k, uint64_t ref, uint32_t *owner);
+
+bool check_lists(struct checker *k);       /* P1 to P6, P8 */
+bool check_slabs(struct checker *k);       /* S1 to S3, V1 */
+bool check_processes(struct checker *k);   /* V1 to V8, W1, PR1 to PR4, P4 P7 P9 S4 L1 */
+bool check_slab_owners(struct checker *k); /* S4, after the processes */
+bool check_frames(struct checker *k);      /* P1 P7 P9 A2, after all others */
 
 #endif

@@ -5,6 +5,7 @@
  *    frames of slabs, frames of process objects.
  * C2 the charge never passes the limit, but for page tables made by faults: these may go beyond by
  *    at most the reserve, and each such page is counted by the process.
+ * C3 the recorded peak is at least the charge.
  *
  * One word, changed by compare and exchange: no lock, and no moment at which it is wrong.
  */

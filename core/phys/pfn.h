@@ -18,6 +18,9 @@
  *   P6  a frame on the zeroed list holds only zeros
  *   P7  an active frame has at least one share and one reference; one in transition no share and at
  *       least one reference
+ *   P8  a frame on modified is marked modified, one on standby is not
+ *   P9  a private or table frame is mapped by exactly the one entry that its row names, in the
+ *       table that its row names; any other active frame by none; a free frame names none
  *
  * A frame's owner is a value: the core address of the entry that maps it. While a frame is active
  * its row belongs to whoever owns that entry (W); while it is listed, to the list's lock (L, N).

@@ -8,7 +8,9 @@
  *    use
  * S2 a class's partial list holds exactly its slabs with a free object; its counts sum over its
  *    slabs
- * S3 a slab frame's row has use SLAB and the tag as its original entry
+ * S3 a slab frame's row has use SLAB and the tag as its original entry; its header agrees with its
+ *    class
+ * S4 the VADs in use are those of the trees, each owned by its process
  *
  * A slab frame is charged to commit. The last empty slab of a class is kept until slab_trim.
  */

@@ -10,6 +10,8 @@
  * PR1 a slot is free (handle 0, on the free chain), live, or ending; its handle names its own index
  * PR2 commit_pages is the sum of its VADs' commit; virtual_bytes the sum of their sizes
  * PR3 table_pages is the number of its table frames, the root included
+ * PR4 process_pages of the partition is the number of frames of the directory and of process
+ *     objects
  * W1  working_set_pages is the number of its valid leaf entries
  */
 #ifndef NTMM_SPACE_PROCESS_H

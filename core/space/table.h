@@ -12,6 +12,12 @@
  *      only the user half counts
  *   V5 a table's share count is one plus its valid and transition entries: a table with one share
  *      holds nothing that is in memory, and may be paged
+ *   V6 a non-empty entry above the leaves names a table and grants everything; the root's row names
+ *      the root as its own table, and its self-map entry leads to it
+ *   V7 a valid leaf entry grants what its page's protection says, and the processor's write bit
+ *      only together with dirty; a guard or no-access page is not valid
+ *   V9 a software entry holds the protection of a private page, or the mark of a decommitted one,
+ *      and nothing else
  *   T1 no processor uses a translation that the tables do not grant once the call that took it
  *      returns
  *

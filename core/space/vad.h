@@ -3,6 +3,7 @@
  *
  * V1 VADs are disjoint and ordered, inside the process's bounds (the tree's own invariants)
  * V4 commit_pages is the number of committed pages of the region
+ * V8 a process's vad_hint is a VAD of its own, or 0
  *
  * What a page is, when its entry is zero, the VAD decides: committed with the VAD's protection if
  * VAD_MEM_COMMIT is set, reserved otherwise. Any other entry speaks for itself.

@@ -1,0 +1,170 @@
+/*
+ * The checker's view of slabs, and of the references between the VADs in them.
+ *
+ *   class --partial--> slab <--> slab      slab --free--> object --> object, all of the same frame
+ *
+ * A slab is found by its frame's row, never through a list, and every reference is looked at before it
+ * is followed, so that the walks end on any contents. Once the VADs' references are known to name VADs in
+ * use, the tree's own checker may follow them.
+ */
+#include "base/bits.h"
+#include "inspect/checker.h"
+
+static bool is_slab_frame(const struct pfn *pfn)
+{
+    return pfn_location(pfn) == NTMM_FRAME_ACTIVE && pfn_use(pfn) == NTMM_USE_SLAB;
+}
+
+/* The slab that a reference lies in; NULL when it is in no slab's frame. */
+static const struct slab *slab_around(struct checker *k, uint64_t ref)
+{
+    uint64_t frame = ref_frame(k->c, ref);
+    const struct pfn *pfn = pfn_find(k->c, frame);
+    return pfn && is_slab_frame(pfn) ? table_at(k->c, frame) : NULL;
+}
+
+/* The number of the object that begins at a reference; its capacity when none does. */
+static uint32_t object_at(const struct slab *slab, uint64_t ref)
+{
+    uint32_t size = get32(&slab->object_size);
+    uint32_t capacity = get32(&slab->capacity);
+    uint32_t offset = (uint32_t)(ref & (NTMM_PAGE_SIZE - 1)) - get32(&slab->first);
+    return offset % size == 0 && offset / size < capacity ? offset / size : capacity;
+}
+
+bool check_is_vad(struct checker *k, uint64_t ref, uint32_t *owner)
+{
+    const struct slab *slab = slab_around(k, ref);
+    if (!slab || get32(&slab->kind) != SLAB_VAD)
+        return false;
+    uint32_t index = object_at(slab, ref);
+    if (index == get32(&slab->capacity))
+        return false;
+    *owner = get32(&slab->owners[index]);
+    return *owner != SLAB_FREE;
+}
+
+/* S3: the header says what the class and the row say. */
+static bool check_header(struct checker *k, uint64_t frame, const struct slab *slab)
+{
+    uint32_t kind = get32(&slab->kind);
+    if (kind >= SLAB_KIND_COUNT)
+        return check_fail(k, "S3", frame, SLAB_KIND_COUNT - 1, kind);
+    const struct slab_class *class = &anchor_of(k->c)->slabs[kind];
+    uint64_t tag = get32(&class->tag);
+    uint64_t first = sizeof(struct slab) + get32(&class->capacity) * sizeof(le32);
+    return check_equal(k, "S3", frame, tag, get32(&slab->tag)) &&
+           check_equal(k, "S3", frame, tag, get64(&pfn_at(k->c, frame)->original_pte)) &&
+           check_equal(k, "S3", frame, get32(&class->object_size), get32(&slab->object_size)) &&
+           check_equal(k, "S3", frame, get32(&class->capacity), get32(&slab->capacity)) &&
+           check_equal(k, "S3", frame, round_up(first, 64), get32(&slab->first));
+}
+
+/* S1: owners, the free chain and the count agree. */
+static bool check_objects(struct checker *k, uint64_t frame, const struct slab *slab)
+{
+    uint32_t capacity = get32(&slab->capacity);
+    uint32_t used = 0;
+    uint32_t chained = 0;
+
+    for (uint32_t i = 0; i < capacity; i++)
+        used += get32(&slab->owners[i]) != SLAB_FREE;
+    for (uint64_t ref = get64(&slab->free); ref && chained <= capacity; chained++) {
+        uint32_t index = ref_frame(k->c, ref) == frame ? object_at(slab, ref) : capacity;
+        if (index == capacity || get32(&slab->owners[index]) != SLAB_FREE)
+            return check_fail(k, "S1", frame, capacity, ref);
+        ref = get64(core_at(k->c->bias, ref));
+    }
+    return check_equal(k, "S1", frame, used, get32(&slab->used)) &&
+           check_equal(k, "S1", frame, capacity - used, chained);
+}
+
+/* S2: the partial list is sound both ways and holds each slab with room. */
+static bool check_partial(struct checker *k, const struct slab_class *class, uint64_t with_room)
+{
+    uint64_t previous = 0;
+    uint64_t length = 0;
+    for (uint64_t ref = get64(&class->partial); ref && length <= with_room; length++) {
+        const struct slab *slab = slab_around(k, ref);
+        if (!slab || !is_multiple(ref, NTMM_PAGE_SIZE) || get64(&slab->free) == 0)
+            return check_fail(k, "S2", ref, 1, 0);
+        if (!check_equal(k, "S2", ref, previous, get64(&slab->prev)))
+            return false;
+        previous = ref;
+        ref = get64(&slab->next);
+    }
+    return check_equal(k, "S2", 0, with_room, length);
+}
+
+/* V1: what a VAD refers to is a VAD in use, or nothing. */
+static bool check_vad_references(struct checker *k, uint64_t ref)
+{
+    const struct vad *vad = vad_at(k->c, ref);
+    const uint64_t named[] = {get64(&vad->node.left), get64(&vad->node.right),
+                              get64(&vad->node.parent) & ~UINT64_C(3)};
+    uint32_t owner;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (named[i] && !check_is_vad(k, named[i], &owner))
+            return check_fail(k, "V1", ref, 0, named[i]);
+    }
+    return true;
+}
+
+static bool check_vads_of(struct checker *k, uint64_t frame, const struct slab *slab)
+{
+    uint64_t first = frame_ref(k->c, frame) + get32(&slab->first);
+    for (uint32_t i = 0; i < get32(&slab->capacity); i++) {
+        bool is_used = get32(&slab->owners[i]) != SLAB_FREE;
+        if (is_used && !check_vad_references(k, first + (uint64_t)i * get32(&slab->object_size)))
+            return false;
+    }
+    return true;
+}
+
+/* Call a check for every slab frame of the system. */
+static bool for_each_slab(struct checker *k,
+                          bool (*check)(struct checker *k, uint64_t frame, const struct slab *slab))
+{
+    const struct anchor *anchor = anchor_of(k->c);
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        uint64_t base = get64(&anchor->ranges[i].base_frame);
+        for (uint64_t j = 0; j < get64(&anchor->ranges[i].frame_count); j++) {
+            if (is_slab_frame(pfn_at(k->c, base + j)) &&
+                !check(k, base + j, table_at(k->c, base + j)))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool check_slab(struct checker *k, uint64_t frame, const struct slab *slab)
+{
+    if (!check_header(k, frame, slab) || !check_objects(k, frame, slab))
+        return false;
+    struct slab_totals *totals = &k->slabs[get32(&slab->kind)];
+    totals->frames++;
+    totals->used += get32(&slab->used);
+    totals->with_room += get32(&slab->used) < get32(&slab->capacity);
+    return true;
+}
+
+bool check_slabs(struct checker *k)
+{
+    if (!for_each_slab(k, check_slab))
+        return false;
+    for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++) {
+        const struct slab_class *class = &anchor_of(k->c)->slabs[i];
+        if (!check_equal(k, "S2", i, k->slabs[i].frames, get64(&class->frame_count)) ||
+            !check_equal(k, "S2", i, k->slabs[i].used, get64(&class->used)) ||
+            !check_partial(k, class, k->slabs[i].with_room))
+            return false;
+        k->commit += k->slabs[i].frames;
+    }
+    return for_each_slab(k, check_vads_of);
+}
+
+bool check_slab_owners(struct checker *k)
+{
+    k->process = 0;
+    return check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used);
+}

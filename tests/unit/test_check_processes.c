@@ -1,0 +1,323 @@
+/*
+ * The checker finds each broken invariant of VADs, tables and processes, and names it: V1 to V9, W1,
+ * PR1 to PR4.
+ */
+#include "unit/corruption.h"
+
+#include "x64/formats.h"
+
+static uint64_t reference_of(struct machine *m, uint64_t va)
+{
+    struct call c = machine_call(m);
+    return vad_ref(&c, machine_vad(m, va));
+}
+
+static uint64_t add(le64 *word, int64_t by)
+{
+    set64(word, get64(word) + (uint64_t)by);
+    return 0;
+}
+
+static uint64_t overlap(struct machine *m)
+{
+    struct vad *vad = machine_vad(m, MANY + MANY_STEP);
+    uint64_t ref = reference_of(m, MANY + MANY_STEP);
+    set64(&vad->node.start, MANY >> NTMM_PAGE_SHIFT);
+    return ref;
+}
+
+static uint64_t mistake_gap(struct machine *m)
+{
+    add(&machine_vad(m, MANY)->node.gap, 1);
+    return reference_of(m, MANY);
+}
+
+static uint64_t lead_tree_astray(struct machine *m)
+{
+    uint64_t ref = reference_of(m, COMMITTED);
+    set64(&machine_vad(m, COMMITTED)->node.left, 0xDEAD000000ull);
+    return ref;
+}
+
+static uint64_t lead_root_astray(struct machine *m)
+{
+    set64(&machine_object(m)->vads.root, 0xDEAD000000ull);
+    return 0;
+}
+
+static uint64_t leave_bounds(struct machine *m)
+{
+    uint64_t last = MANY + (MANY_COUNT - 1) * MANY_STEP;
+    set64(&machine_object(m)->highest_page, last >> NTMM_PAGE_SHIFT);
+    return reference_of(m, last);
+}
+
+static uint64_t enter_beside_region(struct machine *m)
+{
+    uint64_t va = COMMITTED + 64 * PAGE;
+    set64(machine_entry(m, va, 1), entry_software(PROT_READWRITE));
+    return va;
+}
+
+static uint64_t enter_table_twice(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED - 2 * MIB, 2);
+    set64(entry, get64(machine_entry(m, SPARSE_PAGES, 2)));
+    return machine_table_frame(m, SPARSE_PAGES, 1);
+}
+
+static uint64_t miscount_entries(struct machine *m)
+{
+    uint64_t frame = machine_table_frame(m, COMMITTED, 1);
+    pfn_add_used(machine_row(m, frame), 1);
+    return frame;
+}
+
+static uint64_t drop_an_entry(struct machine *m)
+{
+    set64(machine_entry(m, COMMITTED + 12 * PAGE, 1), 0);
+    return machine_table_frame(m, COMMITTED, 1);
+}
+
+static uint64_t keep_an_empty_table(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint64_t frame = machine_table_frame(m, SPARSE_PAGES, 1);
+    memset(table_at(&c, frame), 0, PAGE);
+    return frame;
+}
+
+static uint64_t miscount_commit_of_region(struct machine *m)
+{
+    add(&machine_vad(m, SPARSE)->commit_pages, 1);
+    return reference_of(m, SPARSE);
+}
+
+static uint64_t forget_commit_flag(struct machine *m)
+{
+    set32(&machine_vad(m, COMMITTED)->flags, 0);
+    return reference_of(m, COMMITTED);
+}
+
+static uint64_t miscount_shares(struct machine *m)
+{
+    uint64_t frame = machine_table_frame(m, SPARSE_PAGES, 2);
+    pfn_add_share(machine_row(m, frame), 1);
+    return frame;
+}
+
+static uint64_t withdraw_table(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED, 2);
+    set64(entry, get64(entry) & ~FIELD_MASK(HW_VALID));
+    return COMMITTED & ~(2 * MIB - 1);
+}
+
+static uint64_t make_large(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED, 2);
+    set64(entry, get64(entry) | FIELD_MASK(HW_LARGE_PAGE));
+    return COMMITTED & ~(2 * MIB - 1);
+}
+
+static uint64_t protect_table(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED, 2);
+    set64(entry, get64(entry) & ~FIELD_MASK(HW_DIRTY1));
+    return COMMITTED & ~(2 * MIB - 1);
+}
+
+static uint64_t mistake_root(struct machine *m)
+{
+    uint64_t frame = machine_frame(m, COMMITTED);
+    set64(&machine_object(m)->root_frame, frame);
+    return frame;
+}
+
+static uint64_t mistake_roots_table(struct machine *m)
+{
+    uint64_t root = get64(&machine_object(m)->root_frame);
+    set64(&machine_row(m, root)->table_frame, 0);
+    return root;
+}
+
+static uint64_t grant_write(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED + 12 * PAGE, 1);
+    set64(entry, get64(entry) | FIELD_MASK(HW_WRITE));
+    return COMMITTED + 12 * PAGE;
+}
+
+static uint64_t grant_execute(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED, 1);
+    set64(entry, get64(entry) & ~FIELD_MASK(HW_NO_EXECUTE));
+    return COMMITTED;
+}
+
+static uint64_t write_without_dirty(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED + 4 * PAGE, 1);
+    set64(entry, get64(entry) | FIELD_MASK(HW_DIRTY1));
+    return COMMITTED + 4 * PAGE;
+}
+
+static uint64_t valid_guard(struct machine *m)
+{
+    uint64_t frame = machine_frame(m, COMMITTED);
+    set64(&machine_row(m, frame)->original_pte, entry_software(PROT_READWRITE | PROT_GUARD));
+    return COMMITTED;
+}
+
+static uint64_t hint_astray(struct machine *m)
+{
+    set64(&machine_object(m)->vad_hint, 0xDEAD000000ull);
+    return 0xDEAD000000ull;
+}
+
+static uint64_t hint_of_another(struct machine *m)
+{
+    ntmm_handle own = m->process;
+    m->process = corruption_other_process();
+    uint64_t ref = reference_of(m, BASE);
+    m->process = own;
+    set64(&machine_object(m)->vad_hint, ref);
+    return ref;
+}
+
+static uint64_t slot_without_file(struct machine *m)
+{
+    set64(machine_entry(m, COMMITTED + 8 * PAGE, 1),
+          field_set(entry_software(PROT_READWRITE), SW_PAGEFILE_HIGH, 7));
+    return COMMITTED + 8 * PAGE;
+}
+
+static uint64_t no_protection(struct machine *m)
+{
+    set64(machine_entry(m, COMMITTED + 8 * PAGE, 1), entry_software(PROT_NOCACHE));
+    return COMMITTED + 8 * PAGE;
+}
+
+static uint64_t miscount_working_set(struct machine *m)
+{
+    return add(&machine_object(m)->working_set_pages, 1);
+}
+
+static uint64_t mistake_handle(struct machine *m)
+{
+    uint64_t slot = (uint32_t)m->process;
+    set64(&machine_object(m)->handle, m->process + 1);
+    return slot;
+}
+
+static uint64_t mistake_state(struct machine *m)
+{
+    set32(&machine_object(m)->state, PROCESS_ENDING);
+    return (uint32_t)m->process;
+}
+
+static uint64_t forget_free_slots(struct machine *m)
+{
+    set32(&machine_anchor(m)->free_slot, 0);
+    return 0;
+}
+
+static uint64_t free_live_slot(struct machine *m)
+{
+    set32(&machine_anchor(m)->free_slot, (uint32_t)m->process + 1);
+    return (uint32_t)m->process;
+}
+
+static uint64_t miscount_live(struct machine *m)
+{
+    set32(&machine_anchor(m)->live_count, 3);
+    return 1;
+}
+
+static uint64_t miscount_slots(struct machine *m)
+{
+    set32(&machine_anchor(m)->slot_count, 7);
+    return 0;
+}
+
+static uint64_t miscount_commit(struct machine *m)
+{
+    return add(&machine_object(m)->commit_pages, 1);
+}
+
+static uint64_t miscount_virtual(struct machine *m)
+{
+    add(&machine_object(m)->virtual_pages, -1);
+    return 1;
+}
+
+static uint64_t miscount_tables(struct machine *m)
+{
+    return add(&machine_object(m)->table_pages, -1);
+}
+
+static uint64_t miscount_process_pages(struct machine *m)
+{
+    return add(&machine_partition(m)->process_pages, 1);
+}
+
+static uint64_t lead_directory_astray(struct machine *m)
+{
+    set64(&machine_anchor(m)->directory_ref, 0xDEAD000000ull);
+    return 0xDEAD000000ull;
+}
+
+static uint64_t lead_slots_astray(struct machine *m)
+{
+    struct call c = machine_call(m);
+    le64 *refs = core_at(c.bias, get64(&machine_anchor(m)->directory_ref));
+    set64(&refs[0], get64(&refs[0]) + PROCESS_SLOT_BYTES);
+    return get64(&refs[0]);
+}
+
+static const struct corruption corruptions[] = {
+    {"V1", "two VADs overlap", overlap},
+    {"V1", "a gap is wrong", mistake_gap},
+    {"V1", "a VAD refers to nothing", lead_tree_astray},
+    {"V1", "the root of the VADs is none", lead_root_astray},
+    {"V1", "a VAD lies above the highest address", leave_bounds},
+    {"V2", "an entry beside its region", enter_beside_region},
+    {"P9", "two entries name one table", enter_table_twice},
+    {"V3", "a table's used count is off", miscount_entries},
+    {"V3", "an entry vanished", drop_an_entry},
+    {"V3", "a table is empty", keep_an_empty_table},
+    {"V4", "a region's commit is off", miscount_commit_of_region},
+    {"V4", "a region forgot that it is committed", forget_commit_flag},
+    {"V5", "a table's share count is off", miscount_shares},
+    {"V6", "a table is not valid", withdraw_table},
+    {"V6", "a table is a large page", make_large},
+    {"V6", "a table forbids writes", protect_table},
+    {"V6", "the root is no table", mistake_root},
+    {"V6", "the root belongs to another table", mistake_roots_table},
+    {"V7", "an entry allows writes that the page does not", grant_write},
+    {"V7", "an entry allows execution that the page does not", grant_execute},
+    {"V7", "a clean entry lets the processor write", write_without_dirty},
+    {"V7", "a guard page is valid", valid_guard},
+    {"V8", "the hint refers to nothing", hint_astray},
+    {"V8", "the hint is of another process", hint_of_another},
+    {"V9", "a software entry names a page-file slot", slot_without_file},
+    {"V9", "a software entry has no protection", no_protection},
+    {"W1", "the working set's count is off", miscount_working_set},
+    {"PR1", "a handle names another slot", mistake_handle},
+    {"PR1", "a process is ending and nobody ends it", mistake_state},
+    {"PR1", "free slots are not on the chain", forget_free_slots},
+    {"PR1", "a live slot is on the free chain", free_live_slot},
+    {"PR1", "the count of live processes is off", miscount_live},
+    {"PR1", "slots do not fill frames", miscount_slots},
+    {"PR2", "the process's commit is off", miscount_commit},
+    {"PR2", "the process's size is off", miscount_virtual},
+    {"PR3", "the process's count of tables is off", miscount_tables},
+    {"PR4", "the count of process frames is off", miscount_process_pages},
+    {"PR4", "the directory refers to nothing", lead_directory_astray},
+    {"PR4", "the directory refers into a frame", lead_slots_astray},
+};
+
+int main(void)
+{
+    return corruption_run("check_processes", corruptions, sizeof corruptions / sizeof *corruptions);
+}
