@@ -58,10 +58,7 @@ static void make_world(struct world *w, uint64_t seed, struct ntmm_emulated_disk
     assert_int_equal(ntmm_emulated_add_disk(w->emu, &disk, &w->disk), NTMM_STATUS_SUCCESS);
 }
 
-static void end_world(struct world *w)
-{
-    ntmm_emulated_destroy(w->emu, NULL);
-}
+static void end_world(struct world *w) { ntmm_emulated_destroy(w->emu, NULL); }
 
 static void complete(struct ntmm_io *io)
 {
@@ -184,9 +181,9 @@ static void latency_is_counted_in_pumps(void **state)
     (void)state;
     struct world w;
     struct request r;
-    make_world(&w, 1,
-               (struct ntmm_emulated_disk_config){.minimum_latency_pumps = 3,
-                                                  .maximum_latency_pumps = 3});
+    make_world(
+        &w, 1,
+        (struct ntmm_emulated_disk_config){.minimum_latency_pumps = 3, .maximum_latency_pumps = 3});
     prepare(&w, &r, NTMM_IO_READ, 0, 0);
     submit(&r);
     assert_int_equal(r.completions, 0);
@@ -204,9 +201,9 @@ static void equal_latencies_complete_in_any_order(void **state)
     struct world w;
     struct request requests[8];
     uint32_t order = 0, moved = 0;
-    make_world(&w, 1,
-               (struct ntmm_emulated_disk_config){.minimum_latency_pumps = 2,
-                                                  .maximum_latency_pumps = 2});
+    make_world(
+        &w, 1,
+        (struct ntmm_emulated_disk_config){.minimum_latency_pumps = 2, .maximum_latency_pumps = 2});
     for (uint32_t i = 0; i < 8; i++) {
         prepare(&w, &requests[i], NTMM_IO_READ, 0, i);
         requests[i].order = &order;

@@ -322,8 +322,7 @@ static void files_that_are_not_machines_are_refused(void **state)
     assert_int_equal(ntmm_emulated_restore(&empty, path, &b), NTMM_STATUS_FILE_INVALID);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(ntmm_emulated_restore(&empty, path, &b), NTMM_STATUS_OBJECT_NAME_NOT_FOUND);
-    assert_int_equal(ntmm_emulated_save(a, "/nonexistent-directory/ram"),
-                     NTMM_STATUS_UNSUCCESSFUL);
+    assert_int_equal(ntmm_emulated_save(a, "/nonexistent-directory/ram"), NTMM_STATUS_UNSUCCESSFUL);
     assert_null(b);
     ntmm_emulated_destroy(a, NULL);
     assert_int_equal(close(file), 0);
@@ -550,10 +549,7 @@ static void a_shootdown_has_its_extent(void **state)
         uint64_t base;
         bool withdraws;
     } cases[] = {
-        {0, 1, TABLE_VA, true},
-        {0, 1, TABLE_VA + 4096, false},
-        {0, 0, 0, true},
-        {1, 0, 0, false},
+        {0, 1, TABLE_VA, true}, {0, 1, TABLE_VA + 4096, false}, {0, 0, 0, true}, {1, 0, 0, false},
         {4094, 0, 0, true}, /* index 4094 shares PCID 1 with index 0 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

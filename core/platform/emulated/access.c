@@ -267,8 +267,7 @@ static ntmm_status access_all(struct ntmm_emulated *emu, uint32_t index, struct 
 }
 
 NTMM_API ntmm_status ntmm_emulated_load(struct ntmm_emulated *emu, uint32_t index, uint64_t va,
-                                        void *buffer, size_t size,
-                                        struct ntmm_thread_stack *stack,
+                                        void *buffer, size_t size, struct ntmm_thread_stack *stack,
                                         struct ntmm_fault_result *result)
 {
     struct access a = {
@@ -287,8 +286,7 @@ NTMM_API ntmm_status ntmm_emulated_store(struct ntmm_emulated *emu, uint32_t ind
 }
 
 NTMM_API ntmm_status ntmm_emulated_fetch(struct ntmm_emulated *emu, uint32_t index, uint64_t va,
-                                         void *buffer, size_t size,
-                                         struct ntmm_thread_stack *stack,
+                                         void *buffer, size_t size, struct ntmm_thread_stack *stack,
                                          struct ntmm_fault_result *result)
 {
     struct access a = {

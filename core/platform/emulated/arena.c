@@ -45,10 +45,7 @@ struct run {
     size_t size_bytes;
 };
 
-static bool is_aligned(uint64_t value)
-{
-    return (value & (NTMM_PAGE_SIZE - 1)) == 0;
-}
+static bool is_aligned(uint64_t value) { return (value & (NTMM_PAGE_SIZE - 1)) == 0; }
 
 static bool is_hole_inside(const struct ntmm_emulated_config *c)
 {

@@ -40,8 +40,7 @@ static ntmm_status begin_operation(struct ntmm_emulated *emu, enum ntmm_emulated
 ntmm_status content_zero(void *context, const uint64_t *frames, uint32_t count)
 {
     struct ntmm_emulated *emu = context;
-    ntmm_status status =
-        begin_operation(emu, NTMM_EMULATED_ZERO, are_frames(emu, frames, count));
+    ntmm_status status = begin_operation(emu, NTMM_EMULATED_ZERO, are_frames(emu, frames, count));
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     for (uint32_t i = 0; i < count; i++)

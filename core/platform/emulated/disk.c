@@ -46,8 +46,7 @@ static uint64_t length_of(const struct ntmm_io *io)
 static bool is_inside(const struct disk *disk, const struct ntmm_io *io)
 {
     uint64_t length_bytes = length_of(io);
-    return length_bytes <= disk->size_bytes &&
-           io->offset_bytes <= disk->size_bytes - length_bytes;
+    return length_bytes <= disk->size_bytes && io->offset_bytes <= disk->size_bytes - length_bytes;
 }
 
 static ntmm_status read_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
@@ -177,9 +176,9 @@ static ntmm_status enqueue(struct ntmm_emulated *emu, struct disk *disk, struct 
     t->disk = disk;
     t->io = io;
     t->forced = forced;
-    t->due_pump = atomic_load(&emu->statistics.pumps) +
-                  prng_between(&emu->io_prng, disk->minimum_latency_pumps,
-                               disk->maximum_latency_pumps);
+    t->due_pump =
+        atomic_load(&emu->statistics.pumps) +
+        prng_between(&emu->io_prng, disk->minimum_latency_pumps, disk->maximum_latency_pumps);
     struct transfer **link = &emu->transfers;
     while (*link != NULL)
         link = &(*link)->next;
@@ -303,8 +302,8 @@ NTMM_API ntmm_status ntmm_emulated_inject_disk(struct ntmm_emulated *emu, uint64
     machine_lock(emu);
     disk->errors = (struct injection){0};
     if (errors != NULL) {
-        disk->errors = (struct injection){errors->operations, errors->status, errors->after,
-                                          errors->count};
+        disk->errors =
+            (struct injection){errors->operations, errors->status, errors->after, errors->count};
         disk->refuses_errors = errors->is_refused;
     }
     machine_unlock(emu);

@@ -74,45 +74,24 @@ FIBER_INLINE void fiber_asan_arrive(struct fiber *self, struct fiber *came_from)
 #if defined(FIBER_TSAN)
 #include <sanitizer/tsan_interface.h>
 
-FIBER_INLINE void fiber_tsan_create(struct fiber *fiber)
-{
-    fiber->tsan = __tsan_create_fiber(0);
-}
+FIBER_INLINE void fiber_tsan_create(struct fiber *fiber) { fiber->tsan = __tsan_create_fiber(0); }
 
-FIBER_INLINE void fiber_tsan_destroy(struct fiber *fiber)
-{
-    __tsan_destroy_fiber(fiber->tsan);
-}
+FIBER_INLINE void fiber_tsan_destroy(struct fiber *fiber) { __tsan_destroy_fiber(fiber->tsan); }
 
 FIBER_INLINE void fiber_tsan_adopt_thread(struct fiber *fiber)
 {
     fiber->tsan = __tsan_get_current_fiber();
 }
 
-FIBER_INLINE void fiber_tsan_switch(const struct fiber *to)
-{
-    __tsan_switch_to_fiber(to->tsan, 0);
-}
+FIBER_INLINE void fiber_tsan_switch(const struct fiber *to) { __tsan_switch_to_fiber(to->tsan, 0); }
 #else
-FIBER_INLINE void fiber_tsan_create(struct fiber *fiber)
-{
-    (void)fiber;
-}
+FIBER_INLINE void fiber_tsan_create(struct fiber *fiber) { (void)fiber; }
 
-FIBER_INLINE void fiber_tsan_destroy(struct fiber *fiber)
-{
-    (void)fiber;
-}
+FIBER_INLINE void fiber_tsan_destroy(struct fiber *fiber) { (void)fiber; }
 
-FIBER_INLINE void fiber_tsan_adopt_thread(struct fiber *fiber)
-{
-    (void)fiber;
-}
+FIBER_INLINE void fiber_tsan_adopt_thread(struct fiber *fiber) { (void)fiber; }
 
-FIBER_INLINE void fiber_tsan_switch(const struct fiber *to)
-{
-    (void)to;
-}
+FIBER_INLINE void fiber_tsan_switch(const struct fiber *to) { (void)to; }
 #endif
 
 #endif

@@ -27,10 +27,7 @@ static void send_event(void *context, const struct ntmm_event *event)
         emu->event(emu->event_context, event);
 }
 
-static uint64_t read_clock(void *context)
-{
-    return scheduler_now(context);
-}
+static uint64_t read_clock(void *context) { return scheduler_now(context); }
 
 static void draw_entropy(void *context, void *buffer, size_t size_bytes)
 {
@@ -207,8 +204,8 @@ NTMM_API ntmm_status ntmm_emulated_attach_system(struct ntmm_emulated *emu,
     ntmm_status status = obtain_storage(emu);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    status = ntmm_attach_system(emu->system_storage, ntmm_system_size(), &emu->platform,
-                                &emu->system);
+    status =
+        ntmm_attach_system(emu->system_storage, ntmm_system_size(), &emu->platform, &emu->system);
     if (status == NTMM_STATUS_SUCCESS) {
         access_detach_all(emu);
         *system = emu->system;
@@ -216,10 +213,7 @@ NTMM_API ntmm_status ntmm_emulated_attach_system(struct ntmm_emulated *emu,
     return status;
 }
 
-NTMM_API struct ntmm_system *ntmm_emulated_system(struct ntmm_emulated *emu)
-{
-    return emu->system;
-}
+NTMM_API struct ntmm_system *ntmm_emulated_system(struct ntmm_emulated *emu) { return emu->system; }
 
 NTMM_API void *ntmm_emulated_arena(struct ntmm_emulated *emu, uint64_t *size_bytes)
 {
@@ -242,8 +236,7 @@ NTMM_API void ntmm_emulated_set_event(struct ntmm_emulated *emu, ntmm_emulated_e
     emu->event_context = context;
 }
 
-NTMM_API void ntmm_emulated_query(struct ntmm_emulated *emu,
-                                  struct ntmm_emulated_statistics *out)
+NTMM_API void ntmm_emulated_query(struct ntmm_emulated *emu, struct ntmm_emulated_statistics *out)
 {
     struct statistics *s = &emu->statistics;
     *out = (struct ntmm_emulated_statistics){

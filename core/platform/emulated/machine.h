@@ -64,18 +64,18 @@ struct statistics {
 };
 
 struct scheduler {
-    _Atomic(uintptr_t) runner;  /* (R) host thread in ntmm_emulated_run, or 0 */
-    struct coroutine *first;    /* (S) all, oldest first */
-    struct coroutine **last;    /* (S) */
-    struct coroutine *current;  /* (S) running, or NULL: the scheduler itself */
+    _Atomic(uintptr_t) runner;   /* (R) host thread in ntmm_emulated_run, or 0 */
+    struct coroutine *first;     /* (S) all, oldest first */
+    struct coroutine **last;     /* (S) */
+    struct coroutine *current;   /* (S) running, or NULL: the scheduler itself */
     struct coroutine *completer; /* (S) runs completions, or NULL */
-    struct coroutine *root;     /* (S) stands for the runner's own stack */
-    struct prng prng;           /* (S) */
-    uint64_t unfinished;        /* (S) the completer left out */
-    uint64_t switches;          /* (S) */
-    uint64_t hash;              /* (S) of the order */
-    uint32_t next_index;        /* (S) */
-    uint32_t level;             /* interrupt level outside coroutines */
+    struct coroutine *root;      /* (S) stands for the runner's own stack */
+    struct prng prng;            /* (S) */
+    uint64_t unfinished;         /* (S) the completer left out */
+    uint64_t switches;           /* (S) */
+    uint64_t hash;               /* (S) of the order */
+    uint32_t next_index;         /* (S) */
+    uint32_t level;              /* interrupt level outside coroutines */
 };
 
 struct ntmm_emulated {
@@ -86,8 +86,8 @@ struct ntmm_emulated {
     uint8_t *arena;
     size_t arena_bytes; /* RAM and hole */
     uint32_t owns_arena;
-    uint32_t disk_count;          /* (K) */
-    void *mapping;                /* what is unmapped in the end, when owns_arena */
+    uint32_t disk_count; /* (K) */
+    void *mapping;       /* what is unmapped in the end, when owns_arena */
     size_t mapping_bytes;
     struct processor *processors; /* config.cpu_count of them */
     struct ntmm_cpu *cpus;
@@ -101,13 +101,13 @@ struct ntmm_emulated {
 
     pthread_mutex_t lock;
     pthread_cond_t woken;
-    pthread_key_t processor_key;   /* of a host thread: its number */
-    _Atomic(uint64_t) now_100ns;   /* (R) virtual time */
-    _Atomic(uint64_t) in_flight;   /* (R) transfers accepted whose completion has not returned */
-    struct prng entropy;           /* (K) */
-    struct prng io_prng;           /* (K) */
-    struct disk *disks;            /* (K) list; rising numbers */
-    struct transfer *transfers;    /* (K) list of those in flight, in order of submission */
+    pthread_key_t processor_key; /* of a host thread: its number */
+    _Atomic(uint64_t) now_100ns; /* (R) virtual time */
+    _Atomic(uint64_t) in_flight; /* (R) transfers accepted whose completion has not returned */
+    struct prng entropy;         /* (K) */
+    struct prng io_prng;         /* (K) */
+    struct disk *disks;          /* (K) list; rising numbers */
+    struct transfer *transfers;  /* (K) list of those in flight, in order of submission */
     struct injection content_errors;
     struct scheduler scheduler;
     struct statistics statistics;

@@ -58,10 +58,7 @@ struct coroutine {
     uint32_t is_broken; /* its wait ended because nothing could wake it */
 };
 
-static uintptr_t this_thread(void)
-{
-    return (uintptr_t)pthread_self();
-}
+static uintptr_t this_thread(void) { return (uintptr_t)pthread_self(); }
 
 /* The coroutine that makes this call, or NULL. */
 static struct coroutine *current_coroutine(struct ntmm_emulated *emu)
@@ -403,10 +400,7 @@ void scheduler_relax(void *context)
         (void)sched_yield();
 }
 
-NTMM_API void ntmm_emulated_yield(struct ntmm_emulated *emu)
-{
-    scheduler_relax(emu);
-}
+NTMM_API void ntmm_emulated_yield(struct ntmm_emulated *emu) { scheduler_relax(emu); }
 
 /* A place where a processor might be interrupted, or another one be faster; locks may be held. */
 void scheduler_preempt(struct ntmm_emulated *emu)
@@ -424,10 +418,7 @@ static uint32_t *current_level(struct ntmm_emulated *emu)
     return self != NULL ? &self->level : &emu->scheduler.level;
 }
 
-uint32_t scheduler_raise_level(void *context)
-{
-    return (*current_level(context))++;
-}
+uint32_t scheduler_raise_level(void *context) { return (*current_level(context))++; }
 
 void scheduler_lower_level(void *context, uint32_t old_level)
 {
