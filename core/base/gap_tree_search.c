@@ -4,9 +4,8 @@
  * A candidate is a node whose gap is at least request.least, the least that can hold the request;
  * the room before any other node surely cannot. Candidates are visited in order, in the direction
  * of the search, by walks that enter a subtree only if its widest gap is that large, so that each
- * step from one to the next is O(log n). The first walk also heeds the bound that the search starts
- * from: it goes down once, and remembers the deepest node at which it left candidates beyond on the
- * other side.
+ * step from one to the next is O(log n). The first walk goes down towards the bound that the search
+ * starts from, as far as there are candidates that way, and steps on from there.
  *
  * When align equals the granule a candidate fails only where lo or hi cuts its room, hence at most
  * two in a search do, and a third ends it.
@@ -142,53 +141,46 @@ static uint64_t next_candidate(uintptr_t bias, uint64_t ref, uint64_t least, uns
 static uint64_t lowest_candidate(uintptr_t bias, const struct gap_tree *tree,
                                  const struct request *r)
 {
-    uint64_t ref = get64(&tree->root), turn = 0;
+    uint64_t ref = get64(&tree->root);
     while (ref != 0) {
         const struct gap_node *node = node_at(bias, ref);
-        unsigned side = RIGHT;
-        if (r->lo < get64(&node->end)) {
-            side = LEFT;
-            bool leaves_some =
-                get64(&node->gap) >= r->least || has_candidate(node, RIGHT, r->least);
-            turn = leaves_some ? ref : turn;
+        bool is_beyond = r->lo < get64(&node->end);
+        unsigned side = is_beyond ? LEFT : RIGHT;
+        if (has_candidate(node, side, r->least)) {
+            ref = get64(&node->child[side]);
+        } else if (is_beyond && get64(&node->gap) >= r->least) {
+            return ref;
+        } else {
+            return next_candidate(bias, ref, r->least, RIGHT);
         }
-        ref = has_candidate(node, side, r->least) ? get64(&node->child[side]) : 0;
     }
-    if (turn == 0 || get64(&node_at(bias, turn)->gap) >= r->least) {
-        return turn;
-    }
-    return first_below(bias, get64(&node_at(bias, turn)->right), r->least, RIGHT);
+    return 0;
 }
 
 /*
  * The highest candidate whose room can begin below hi; 0 if none. cut is the lowest node met that
- * starts at or above hi, if it is a candidate: hi may cut its room, and only its. If it is none,
- * the candidates met above it have all their room above hi and must not be begun with: there may be
- * many.
+ * starts at or above hi: hi may cut its room, and only its. Candidates met above it have all their
+ * room above hi and must not be begun with, for there may be many.
  */
 static uint64_t highest_candidate(uintptr_t bias, const struct gap_tree *tree,
                                   const struct request *r)
 {
-    uint64_t ref = get64(&tree->root), turn = 0, cut = 0;
+    uint64_t ref = get64(&tree->root), met = 0, cut = 0;
     while (ref != 0) {
         const struct gap_node *node = node_at(bias, ref);
-        bool is_wide = get64(&node->gap) >= r->least;
-        unsigned side = LEFT;
-        if (get64(&node->start) >= r->hi) {
-            cut = is_wide ? ref : 0;
-        } else {
-            side = RIGHT;
-            turn = is_wide || has_candidate(node, LEFT, r->least) ? ref : turn;
-        }
+        bool is_beyond = get64(&node->start) >= r->hi;
+        unsigned side = is_beyond ? LEFT : RIGHT;
+        met = ref;
+        cut = is_beyond ? ref : cut;
         ref = has_candidate(node, side, r->least) ? get64(&node->child[side]) : 0;
     }
-    if (cut != 0) {
+    if (cut != 0 && get64(&node_at(bias, cut)->gap) >= r->least) {
         return cut;
     }
-    if (turn == 0 || get64(&node_at(bias, turn)->gap) >= r->least) {
-        return turn;
+    if (met == 0 || get64(&node_at(bias, met)->gap) >= r->least) {
+        return met;
     }
-    return first_below(bias, get64(&node_at(bias, turn)->left), r->least, LEFT);
+    return next_candidate(bias, met, r->least, LEFT);
 }
 
 bool gap_tree_search_lowest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
