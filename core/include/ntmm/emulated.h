@@ -110,7 +110,12 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_create(const struct ntmm_emulat
  */
 NTMM_API void ntmm_emulated_destroy(struct ntmm_emulated *emu, struct ntmm_teardown *teardown);
 
-/** The machine's platform, for ntmm_create_system; lives as long as the machine. */
+/**
+ * The machine's platform.
+ *
+ * @param emu  any
+ * @return for ntmm_create_system; lives as long as the machine
+ */
 NTMM_API const struct ntmm_platform *ntmm_emulated_platform(struct ntmm_emulated *emu);
 
 /**
@@ -139,7 +144,12 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_create_system(struct ntmm_emula
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_attach_system(struct ntmm_emulated *emu,
                                                                struct ntmm_system **system);
 
-/** The machine's system, or NULL. */
+/**
+ * The machine's system.
+ *
+ * @param emu  any
+ * @return the system that was made or attached, or NULL
+ */
 NTMM_API struct ntmm_system *ntmm_emulated_system(struct ntmm_emulated *emu);
 
 /**
@@ -187,11 +197,23 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_restore(const struct ntmm_emula
                                                          const char *path,
                                                          struct ntmm_emulated **emu);
 
-/** Where text lines go; NULL: nowhere. Set it before calls are made from other threads. */
+/**
+ * Where text lines go. Set it before calls are made from other threads.
+ *
+ * @param emu      any
+ * @param sink     NULL: nowhere
+ * @param context  handed to it
+ */
 NTMM_API void ntmm_emulated_set_log(struct ntmm_emulated *emu, ntmm_emulated_log_sink sink,
                                     void *context);
 
-/** Where event records go; NULL: nowhere. Set it before calls are made from other threads. */
+/**
+ * Where event records go. Set it before calls are made from other threads.
+ *
+ * @param emu      any
+ * @param sink     NULL: nowhere
+ * @param context  handed to it
+ */
 NTMM_API void ntmm_emulated_set_event(struct ntmm_emulated *emu, ntmm_emulated_event_sink sink,
                                       void *context);
 
@@ -211,11 +233,22 @@ struct ntmm_emulated_statistics {
     uint64_t injected_errors; /**< Errors that were asked for and given. */
 };
 
-/** What the machine did so far; exact when no call is in progress. */
+/**
+ * What the machine did so far; exact when no call is in progress.
+ *
+ * @param emu         any
+ * @param statistics  out: filled whole
+ */
 NTMM_API void ntmm_emulated_query(struct ntmm_emulated *emu,
                                   struct ntmm_emulated_statistics *statistics);
 
-/** Virtual processor `index`, or NULL: none such; for the inline path of <ntmm/cpu.h>. */
+/**
+ * A virtual processor, for the inline path of ntmm/cpu.h.
+ *
+ * @param emu    any
+ * @param index  from 0
+ * @return lives as long as the machine; NULL when there are not so many
+ */
 NTMM_API struct ntmm_cpu *ntmm_emulated_cpu(struct ntmm_emulated *emu, uint32_t index);
 
 /**
@@ -234,7 +267,13 @@ NTMM_API struct ntmm_cpu *ntmm_emulated_cpu(struct ntmm_emulated *emu, uint32_t 
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_attach(struct ntmm_emulated *emu, uint32_t index,
                                                         ntmm_handle process);
 
-/** Number the calling host thread, for the platform's `processor`; threads start as processor 0. */
+/**
+ * Number the calling host thread, for the platform's `processor`; threads start as processor 0.
+ * Means something with NTMM_EMULATED_THREADS only.
+ *
+ * @param emu    any
+ * @param index  below 4096; ignored otherwise
+ */
 NTMM_API void ntmm_emulated_bind_thread(struct ntmm_emulated *emu, uint32_t index);
 
 /**
@@ -261,22 +300,52 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_load(struct ntmm_emulated *emu,
                                                       struct ntmm_thread_stack *stack,
                                                       struct ntmm_fault_result *result);
 
-/** Store bytes; as ntmm_emulated_load. */
+/**
+ * Store bytes; otherwise as ntmm_emulated_load.
+ *
+ * @param emu     as there
+ * @param index   as there
+ * @param va      as there
+ * @param buffer  the bytes
+ * @param size    as there
+ * @param stack   as there
+ * @param result  as there
+ * @return as there
+ */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_store(struct ntmm_emulated *emu, uint32_t index,
                                                        uint64_t va, const void *buffer, size_t size,
                                                        struct ntmm_thread_stack *stack,
                                                        struct ntmm_fault_result *result);
 
-/** Fetch bytes as instructions; as ntmm_emulated_load. */
+/**
+ * Fetch bytes as instructions; otherwise as ntmm_emulated_load.
+ *
+ * @param emu     as there
+ * @param index   as there
+ * @param va      as there
+ * @param buffer  out: the bytes
+ * @param size    as there
+ * @param stack   as there
+ * @param result  as there
+ * @return as there
+ */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_fetch(struct ntmm_emulated *emu, uint32_t index,
                                                        uint64_t va, void *buffer, size_t size,
                                                        struct ntmm_thread_stack *stack,
                                                        struct ntmm_fault_result *result);
 
 /**
- * Locked read-modify-write of 1..64 bytes; `function` as for ntmm_cpu_update, and it may run once
- * for each attempt. A size above 64 is NTMM_STATUS_INVALID_PARAMETER_4. Otherwise as
- * ntmm_emulated_load.
+ * Locked read-modify-write; otherwise as ntmm_emulated_load.
+ *
+ * @param emu       as there
+ * @param index     as there
+ * @param va        as there
+ * @param size      bytes, 1..64
+ * @param function  as for ntmm_cpu_update; may run once for each attempt
+ * @param context   handed to it
+ * @param stack     as there
+ * @param result    as there
+ * @return as there; or NTMM_STATUS_INVALID_PARAMETER_4 when size is above 64
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_update(struct ntmm_emulated *emu, uint32_t index,
                                                         uint64_t va, uint32_t size,
@@ -325,7 +394,11 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_spawn(struct ntmm_emulated *emu
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_run(struct ntmm_emulated *emu);
 
-/** A scheduling point; outside a coroutine it gives up the host processor. */
+/**
+ * A scheduling point; outside a coroutine it gives up the host processor.
+ *
+ * @param emu  any
+ */
 NTMM_API void ntmm_emulated_yield(struct ntmm_emulated *emu);
 
 /** ntmm_emulated_disk_config.version of this header. */
@@ -396,8 +469,11 @@ struct ntmm_emulated_disk_errors {
 };
 
 /**
- * Make transfers fail. Replaces what was asked before; the count begins now. NULL: no more errors.
+ * Make transfers fail. Replaces what was asked before; the count begins now.
  *
+ * @param emu     any
+ * @param device  a disk
+ * @param errors  copied; NULL: no more errors
  * @return NTMM_STATUS_SUCCESS or NTMM_STATUS_INVALID_PARAMETER_2 when there is no such disk
  * Locks: takes the disks' lock. Source: ours.
  */
@@ -426,7 +502,14 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_inject_disk(
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_cut_power(struct ntmm_emulated *emu,
                                                            uint64_t device, uint32_t flags);
 
-/** Power again. @return NTMM_STATUS_SUCCESS or NTMM_STATUS_INVALID_PARAMETER_2. */
+/**
+ * Power again.
+ *
+ * @param emu     any
+ * @param device  a disk
+ * @return NTMM_STATUS_SUCCESS or NTMM_STATUS_INVALID_PARAMETER_2 when there is no such disk
+ * Locks: takes the disks' lock. Source: ours.
+ */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_restore_power(struct ntmm_emulated *emu,
                                                                uint64_t device);
 
