@@ -26,12 +26,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define OPERATION_LIMIT 256u
+#define OPERATION_LIMIT 300u
+#define RECORD_OPERATIONS 5u /* one, with two accesses before it and two after */
 #define RAM_BYTES 0x200000u
 #define GARBAGE 0xA5
 #define LEAST_AVAILABLE_PAGES 64u
 #define COMMIT_PAGES 0x1000000u
-#define LIVE_COMMIT_PAGES 300u
+#define LIVE_COMMIT_PAGES 48u
 #define CPU_COUNT 2u
 #define OLD_BUILD 16299u
 
@@ -242,6 +243,41 @@ static void run_operation(struct world *world, const struct operation *operation
     }
 }
 
+/* A write on one processor and a fetch on the other, at the address of an operation: before it, so
+ * that both hold the translation; after it, to see that what it withdrew is gone from both. */
+static void touch(struct world *world, const struct operation *operation)
+{
+    struct operation access = {
+        .verb = VERB_WRITE,
+        .access = MODEL_WRITE,
+        .who = operation->who,
+        .base = operation->base,
+        .size = 1,
+        .bytes = {operation->bytes[0]},
+    };
+
+    run_operation(world, &access);
+    access.verb = VERB_EXECUTE;
+    access.access = MODEL_EXECUTE;
+    access.cpu = 1;
+    run_operation(world, &access);
+}
+
+static void run_record(struct world *world, const uint8_t *record, struct operation *operation)
+{
+    bool is_touched;
+
+    operation_decode(world->models, record, operation);
+    is_touched = operation->verb <= VERB_PROTECT && operation->who < WHO_LIVING && (record[9] & 1);
+    if (is_touched) {
+        touch(world, operation);
+    }
+    run_operation(world, operation);
+    if (is_touched) {
+        touch(world, operation);
+    }
+}
+
 /* Comparing whole states */
 
 static void compare_maps(struct world *world, enum who who)
@@ -407,8 +443,9 @@ static void end(struct world *world)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world *world;
-    struct operation operation;
+    struct operation operation = {0};
     unsigned check_every;
+    unsigned records = 0;
 
     if (size == 0) {
         return 0;
@@ -420,12 +457,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world->header = data[0];
     check_every = 1 + data[0] % 16u;
     begin(world);
-    for (size_t at = 1;
-         at + OPERATION_RECORD_SIZE <= size && world->count < OPERATION_LIMIT && has_frames(world);
+    for (size_t at = 1; at + OPERATION_RECORD_SIZE <= size &&
+                        world->count + RECORD_OPERATIONS <= OPERATION_LIMIT && has_frames(world);
          at += OPERATION_RECORD_SIZE) {
-        operation_decode(world->models, data + at, &operation);
-        run_operation(world, &operation);
-        if (world->count % check_every == 0) {
+        run_record(world, data + at, &operation);
+        if (++records % check_every == 0) {
             check(world);
         }
     }

@@ -67,18 +67,19 @@ enum place {
     AT_COMMITTED,
     AT_FRACTION,
     AT_END,
+    AT_LAST, /* where the operation before aimed */
     AT_EDGE,
     AT_ANY,
-    AT_LOW
+    AT_LOW,
 };
 
 /* Where operations of a kind aim. */
-static const enum place ALLOCATE_PLACES[] = {AT_NOWHERE, AT_NOWHERE, AT_PAGE, AT_PAGE,
+static const enum place ALLOCATE_PLACES[] = {AT_NOWHERE, AT_NOWHERE, AT_PAGE, AT_LAST,
                                              AT_END,     AT_EDGE,    AT_LOW,  AT_LOW};
-static const enum place RANGE_PLACES[] = {AT_BASE,     AT_PAGE, AT_PAGE, AT_COMMITTED,
-                                          AT_FRACTION, AT_END,  AT_EDGE, AT_ANY};
-static const enum place ACCESS_PLACES[] = {AT_COMMITTED, AT_COMMITTED, AT_COMMITTED, AT_COMMITTED,
-                                           AT_COMMITTED, AT_PAGE,      AT_END,       AT_EDGE};
+static const enum place RANGE_PLACES[] = {AT_LAST,     AT_LAST, AT_PAGE, AT_COMMITTED,
+                                          AT_FRACTION, AT_END,  AT_EDGE, AT_BASE};
+static const enum place ACCESS_PLACES[] = {AT_COMMITTED, AT_COMMITTED, AT_LAST, AT_LAST,
+                                           AT_LAST,      AT_PAGE,      AT_END,  AT_EDGE};
 
 static enum place place_of(enum verb verb, uint8_t selector)
 {
@@ -91,11 +92,11 @@ static enum place place_of(enum verb verb, uint8_t selector)
 
 /* An address of a region, or one that depends on nothing but the operands. */
 static uint64_t address_at(const struct model_region *region, enum place place, uint8_t a,
-                           uint8_t b)
+                           uint8_t b, uint64_t last)
 {
     uint64_t pages = region ? (region->end - region->base) / MODEL_PAGE_SIZE : 0;
 
-    switch (region || place >= AT_EDGE || place == AT_NOWHERE ? place : AT_LOW) {
+    switch (region || place >= AT_LAST || place == AT_NOWHERE ? place : AT_LOW) {
     case AT_NOWHERE:
         return 0;
     case AT_BASE:
@@ -111,10 +112,15 @@ static uint64_t address_at(const struct model_region *region, enum place place, 
         return region->base + pages * b / 256 * MODEL_PAGE_SIZE;
     case AT_END:
         return region->end;
+    case AT_LAST:
+        return last;
     case AT_EDGE:
-        return EDGES[a % COUNT_OF(EDGES)];
+        if (b % 2) {
+            return EDGES[a % COUNT_OF(EDGES)];
+        }
+        return address_at(NULL, AT_ANY, a, b, last);
     case AT_ANY:
-        return b < 16 ? mix(a * 256u + b) : mix(a * 256u + b) & HIGHEST_USER_ADDRESS;
+        return b < 32 ? mix(a * 256u + b) : mix(a * 256u + b) & HIGHEST_USER_ADDRESS;
     case AT_LOW:
         return 0x50000000 + (a % 16u) * 0x40000ull + (b % 32u) * 0x1000ull;
     }
@@ -122,7 +128,7 @@ static uint64_t address_at(const struct model_region *region, enum place place, 
 }
 
 static uint64_t decode_address(const struct model_process *model, enum verb verb,
-                               const uint8_t *record)
+                               const uint8_t *record, uint64_t last)
 {
     uint8_t a = record[3];
     uint8_t b = record[4];
@@ -130,7 +136,7 @@ static uint64_t decode_address(const struct model_process *model, enum verb verb
     enum place place = place_of(verb, record[2]);
     const struct model_region *region =
         model->region_count ? &model->regions[a % model->region_count] : NULL;
-    uint64_t address = address_at(region, place, a, b);
+    uint64_t address = address_at(region, place, a, b, last);
 
     if (delta < COUNT_OF(DELTAS) || place == AT_NOWHERE) {
         return verb >= VERB_READ ? address + record[8] * 16u : address;
@@ -265,6 +271,7 @@ static void tame(struct operation *operation)
 void operation_decode(const struct model_process models[WHO_COUNT],
                       const uint8_t record[OPERATION_RECORD_SIZE], struct operation *operation)
 {
+    uint64_t last = operation->base;
     static const enum verb VERBS[] = {
         VERB_ALLOCATE, VERB_ALLOCATE, VERB_ALLOCATE, VERB_ALLOCATE, VERB_FREE, VERB_FREE,
         VERB_PROTECT,  VERB_PROTECT,  VERB_QUERY,    VERB_READ,     VERB_READ, VERB_WRITE,
@@ -284,7 +291,7 @@ void operation_decode(const struct model_process models[WHO_COUNT],
     }
     operation->cpu = record[1] >> 2 & 1;
     model = &models[operation->who < WHO_LIVING ? operation->who : WHO_LIVE];
-    operation->base = decode_address(model, operation->verb, record);
+    operation->base = decode_address(model, operation->verb, record, last);
     operation->size = decode_size(model, record);
     operation->type = decode_type(operation->verb, record);
     operation->protect = decode_protect(record);

@@ -61,7 +61,8 @@ struct outcome {
     uint8_t bytes[OPERATION_ACCESS_LIMIT];
 };
 
-/* Decodes a record, biased to what lies near the regions of the processes and near the edges. */
+/* Decodes a record, biased to what lies near the regions of the processes and near the edges.
+ * *operation holds the operation before, or zeros: many go on where it was. */
 void operation_decode(const struct model_process models[WHO_COUNT],
                       const uint8_t record[OPERATION_RECORD_SIZE], struct operation *operation);
 
