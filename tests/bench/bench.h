@@ -90,6 +90,8 @@ const char *bench_verdict(const struct bench_figure *figure);
 /* Time that this thread has had a processor for, in user or kernel mode: other programs on the
  * machine cost us cache and shared units of the core, but not their time. */
 uint64_t bench_now_ns(void);
+/* Time on the wall. */
+uint64_t bench_clock_ns(void);
 int bench_pin(void);
 /* A number that repeats: the n-th of a sequence. */
 uint64_t bench_random(uint64_t *state);

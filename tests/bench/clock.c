@@ -8,11 +8,21 @@
 #include <stdlib.h>
 #include <time.h>
 
-uint64_t bench_now_ns(void)
+static uint64_t read_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bench_now_ns(void)
+{
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t bench_clock_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
 }
 
 /* The last processor that we may use: the first takes most interrupts. */

@@ -45,7 +45,7 @@ static void keep(struct bench_samples *samples, double value)
 /* Short rounds are repeated as often as we can keep them. */
 static bool is_worth_more(const struct bench *b, uint32_t done, uint64_t begin_ns)
 {
-    return !b->is_smoke && done < BENCH_ROUNDS_MAX && bench_now_ns() - begin_ns < MORE_ROUNDS_NS;
+    return !b->is_smoke && done < BENCH_ROUNDS_MAX && bench_clock_ns() - begin_ns < MORE_ROUNDS_NS;
 }
 
 void bench_run(struct bench *b, struct bench_figure *figure, bench_round ours,
@@ -56,7 +56,7 @@ void bench_run(struct bench *b, struct bench_figure *figure, bench_round ours,
     ours(context);
     if (host)
         host(context);
-    uint64_t begin = bench_now_ns();
+    uint64_t begin = bench_clock_ns();
     for (uint32_t i = 0; i < b->rounds || is_worth_more(b, i, begin); i++) {
         if (host)
             keep(&figure->host, host(context));

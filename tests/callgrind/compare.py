@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Instruction counts of single operations, compared with the table expected.json.
+
+usage: compare.py [--update] [--valgrind FILE] --compiler ID SCENARIOS
+
+Each scenario of the program SCENARIOS runs under callgrind; what is counted are the instructions
+of the program and the library for one operation, libc's left out, since it chooses its code by the
+processor. A count that is more than 5 % above the table's fails; one that is more than 5 % below
+is reported, so that the table is made again with --update. Counts of another compiler say nothing:
+then the test is skipped (status 77). Independent of the table, an allocation among 10^6 regions
+takes at most 3 times the instructions of one among 10.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "expected.json")
+TOLERANCE = 0.05
+SKIPPED = 77
+FEW, MANY, FACTOR = "allocate_free_10", "allocate_free_1000000", 3
+
+
+def own_instructions(text, program):
+    """Instructions of `program` itself in a callgrind profile: its functions' self cost."""
+    names, total, is_ours, is_call = {}, 0, False, False
+    for line in text.splitlines():
+        match = re.match(r"ob=\((\d+)\)(?: (.*))?$", line)
+        if match:
+            names.setdefault(match[1], match[2])
+            is_ours = os.path.basename(names[match[1]] or "") == os.path.basename(program)
+        elif line.startswith("calls="):
+            is_call = True
+        elif re.match(r"[+\-*\d]", line):
+            if is_ours and not is_call:
+                total += int(line.split()[1])
+            is_call = False
+    return total
+
+
+def count(valgrind, program, name, operations):
+    """Instructions an operation."""
+    with tempfile.TemporaryDirectory() as folder:
+        profile = os.path.join(folder, "profile")
+        run = subprocess.run(
+            [valgrind, "--tool=callgrind", "--instr-atstart=no", "--compress-pos=no",
+             f"--callgrind-out-file={profile}", program, name],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if run.returncode != 0:
+            sys.exit(f"{name} failed:\n{run.stdout}")
+        with open(profile) as file:
+            return round(own_instructions(file.read(), program) / operations, 1)
+
+
+def count_all(valgrind, program):
+    listed = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True)
+    scenarios = [line.split() for line in listed.stdout.splitlines()]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = pool.map(lambda s: count(valgrind, program, s[0], int(s[1])), scenarios)
+        return dict(zip([name for name, _ in scenarios], counts))
+
+
+def judge(expected, counts):
+    """Prints the comparison; returns the names that fail."""
+    failed = []
+    for name in sorted(set(expected) | set(counts)):
+        before, now = expected.get(name), counts.get(name)
+        verdict = ""
+        if before is None or now is None:
+            verdict = "only in the table" if now is None else "not in the table"
+            failed.append(name)
+        elif now > before * (1 + TOLERANCE):
+            verdict = f"grew by {100 * (now / before - 1):.1f} %"
+            failed.append(name)
+        elif now < before * (1 - TOLERANCE):
+            verdict = f"shrank by {100 * (1 - now / before):.1f} %: run compare.py --update"
+        print(f"{name:24} {before or '-':>10} {now or '-':>10}  {verdict}")
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--update", action="store_true", help="write the table anew")
+    parser.add_argument("--valgrind", default="valgrind")
+    parser.add_argument("--compiler", required=True, help="name, version and processor")
+    parser.add_argument("program")
+    options = parser.parse_args()
+
+    table = {"compiler": None, "instructions": {}}
+    if os.path.exists(TABLE):
+        with open(TABLE) as file:
+            table = json.load(file)
+    if not options.update and table["compiler"] != options.compiler:
+        print(f"skipped: the table is of {table['compiler']}, this is {options.compiler}")
+        return SKIPPED
+
+    counts = count_all(options.valgrind, options.program)
+    if options.update:
+        with open(TABLE, "w") as file:
+            json.dump({"compiler": options.compiler, "instructions": counts}, file, indent=2)
+            file.write("\n")
+    failed = judge(counts if options.update else table["instructions"], counts)
+    if counts[MANY] > FACTOR * counts[FEW]:
+        print(f"{MANY} takes {counts[MANY] / counts[FEW]:.2f} times {FEW}; {FACTOR} are allowed")
+        failed.append(MANY)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
