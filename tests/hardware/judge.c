@@ -80,8 +80,10 @@ static void find_path(const struct comparison *c, const struct probe *p, struct 
             return;
         }
         table = entry & ADDRESS;
-        if (table >= MEMORY_SIZE)
+        if (table >= MEMORY_SIZE) {
+            path->entry_pa[level] = table;
             return;
+        }
     }
 }
 
@@ -442,6 +444,9 @@ static bool is_harmless(const struct comparison *c, const struct probe *p, uint6
     unsigned slot = (unsigned)(va >> (12 + 9 * (c->judge->levels - 1))) & 511;
     if (slot == STUB_SLOT || (p->user && c->judge->is_taken[slot]))
         return false;
+    for (unsigned level = c->judge->levels; level >= path.last_level; level--)
+        if (path.entry_pa[level] >= DATA_PA) /* stores would change such a table */
+            return false;
     if (path.pa == NOWHERE)
         return true;
     return path.pa < MEMORY_SIZE - 8 && (p->access == LOAD || path.pa >= DATA_PA);

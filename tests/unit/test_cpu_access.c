@@ -3,6 +3,7 @@
  * that decline, atomicity between two host threads.
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "test_cpu_machine.h"
 
@@ -55,6 +56,9 @@ static void m1_crossing_store_is_all_or_nothing(void **state)
     map(m, VA, 1, 0x7000000000 | P | W);
     ntmm_cpu_invlpg(&m->cpu, VA);
     assert_page_fault(m, ntmm_cpu_store(&m->cpu, second - 3, bytes, 8), 3, second);
+    map(m, second, 1, 0x7000001000 | P | W); /* both outside memory: the first is told */
+    assert_int_equal(ntmm_cpu_store(&m->cpu, second - 3, bytes, 8), NTMM_CPU_BUS_ERROR);
+    assert_true(m->cpu.fault.address == 0x7000000FFD);
     map(m, second, 1, (DATA + 4096) | P | W);
     assert_int_equal(ntmm_cpu_store(&m->cpu, second - 3, bytes, 8), NTMM_CPU_BUS_ERROR);
     assert_true(m->cpu.fault.address == 0x7000000FFD);
@@ -143,6 +147,8 @@ struct worker {
     uint64_t va;
     uint32_t size;
     bool failed;
+    uint32_t stop;
+    uint32_t *turn; /* pages that the two workers have come to, together */
 };
 
 static void *add_many(void *argument)
@@ -166,8 +172,8 @@ static void updates_are_atomic(void **state)
     map(m, VA + 4096, 1, DATA | P | W);
     for (unsigned i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         uint64_t va = VA + shapes[i].offset, value = 0;
-        struct worker a = {&m->cpu, va, shapes[i].size, false};
-        struct worker b = {second, va, shapes[i].other_size, false};
+        struct worker a = {&m->cpu, va, shapes[i].size, false, 0, NULL};
+        struct worker b = {second, va, shapes[i].other_size, false, 0, NULL};
         pthread_t thread;
         assert_int_equal(ntmm_cpu_store(&m->cpu, va, &value, 8), NTMM_CPU_OK);
         assert_int_equal(pthread_create(&thread, NULL, add_many, &b), 0);
@@ -185,11 +191,11 @@ static void updates_are_atomic(void **state)
     free(second);
 }
 
-static void *store_many(void *argument)
+static void *store_until_stopped(void *argument)
 {
     struct worker *w = argument;
-    for (uint32_t i = 0; i < ROUNDS; i++)
-        w->failed |= ntmm_cpu_write32(w->cpu, w->va, i) != NTMM_CPU_OK;
+    for (uint32_t i = 0; !__atomic_load_n(&w->stop, __ATOMIC_RELAXED); i++)
+        w->failed |= ntmm_cpu_write32(w->cpu, w->va, i & 0x7FFFFFFF) != NTMM_CPU_OK;
     return NULL;
 }
 
@@ -206,17 +212,18 @@ static void aligned_update_loses_no_plain_store(void **state)
 {
     struct machine *m = *state;
     struct ntmm_cpu *second = second_cpu(m);
-    struct worker w = {second, VA, 4, false};
+    struct worker w = {second, VA, 4, false, 0, NULL};
     pthread_t thread;
     uint32_t last = 0, value = 0;
     map(m, VA, 1, DATA | P | W);
-    assert_int_equal(pthread_create(&thread, NULL, store_many, &w), 0);
+    assert_int_equal(pthread_create(&thread, NULL, store_until_stopped, &w), 0);
     for (uint32_t i = 0; i < ROUNDS; i++) {
         assert_int_equal(ntmm_cpu_update(&m->cpu, VA, 4, or_flag, NULL), NTMM_CPU_OK);
         assert_int_equal(ntmm_cpu_read32(&m->cpu, VA, &value), NTMM_CPU_OK);
         assert_true((value & 0x7FFFFFFF) >= last); /* going back means a store was undone */
         last = value & 0x7FFFFFFF;
     }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_RELAXED);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_false(w.failed);
     free(second);
@@ -227,10 +234,15 @@ static void *touch_all(void *argument)
 {
     struct worker *w = argument;
     uint64_t value;
-    for (uint64_t page = 0; page < 512; page++)
+    for (uint32_t page = 0; page < 512; page++) {
+        __atomic_fetch_add(w->turn, 1, __ATOMIC_ACQ_REL);
+        for (uint32_t spins = 0; __atomic_load_n(w->turn, __ATOMIC_ACQUIRE) < 2 * page + 2; spins++)
+            if (spins > 1000)
+                sched_yield();
         w->failed |= (page & 1) ^ (w->size & 1)
-                         ? ntmm_cpu_write64(w->cpu, w->va + page * 4096, 1) != NTMM_CPU_OK
-                         : ntmm_cpu_read64(w->cpu, w->va + page * 4096, &value) != NTMM_CPU_OK;
+                         ? ntmm_cpu_write64(w->cpu, w->va + page * 4096ull, 1) != NTMM_CPU_OK
+                         : ntmm_cpu_read64(w->cpu, w->va + page * 4096ull, &value) != NTMM_CPU_OK;
+    }
     return NULL;
 }
 
@@ -240,7 +252,9 @@ static void accessed_and_dirty_survive_races(void **state)
     struct ntmm_cpu *second = second_cpu(m);
     const uint64_t va = VA & ~0x1FFFFFull;
     for (unsigned round = 0; round < 20; round++) {
-        struct worker a = {&m->cpu, va, 0, false}, b = {second, va, 1, false};
+        uint32_t turn = 0;
+        struct worker a = {&m->cpu, va, 0, false, 0, &turn};
+        struct worker b = {second, va, 1, false, 0, &turn};
         pthread_t thread;
         for (uint64_t page = 0; page < 512; page++)
             map(m, va + page * 4096, 1, DATA | P | W);

@@ -157,7 +157,7 @@ static void tickets_wrap(void **state)
  * VA from one frame to another, has that acknowledged, then writes POISON into the old frame. A
  * reader that sees POISON used a translation after its end.
  */
-#define MOVES 3000u
+#define MOVES 20000u
 #define POISON 0xDEADu
 
 struct reader {
@@ -172,7 +172,7 @@ static void *read_until_stopped(void *argument)
     uint64_t value = 0;
     for (uint32_t i = 0; !__atomic_load_n(&r->stop, __ATOMIC_RELAXED); i++) {
         ntmm_cpu_enter(&r->m->cpu);
-        for (uint32_t k = 0; k < (i & 63); k++) {
+        for (uint32_t k = 0; k < (i & 15); k++) {
             if (ntmm_cpu_read64(&r->m->cpu, VA, &value) != NTMM_CPU_OK || value == POISON)
                 r->saw_poison++;
             if ((k & 7) == 7)

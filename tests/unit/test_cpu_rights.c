@@ -233,8 +233,12 @@ static void reserved_bits_by_level(void **state)
     assert_int_equal(access_byte(m, LOAD, low_va), NTMM_CPU_OK);
     ntmm_cpu_invlpg(&m->cpu, low_va);
     le64 *pxe = entry_of(m, VA, 4);
-    set64(pxe, get64(pxe) | PS);
+    uint64_t whole = get64(pxe);
+    set64(pxe, whole | PS);
     assert_page_fault(m, access_byte(m, LOAD, VA), 9, VA);
+    set64(pxe, P | W | U | PS); /* PS itself is reserved at level 4, whatever the address */
+    assert_page_fault(m, access_byte(m, LOAD, VA), 9, VA);
+    set64(pxe, whole);
     set64(pxe, (get64(pxe) & ~PS) | G); /* Intel ignores bit 8 of a table entry */
     assert_int_equal(access_byte(m, LOAD, low_va), NTMM_CPU_OK);
 }

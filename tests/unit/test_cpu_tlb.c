@@ -329,6 +329,70 @@ static void m6_mode_tags_run_out_safely(void **state)
         }
 }
 
+/* Ids of modes are used again after 511: a tag must not come alive in another mode. */
+static void m6_reused_mode_tags_allow_nothing(void **state)
+{
+    struct machine *m = *state;
+    uint64_t value;
+    map_value(m, VA, 0, KEY(1), 1);
+    set_cr4(m, PGE | NTMM_CR4_PKE);
+    for (uint32_t others = 495; others < 530; others++) {
+        ntmm_cpu_set_keys(&m->cpu, others << 16, 0);
+        read_ok(m, VA);
+        for (uint32_t i = 0; i < others; i++)
+            ntmm_cpu_set_keys(&m->cpu, i << 4 | 1u << 2, 0); /* key 1 denied */
+        assert_page_fault(m, ntmm_cpu_read64(&m->cpu, VA, &value), 0x21, VA);
+    }
+}
+
+/* Two pages of one line: tags of the one do not outlive its eviction. */
+static void m6_eviction_takes_all_tags(void **state)
+{
+    struct machine *m = *state;
+    const uint64_t other = VA + 4096ull * NTMM_CPU_LINES;
+    map_value(m, VA, 0, 0, 1);
+    map_value(m, other, 1, 0, 2);
+    uint64_t value;
+    assert_int_equal(ntmm_cpu_fetch64(&m->cpu, VA, &value), NTMM_CPU_OK);
+    write_ok(m, VA, 1);
+    read_ok(m, other);
+    write_ok(m, VA, 3);
+    assert_int_equal(read_ok(m, other), 2);
+    assert_int_equal(ntmm_cpu_fetch64(&m->cpu, VA, &value), NTMM_CPU_OK);
+    read_ok(m, other);
+    assert_int_equal(ntmm_cpu_fetch64(&m->cpu, VA, &value), NTMM_CPU_OK);
+    assert_int_equal(value, 3);
+}
+
+static void m6_implicit_accesses_open_nothing(void **state)
+{
+    struct machine *m = *state;
+    uint64_t value = 0;
+    map(m, VA, 1, DATA | P | W | A | D);
+    ntmm_cpu_set_privilege(&m->cpu, 3, false);
+    assert_int_equal(ntmm_cpu_store_implicit(&m->cpu, VA, &value, 8), NTMM_CPU_OK);
+    assert_page_fault(m, ntmm_cpu_write64(&m->cpu, VA, 1), 7, VA);
+    assert_int_equal(ntmm_cpu_load_implicit(&m->cpu, VA, &value, 8), NTMM_CPU_OK);
+    assert_page_fault(m, ntmm_cpu_read64(&m->cpu, VA, &value), 5, VA);
+}
+
+static void setting_smep_flushes_the_current_pcid(void **state)
+{
+    struct machine *m = *state;
+    map_value(m, VA, 0, 0, 1);
+    map_value(m, VA + 4096, 1, G, 2);
+    read_ok(m, VA);
+    read_ok(m, VA + 4096);
+    set_cr4(m, PGE | NTMM_CR4_SMAP);
+    ntmm_cpu_set_privilege(&m->cpu, 0, true);
+    assert_true(is_cached(m, VA));
+    set_cr4(m, PGE | NTMM_CR4_SMEP);
+    assert_false(is_cached(m, VA));
+    assert_false(is_cached(m, VA + 4096));
+    set_cr4(m, PGE);
+    assert_true(is_cached(m, VA));
+}
+
 static void inline_path_needs_no_slow_path(void **state)
 {
     struct machine *m = *state;
@@ -413,6 +477,10 @@ int main(void)
         machine_test(m4_rights_follow_the_mode_without_flush),
         machine_test(m6_tags_survive_a_change_of_mode),
         machine_test(m6_mode_tags_run_out_safely),
+        machine_test(m6_reused_mode_tags_allow_nothing),
+        machine_test(m6_eviction_takes_all_tags),
+        machine_test(m6_implicit_accesses_open_nothing),
+        machine_test(setting_smep_flushes_the_current_pcid),
         machine_test(inline_path_needs_no_slow_path),
         machine_test(m6_cached_equals_uncached),
     };

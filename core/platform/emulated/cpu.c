@@ -178,11 +178,8 @@ void ntmm_cpu_set_keys(struct ntmm_cpu *cpu, uint32_t pkru, uint32_t pkrs)
     cpu_update_mode(cpu);
 }
 
-void ntmm_cpu_invlpg(struct ntmm_cpu *cpu, uint64_t va)
-{
-    if (x64_is_canonical(va, cpu->levels))
-        cpu_forget_page(cpu, va);
-}
+/* An address that is not canonical meets no translation. */
+void ntmm_cpu_invlpg(struct ntmm_cpu *cpu, uint64_t va) { cpu_forget_page(cpu, va); }
 
 enum ntmm_cpu_result ntmm_cpu_invpcid(struct ntmm_cpu *cpu, uint64_t type, uint64_t descriptor,
                                       uint64_t va)
@@ -219,7 +216,7 @@ void ntmm_cpu_invalidate(struct ntmm_cpu *cpu, const struct ntmm_invalidation *w
         return;
     }
     for (unsigned i = 0; i < what->range_count && i < NTMM_INVALIDATION_RANGES; i++) {
-        f.base = what->ranges[i].base & ~0xFFFull;
+        f.base = what->ranges[i].base;
         f.last = what->ranges[i].end - 1;
         if (f.base <= f.last)
             cpu_forget(cpu, &f);
