@@ -61,10 +61,15 @@ static int parse_explain(const char *text, struct replay_options *options)
                                   text);
 }
 
-static int check_options(const struct replay_options *options, int count)
+static int check_options(const struct replay_options *options, char **names, int count)
 {
+    int inputs = 0;
+    for (int i = 0; i < count; i++)
+        inputs += strcmp(names[i], "-") == 0;
     if (count == 0)
         return shell_refuse("replay needs a TRACE; see `ntmm help replay`");
+    if (inputs > 1)
+        return shell_refuse("-: standard input can be only one of the traces");
     if (options->corrupt_reference != UINT64_MAX && !options->is_verified)
         return shell_refuse("--corrupt-reference makes sense only with --verify");
     for (uint32_t i = 0; i < options->explain_count; i++)
@@ -123,7 +128,7 @@ int command_replay(int argc, char **argv)
         if (status != SHELL_OK)
             return status;
     }
-    int status = check_options(&options, argc - optind);
+    int status = check_options(&options, argv + optind, argc - optind);
     return status == SHELL_OK
                ? replay_traces(&options, argv + optind, (uint32_t)(argc - optind))
                : status;

@@ -1,5 +1,5 @@
 /*
- * `ntmm trace convert` and `ntmm trace info`.
+ * `ntmm trace convert`, `ntmm trace info`, `ntmm trace print`.
  */
 #include "trace_convert.h"
 
@@ -14,6 +14,7 @@ void help_for_trace(FILE *out)
 {
     fputs("usage: ntmm trace convert [--exact | --fold] [--limit N] IN OUT\n"
           "       ntmm trace info [--runs] FILE\n"
+          "       ntmm trace print FILE\n"
           "\n"
           "convert  writes a trace in the compact binary form (.ntt). IN is valgrind's lackey text\n"
           "         or a binary trace, plain or zstd-compressed, or - for standard input.\n"
@@ -21,7 +22,9 @@ void help_for_trace(FILE *out)
           "  --fold     keep only the references that can fault and count the others with them\n"
           "  --limit N  stop after N references\n"
           "info     prints what a trace holds.\n"
-          "  --runs     also each run of touched pages with equal rights\n",
+          "  --runs     also each run of touched pages with equal rights\n"
+          "print    writes a trace as lackey text; what was folded is a line \"==fold== N\" behind the\n"
+          "         reference that it is counted with.\n",
           out);
 }
 
@@ -159,15 +162,39 @@ static int info(int argc, char **argv)
     return is_good ? shell_finish_output() : shell_report(&error);
 }
 
+static int print(int argc, char **argv)
+{
+    static const char *const kinds[TRACE_KINDS] = {"I ", " L", " S", " M"};
+    struct trace_reference batch[1024];
+    struct shell_error error;
+    ptrdiff_t got = -1;
+    if (argc != 2)
+        return shell_refuse("trace print needs one FILE; see `ntmm help trace`");
+    struct trace *trace = trace_open(argv[1], &error);
+    while (trace != NULL && (got = trace_read(trace, batch, 1024, &error)) > 0) {
+        for (ptrdiff_t i = 0; i < got; i++) {
+            printf("%s %08" PRIx64 ",%u\n", kinds[batch[i].kind], batch[i].address,
+                   batch[i].size_bytes);
+            if (batch[i].folded != 0)
+                printf("==fold== %" PRIu32 "\n", batch[i].folded);
+        }
+    }
+    trace_close(trace);
+    int finished = shell_finish_output();
+    return got == 0 ? finished : shell_report(&error);
+}
+
 int command_trace(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "convert") == 0)
         return convert(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "info") == 0)
         return info(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "print") == 0)
+        return print(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         help_for_trace(stdout);
         return shell_finish_output();
     }
-    return shell_refuse("trace needs `convert` or `info`; see `ntmm help trace`");
+    return shell_refuse("trace needs `convert`, `info` or `print`; see `ntmm help trace`");
 }

@@ -170,6 +170,7 @@ static int run_all(struct replay *replay, struct shell_error *error)
     struct replay_progress progress;
     uint32_t alive = replay->program_count;
     int status = SHELL_OK;
+    uint64_t processor_ns = replay_processor_ns();
     replay_progress_begin(&progress);
     replay->random = replay->options.seed;
     while (alive != 0 && status == SHELL_OK) {
@@ -180,6 +181,7 @@ static int run_all(struct replay *replay, struct shell_error *error)
         replay_progress_draw(&progress, replay);
     }
     replay->elapsed_ns = replay_now_ns() - progress.begun_ns;
+    replay->processor_ns = replay_processor_ns() - processor_ns;
     replay_progress_end(&progress);
     if (status == SHELL_OK && replay->options.corrupt_reference != UINT64_MAX &&
         !replay->is_corrupted) {

@@ -14,7 +14,8 @@
  *
  * Invariants
  *  - Y1 services are called with the processor outside, references are replayed with it inside;
- *  - Y2 the shadow lies outside the arena and is written by replay_verify.c alone;
+ *  - Y2 the shadow lies outside the arena; only replay_verify.c writes it, and replay_regions.c what a
+ *       loader put there;
  *  - Y3 the order of references of a program is that of its trace; slices depend on the seed alone.
  */
 #ifndef NTMM_SHELL_REPLAY_H
@@ -73,6 +74,7 @@ struct replay {
     uint64_t reference_count; /* of all programs */
     uint64_t bytes_seen;      /* what loads returned, so that they are not optimised away */
     uint64_t elapsed_ns;      /* of the references alone */
+    uint64_t processor_ns;    /* of the host's processor, for them: the same on a busy host */
     bool is_corrupted;        /* the planted error is in place */
     uint64_t counters[NTMM_COUNTER_COUNT]; /* after the last reference */
     struct ntmm_memory_information memory; /* after the last reference */
@@ -142,6 +144,7 @@ struct replay_progress {
     uint64_t drawn_ns;
 };
 uint64_t replay_now_ns(void);
+uint64_t replay_processor_ns(void);
 void replay_progress_begin(struct replay_progress *progress);
 void replay_progress_draw(struct replay_progress *progress, const struct replay *replay);
 void replay_progress_end(struct replay_progress *progress);

@@ -101,9 +101,9 @@ static int fail(const struct replay *replay, const struct replay_program *progra
 {
     struct replay_status_name name;
     if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
-        shell_set_error(error, "ntmm: --ram: %llu MiB are too little: none is left at reference "
+        shell_set_error(error, "ntmm: --ram: %llu KiB are too little: none is left at reference "
                                "%llu of %s",
-                        (unsigned long long)(replay->ram_bytes >> 20), (unsigned long long)number,
+                        (unsigned long long)(replay->ram_bytes >> 10), (unsigned long long)number,
                         trace_name(program->trace));
     else
         shell_set_error(error, "%s: reference %llu: address %#llx: %s", trace_name(program->trace),

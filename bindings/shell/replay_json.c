@@ -1,7 +1,8 @@
 /*
  * The report of a replay, as JSON: counters under the names that ntmm_describe_counter gives them.
  *
- *   { version, seed, verified, ram_bytes, seconds, references, references_per_second,
+ *   { version, seed, verified, ram_bytes, seconds, processor_seconds, references,
+ *     references_per_second, references_per_processor_second,
  *     counters: {name: value}, memory: {...}, check: {...}, teardown: {...},
  *     traces: [ {name, references, records, fetches, loads, stores, modifies,
  *                pages, tables, commit_pages, peak_commit_pages, regions, counters: {...}} ] }
@@ -103,7 +104,9 @@ static json_t *teardown_of(const struct ntmm_teardown *teardown)
 
 static json_t *report_of(const struct replay *replay)
 {
+    double count = (double)replay->reference_count;
     double seconds = (double)replay->elapsed_ns / 1e9;
+    double processor = (double)replay->processor_ns / 1e9;
     json_t *traces = json_array();
     json_t *report = json_object();
     json_object_set_new(report, "version", json_string(NTMM_VERSION));
@@ -112,8 +115,11 @@ static json_t *report_of(const struct replay *replay)
     put(report, "ram_bytes", replay->ram_bytes);
     json_object_set_new(report, "seconds", json_real(seconds));
     put(report, "references", replay->reference_count);
+    json_object_set_new(report, "processor_seconds", json_real(processor));
     json_object_set_new(report, "references_per_second",
-                        json_real(seconds > 0 ? (double)replay->reference_count / seconds : 0));
+                        json_real(seconds > 0 ? count / seconds : 0));
+    json_object_set_new(report, "references_per_processor_second",
+                        json_real(processor > 0 ? count / processor : 0));
     json_object_set_new(report, "counters", counters_of(replay->counters, true));
     json_object_set_new(report, "memory", memory_of(&replay->memory));
     json_object_set_new(report, "check", check_of(&replay->check));

@@ -13,10 +13,13 @@
  * probes, so guard pages would stop them.
  *
  * An executed page is execute-read, or execute-read-write when it was also written; a written one
- * read-write; any other read-only.
+ * read-write; any other read-only. With --verify the pages that the program only reads or executes get
+ * contents first, as its loader gave them: committed read-write, written, then protected. So what is read
+ * from them is checked against more than zeros; they fault once, as without, but before the run.
  */
 #include "replay.h"
 
+#include "shadow.h"
 #include "trace_binary.h"
 
 #define BLOCK_PAGES (NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE)
@@ -106,6 +109,51 @@ static ntmm_status allocate(struct replay *replay, ntmm_handle process, uint64_t
     return ntmm_allocate_virtual_memory(replay->system, process, &base, 0, &size, type, protect);
 }
 
+/* Bytes that a loader might have put into a page; two pages of a system are hardly alike. */
+static void fill_page(unsigned char *bytes, uint64_t page, ntmm_handle process)
+{
+    uint64_t word = page * 0x9E3779B97F4A7C15ull + process;
+    for (uint32_t i = 0; i < NTMM_PAGE_SIZE; i += 8) {
+        word = word * 0xD1342543DE82EF95ull + 1;
+        for (uint32_t j = 0; j < 8; j++)
+            bytes[i + j] = (unsigned char)(word >> (8 * j));
+    }
+}
+
+static ntmm_status load_pages(struct replay *replay, const struct replay_program *program,
+                              const struct trace_run *run)
+{
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    for (uint32_t i = 0; i < run->page_count && NTMM_SUCCEEDED(status); i++) {
+        uint64_t address = (run->first_page + i) << NTMM_PAGE_SHIFT;
+        unsigned char *bytes = shadow_at(program->shadow, address); /* Y2: here too */
+        if (bytes == NULL)
+            return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+        fill_page(bytes, run->first_page + i, program->process);
+        status = ntmm_emulated_store(replay->emu, 0, address, bytes, NTMM_PAGE_SIZE, NULL, NULL);
+    }
+    return status;
+}
+
+/* Commits a run and what lies between it and `end_page`. */
+static ntmm_status commit_run(struct replay *replay, const struct replay_program *program,
+                              const struct trace_run *run, uint64_t end_page)
+{
+    uint32_t protect = protection_of(run->rights);
+    bool is_loaded = program->shadow != NULL && (run->rights & TRACE_WRITE) == 0;
+    ntmm_status status = allocate(replay, program->process, run->first_page, end_page,
+                                  NTMM_MEM_COMMIT, is_loaded ? NTMM_PAGE_READWRITE : protect);
+    if (!is_loaded || !NTMM_SUCCEEDED(status))
+        return status;
+    uint64_t base = run->first_page << NTMM_PAGE_SHIFT;
+    uint64_t size = (end_page - run->first_page) << NTMM_PAGE_SHIFT;
+    uint32_t old;
+    status = load_pages(replay, program, run);
+    return NTMM_SUCCEEDED(status) ? ntmm_protect_virtual_memory(replay->system, program->process,
+                                                                &base, &size, protect, &old)
+                                  : status;
+}
+
 static ntmm_status make_region(struct replay *replay, const struct replay_program *program,
                                const struct trace_summary *summary, const struct region *region)
 {
@@ -114,8 +162,7 @@ static ntmm_status make_region(struct replay *replay, const struct replay_progra
     for (uint32_t i = region->first; i < region->end && NTMM_SUCCEEDED(status); i++) {
         const struct trace_run *run = &summary->runs[i];
         uint64_t end = i + 1 < region->end ? run[1].first_page : run_end(run);
-        status = allocate(replay, program->process, run->first_page, end, NTMM_MEM_COMMIT,
-                          protection_of(run->rights));
+        status = commit_run(replay, program, run, end);
     }
     return status;
 }
@@ -126,11 +173,13 @@ bool replay_make_regions(struct replay *replay, struct replay_program *program,
     const struct trace_summary *summary = trace_summary(program->trace);
     struct region region = {0, 0, LOWEST_PAGE, LOWEST_PAGE};
     struct replay_status_name name;
+    if (!NTMM_SUCCEEDED(ntmm_emulated_attach(replay->emu, 0, program->process)))
+        return shell_set_error(error, "%s: cannot attach its process", trace_name(program->trace));
     while (next_region(summary, &region)) {
         ntmm_status status = make_region(replay, program, summary, &region);
         if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
-            return shell_set_error(error, "ntmm: --ram: %llu MiB are too little for what %s commits",
-                                   (unsigned long long)(replay->ram_bytes >> 20),
+            return shell_set_error(error, "ntmm: --ram: %llu KiB are too little for what %s commits",
+                                   (unsigned long long)(replay->ram_bytes >> 10),
                                    trace_name(program->trace));
         if (!NTMM_SUCCEEDED(status))
             return shell_set_error(error, "%s: region at %#llx: %s", trace_name(program->trace),

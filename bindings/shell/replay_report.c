@@ -137,18 +137,31 @@ static void print_verdicts(const struct replay *replay, FILE *out)
                 teardown->processes_ended, teardown->waiters);
 }
 
-void replay_print_report(const struct replay *replay, FILE *out)
+static uint64_t rate_of(uint64_t references, uint64_t ns)
+{
+    return ns != 0 ? (uint64_t)((double)references * 1e9 / (double)ns) : 0;
+}
+
+static void print_speed(const struct replay *replay, FILE *out)
 {
     struct shell_digits references;
     struct shell_digits rate;
-    double seconds = (double)replay->elapsed_ns / 1e9;
-    uint64_t per_second =
-        seconds > 0 ? (uint64_t)((double)replay->reference_count / seconds) : 0;
-    fprintf(out, "%s references of %" PRIu32 " %s in %.2f s: %s references/s%s\n\n",
-            shell_group_digits(replay->reference_count, &references), replay->program_count,
-            replay->program_count == 1 ? "program" : "programs", seconds,
-            shell_group_digits(per_second, &rate),
-            replay->options.is_verified ? ", every byte checked" : "");
+    struct shell_digits processor_rate;
+    uint64_t count = replay->reference_count;
+    fprintf(out,
+            "%s references of %" PRIu32 " %s%s in %.2f s: %s references/s (%s a second of one "
+            "processor)\n\n",
+            shell_group_digits(count, &references), replay->program_count,
+            replay->program_count == 1 ? "program" : "programs",
+            replay->options.is_verified ? ", every byte checked," : "",
+            (double)replay->elapsed_ns / 1e9,
+            shell_group_digits(rate_of(count, replay->elapsed_ns), &rate),
+            shell_group_digits(rate_of(count, replay->processor_ns), &processor_rate));
+}
+
+void replay_print_report(const struct replay *replay, FILE *out)
+{
+    print_speed(replay, out);
     print_programs(replay, out);
     print_memory(&replay->memory, out);
     print_counters(replay, out);

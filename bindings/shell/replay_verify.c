@@ -6,7 +6,8 @@
  *   store         memory = shadow = value
  *   modify        memory == shadow, then memory = shadow = value
  *
- * A page never written must read as zeros. References of up to 16 bytes that hit are checked in place;
+ * A page that no one wrote must read as zeros; pages that a program never writes got contents from
+ * replay_regions.c, so that a fetch is checked against more than zeros. References of up to 16 bytes that hit are checked in place;
  * all others, page-crossing ones included, go through replay_access into a buffer that is compared
  * byte by byte. References that were folded away are counted, not made.
  */
