@@ -7,12 +7,24 @@
 
 LEG_COSTS=()
 LEG_FAILURES=0
+LEG_PROCESS=
+
+# A leg has a process group of its own, so whoever ends this job must end the leg by name; legs of
+# legs do the same.
+end_leg() {
+    if [ -n "$LEG_PROCESS" ]; then kill -TERM "$LEG_PROCESS" 2>/dev/null || true; fi
+    exit 143
+}
+trap end_leg TERM INT HUP
 
 run_leg() {
     local name=$1 limit=$2 began=$SECONDS status=0
     shift 2
     printf '\n== %s\n' "$name"
-    timeout --kill-after=10 "$limit" "$@" </dev/null || status=$?
+    timeout --kill-after=10 "$limit" "$@" </dev/null &
+    LEG_PROCESS=$!
+    wait "$LEG_PROCESS" || status=$?
+    LEG_PROCESS=
     local verdict=ok
     if [ $status -eq 124 ]; then verdict="stopped after $limit s"
     elif [ $status -ne 0 ]; then verdict="failed ($status)"; fi

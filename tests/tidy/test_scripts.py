@@ -2,6 +2,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_a_leg_that_runs_too_long_is_ended_and_named(tmp_path):
     assert answer.returncode == 1
     assert "stopped after 1 s" in answer.stdout
     assert "1 of 2 legs failed" in answer.stdout
+
+
+def test_ending_a_job_ends_its_leg(tmp_path):
+    script = tmp_path / "job"
+    mark = tmp_path / "mark"
+    script.write_text(". ci/lib/legs.sh\n"
+                      f"run_leg slow 40 bash -c 'sleep 3; touch {mark}'\n")
+    answer = run("timeout", "1", "bash", str(script))
+    assert answer.returncode == 124
+    time.sleep(3)
+    assert not mark.exists()
 
 
 def test_what_is_missing_is_named_without_root(tmp_path):
