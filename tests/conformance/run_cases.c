@@ -16,6 +16,8 @@
  *     read ADDRESS [SIZE]                          = STATUS BYTES, or the exception's parameters
  *     write ADDRESS BYTES                          = STATUS, or the exception's parameters
  *     execute ADDRESS [SIZE]                       = STATUS BYTES, or the exception's parameters
+ *     fault ADDRESS read|write|execute             = STATUS, or the exception's parameters
+ *     restart                      the process ends, a new one takes its place
  *     map REGION                   a region of the live process at the end, as strip.h draws it;
  *                                  all are named, or "map none"; no map line: not compared
  *
@@ -291,6 +293,24 @@ static void step_access(struct runner *runner, const struct line *line, enum mod
     }
 }
 
+/* A page fault without the access that follows it. */
+static void step_fault(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    struct model_fault fault;
+    const char *kind = line->count > 2 ? line->words[2] : "";
+    enum model_access access = !strcmp(kind, "write")     ? MODEL_WRITE
+                               : !strcmp(kind, "execute") ? MODEL_EXECUTE
+                                                          : MODEL_READ;
+    uint32_t status = runner->subject->fault(runner->self, runner->who, number_at(runner, line, 1),
+                                             access, &fault);
+
+    append_word(actual, words_of_status(word, status));
+    for (uint32_t i = 0; i < fault.parameter_count && i < 2; i++) {
+        append_number(actual, fault.parameters[i]);
+    }
+}
+
 static void set_caller(struct runner *runner, const struct line *line)
 {
     static const char *const NAMES[] = {"live", "other", "null", "stale", "wrong-kind"};
@@ -322,6 +342,10 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
         step_access(runner, line, MODEL_WRITE, actual);
     } else if (!strcmp(verb, "execute")) {
         step_access(runner, line, MODEL_EXECUTE, actual);
+    } else if (!strcmp(verb, "fault")) {
+        step_fault(runner, line, actual);
+    } else if (!strcmp(verb, "restart")) {
+        runner->subject->restart(runner->self, runner->who);
     } else {
         return false;
     }

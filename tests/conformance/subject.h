@@ -38,6 +38,11 @@ struct subject {
     uint32_t (*query)(void *self, enum caller who, uint64_t address, struct model_memory *memory);
     uint32_t (*access)(void *self, enum caller who, uint64_t address, uint32_t size,
                        enum model_access access, uint8_t *data, struct model_fault *fault);
+    /* The page fault of an access without the access. */
+    uint32_t (*fault)(void *self, enum caller who, uint64_t address, enum model_access access,
+                      struct model_fault *fault);
+    /* The live or the other process ends, and a new one with the same limits takes its place. */
+    void (*restart)(void *self, enum caller who);
 };
 
 extern const struct subject subject_model;

@@ -20,6 +20,7 @@ struct core_self {
     struct ntmm_emulated *emu;
     struct ntmm_system *system;
     ntmm_handle handles[CALLER_COUNT];
+    struct ntmm_process_config live; /* how the live process is made */
 };
 
 static void must(ntmm_status status)
@@ -31,15 +32,12 @@ static void must(ntmm_status status)
 
 static void make_processes(struct core_self *self, const struct subject_setup *setup)
 {
-    struct ntmm_process_config config = {
-        .size = sizeof(config),
-        .version = NTMM_PROCESS_CONFIG_VERSION,
-        .commit_limit_pages = setup->commit_limit_pages,
-    };
-
+    self->live.size = sizeof(self->live);
+    self->live.version = NTMM_PROCESS_CONFIG_VERSION;
+    self->live.commit_limit_pages = setup->commit_limit_pages;
     must(ntmm_create_process(self->system, NULL, &self->handles[CALLER_STALE]));
     must(ntmm_end_process(self->system, self->handles[CALLER_STALE]));
-    must(ntmm_create_process(self->system, &config, &self->handles[CALLER_LIVE]));
+    must(ntmm_create_process(self->system, &self->live, &self->handles[CALLER_LIVE]));
     must(ntmm_create_process(self->system, NULL, &self->handles[CALLER_OTHER]));
     self->handles[CALLER_NULL] = 0;
     self->handles[CALLER_WRONG_KIND] =
@@ -144,6 +142,18 @@ static uint32_t query(void *context, enum caller who, uint64_t address, struct m
     return status;
 }
 
+static void take_result(struct model_fault *fault, uint32_t status,
+                        const struct ntmm_fault_result *result)
+{
+    memset(fault, 0, sizeof(*fault));
+    fault->status = status;
+    if (status != NTMM_STATUS_SUCCESS) {
+        fault->parameter_count = result->parameter_count;
+        fault->parameters[0] = result->parameters[0];
+        fault->parameters[1] = result->parameters[1];
+    }
+}
+
 static uint32_t access_memory(void *context, enum caller who, uint64_t address, uint32_t size,
                               enum model_access access, uint8_t *data, struct model_fault *fault)
 {
@@ -164,14 +174,34 @@ static uint32_t access_memory(void *context, enum caller who, uint64_t address, 
             break;
         }
     }
-    memset(fault, 0, sizeof(*fault));
-    fault->status = status;
-    if (status != NTMM_STATUS_SUCCESS) {
-        fault->parameter_count = result.parameter_count;
-        fault->parameters[0] = result.parameters[0];
-        fault->parameters[1] = result.parameters[1];
-    }
+    take_result(fault, status, &result);
     return status;
+}
+
+static uint32_t fault_at(void *context, enum caller who, uint64_t address, enum model_access access,
+                         struct model_fault *fault)
+{
+    struct core_self *self = context;
+    struct ntmm_fault_result result = {0};
+    struct ntmm_fault_request request = {
+        .process = self->handles[who],
+        .address = address,
+        .error_code = NTMM_FAULT_USER | (access == MODEL_WRITE ? NTMM_FAULT_WRITE : 0u) |
+                      (access == MODEL_EXECUTE ? NTMM_FAULT_EXECUTE : 0u),
+    };
+    uint32_t status = ntmm_page_fault(self->system, &request, &result);
+
+    take_result(fault, status, &result);
+    return status;
+}
+
+static void restart(void *context, enum caller who)
+{
+    struct core_self *self = context;
+
+    must(ntmm_end_process(self->system, self->handles[who]));
+    must(ntmm_create_process(self->system, who == CALLER_LIVE ? &self->live : NULL,
+                             &self->handles[who]));
 }
 
 const struct subject subject_core = {
@@ -183,4 +213,6 @@ const struct subject subject_core = {
     .protect = protect_memory,
     .query = query,
     .access = access_memory,
+    .fault = fault_at,
+    .restart = restart,
 };

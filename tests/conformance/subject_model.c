@@ -81,6 +81,22 @@ static uint32_t access_memory(void *self, enum caller who, uint64_t address, uin
     return model_access(process_of(self, who), address, size, access, data, fault);
 }
 
+static uint32_t fault_at(void *self, enum caller who, uint64_t address, enum model_access access,
+                         struct model_fault *fault)
+{
+    return model_access(process_of(self, who), address, 1, access, NULL, fault);
+}
+
+static void restart(void *self, enum caller who)
+{
+    struct model_process *process = process_of(self, who);
+    uint64_t commit_limit_pages = process->commit_limit_pages;
+
+    model_process_end(process);
+    model_process_begin(process, process->system);
+    process->commit_limit_pages = commit_limit_pages;
+}
+
 const struct subject subject_model = {
     .name = "model",
     .open = open_model,
@@ -90,4 +106,6 @@ const struct subject subject_model = {
     .protect = protect_memory,
     .query = query,
     .access = access_memory,
+    .fault = fault_at,
+    .restart = restart,
 };

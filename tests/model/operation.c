@@ -446,10 +446,10 @@ static void print_call(const struct operation *operation)
         printf(" = ");
         break;
     case VERB_DOOR:
-        printf("  # the door alone: %s %s = ", ACCESSES[operation->access], base);
+        printf("  fault %s %s = ", base, ACCESSES[operation->access]);
         break;
     case VERB_RESTART:
-        printf("  # the process ends and begins anew\n");
+        printf("  restart\n");
         break;
     case VERB_ZERO_PAGES:
         printf("  # free frames are zeroed\n");
