@@ -100,12 +100,17 @@ ntmm_status replay_make_region_at(struct replay *replay, struct replay_program *
 
 /*
  * replay_access.c: one access of any size, in pieces of at most 64 bytes, door and regions on demand
- * included. `bytes` has reference->size_bytes: out for a fetch and a load, in for a store, in (new) and
- * out (old) for a modify. `number` is the reference's in its trace, for messages. SHELL_OK or SHELL_USAGE.
+ * included. `bytes` has the reference's size: out for a fetch and a load, in for a store, in (new) and
+ * out (old) for a modify. The reference is `references[index]`, the first of which follows those counted
+ * in the program. SHELL_OK or SHELL_USAGE.
  */
 int replay_access(struct replay *replay, struct replay_program *program,
-                  const struct trace_reference *reference, uint64_t number, unsigned char *bytes,
+                  const struct trace_reference *references, size_t index, unsigned char *bytes,
                   struct shell_error *error);
+
+/* The number of references[index] in its trace, from 1, for messages. */
+uint64_t replay_number(const struct replay_program *program,
+                       const struct trace_reference *references, size_t index);
 
 /*
  * Replays references that follow those counted in the program; the processor is inside. SHELL_OK with

@@ -96,6 +96,15 @@ static ntmm_status do_piece(struct replay *replay, struct replay_program *progra
     }
 }
 
+uint64_t replay_number(const struct replay_program *program,
+                       const struct trace_reference *references, size_t index)
+{
+    uint64_t number = program->reference_count + 1;
+    for (size_t i = 0; i < index; i++)
+        number += 1 + (uint64_t)references[i].folded;
+    return number;
+}
+
 static int fail(const struct replay *replay, const struct replay_program *program, uint64_t number,
                 uint64_t address, ntmm_status status, struct shell_error *error)
 {
@@ -113,9 +122,10 @@ static int fail(const struct replay *replay, const struct replay_program *progra
 }
 
 int replay_access(struct replay *replay, struct replay_program *program,
-                  const struct trace_reference *reference, uint64_t number, unsigned char *bytes,
+                  const struct trace_reference *references, size_t index, unsigned char *bytes,
                   struct shell_error *error)
 {
+    const struct trace_reference *reference = &references[index];
     uint32_t size = reference->size_bytes;
     for (uint32_t done = 0; done < size; done += NTMM_CPU_ACCESS_MAX) {
         uint32_t left = size - done;
@@ -123,7 +133,8 @@ int replay_access(struct replay *replay, struct replay_program *program,
         ntmm_status status = do_piece(replay, program, reference->kind,
                                       reference->address + done, bytes + done, piece);
         if (!NTMM_SUCCEEDED(status))
-            return fail(replay, program, number, reference->address + done, status, error);
+            return fail(replay, program, replay_number(program, references, index),
+                        reference->address + done, status, error);
     }
     return SHELL_OK;
 }

@@ -11,11 +11,8 @@ static int run_slowly(struct replay *replay, struct replay_program *program,
 {
     unsigned char bytes[TRACE_SIZE_MAX];
     const struct trace_reference *reference = &references[index];
-    uint64_t number = program->reference_count + 1;
-    for (size_t i = 0; i < index; i++)
-        number += 1 + (uint64_t)references[i].folded;
     memset(bytes, (int)(reference->address & 0xff), reference->size_bytes);
-    return replay_access(replay, program, reference, number, bytes, error);
+    return replay_access(replay, program, references, index, bytes, error);
 }
 
 /* Stores when the processor allows it at once. */

@@ -31,19 +31,12 @@ static void fill(unsigned char *bytes, uint64_t address, uint32_t size, uint64_t
     }
 }
 
-static uint64_t number_of(const struct replay_program *program,
-                          const struct trace_reference *references, size_t index)
-{
-    uint64_t number = program->reference_count + 1;
-    for (size_t i = 0; i < index; i++)
-        number += 1 + (uint64_t)references[i].folded;
-    return number;
-}
-
 static int report_wrong(const struct replay_program *program,
-                        const struct trace_reference *reference, uint64_t number, uint32_t at,
+                        const struct trace_reference *references, size_t index, uint32_t at,
                         unsigned expected, unsigned found, struct shell_error *error)
 {
+    const struct trace_reference *reference = &references[index];
+    uint64_t number = replay_number(program, references, index);
     static const char *const verbs[TRACE_KINDS] = {"fetch", "load", "store", "modify"};
     shell_set_error(error,
                     "%s: reference %llu: %s of %u bytes at %#llx: byte %u at %#llx is 0x%02x, "
@@ -62,15 +55,16 @@ static int out_of_memory(struct shell_error *error)
 }
 
 /* Compares bytes read with the shadow, page by page. */
-static int compare(struct replay_program *program, const struct trace_reference *reference,
-                   uint64_t number, const unsigned char *bytes, struct shell_error *error)
+static int compare(struct replay_program *program, const struct trace_reference *references,
+                   size_t index, const unsigned char *bytes, struct shell_error *error)
 {
+    const struct trace_reference *reference = &references[index];
     for (uint32_t i = 0; i < reference->size_bytes; i++) {
         const unsigned char *expected = shadow_at(program->shadow, reference->address + i);
         if (expected == NULL)
             return out_of_memory(error);
         if (bytes[i] != *expected)
-            return report_wrong(program, reference, number, i, *expected, bytes[i], error);
+            return report_wrong(program, references, index, i, *expected, bytes[i], error);
     }
     return SHELL_OK;
 }
@@ -95,15 +89,14 @@ static int run_slowly(struct replay *replay, struct replay_program *program,
     unsigned char bytes[TRACE_SIZE_MAX];
     unsigned char written[TRACE_SIZE_MAX];
     const struct trace_reference *reference = &references[index];
-    uint64_t number = number_of(program, references, index);
     bool is_write = reference->kind >= TRACE_STORE;
     if (is_write) {
         fill(written, reference->address, reference->size_bytes, program->store_count++);
         memcpy(bytes, written, reference->size_bytes);
     }
-    int status = replay_access(replay, program, reference, number, bytes, error);
+    int status = replay_access(replay, program, references, index, bytes, error);
     if (status == SHELL_OK && reference->kind != TRACE_STORE)
-        status = compare(program, reference, number, bytes, error);
+        status = compare(program, references, index, bytes, error);
     if (status == SHELL_OK && is_write)
         status = record(program, reference, written, error);
     return status;

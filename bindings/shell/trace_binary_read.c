@@ -15,6 +15,14 @@
 /* An operand is loaded as 8 bytes whatever its length. */
 #define SLACK_BYTES 8u
 
+/* What an op says, so that a record costs a look and no decisions. */
+struct op_meaning {
+    struct trace_reference reference; /* but for its address; size 0: a word before the operand */
+    uint64_t operand_mask;
+    uint32_t operand_bytes;
+    uint32_t all_bytes; /* operand and size word */
+};
+
 struct binary_reader {
     struct trace_input *input;
     ZSTD_DCtx *zstd;
@@ -30,6 +38,7 @@ struct binary_reader {
     size_t raw_capacity;
     unsigned char *stored;
     size_t stored_capacity;
+    struct op_meaning meanings[256];
     struct trace_predictor predictor;
 };
 
@@ -142,6 +151,21 @@ static bool read_head(struct binary_reader *reader, struct shell_error *error)
            fail(reader, reader->block_offset, error, "damaged: the summary contradicts itself");
 }
 
+static void fill_meanings(struct op_meaning *meanings)
+{
+    static const uint64_t masks[4] = {0, 0xff, 0xffff, ~0ull};
+    static const unsigned char lengths[4] = {0, 1, 2, 8};
+    for (unsigned op = 0; op < 256; op++) {
+        struct op_meaning *meaning = &meanings[op];
+        meaning->reference.kind = (uint8_t)(op & 3);
+        meaning->reference.size_bytes = trace_sizes[op >> 4];
+        meaning->operand_mask = masks[op >> 2 & 3];
+        meaning->operand_bytes = lengths[op >> 2 & 3];
+        meaning->all_bytes =
+            meaning->operand_bytes + (op >> 4 == TRACE_SIZE_CODE_OTHER ? 2u : 0u);
+    }
+}
+
 struct binary_reader *binary_open(struct trace_input *input, struct shell_error *error)
 {
     struct binary_reader *reader = calloc(1, sizeof *reader);
@@ -151,6 +175,7 @@ struct binary_reader *binary_open(struct trace_input *input, struct shell_error 
     }
     reader->input = input;
     reader->zstd = ZSTD_createDCtx();
+    fill_meanings(reader->meanings);
     if (reader->zstd != NULL && read_head(reader, error))
         return reader;
     binary_close(reader);
@@ -174,12 +199,12 @@ const struct trace_summary *binary_summary(const struct binary_reader *reader)
 }
 
 /* Bytes of operands, size words included, that ops ask for. */
-static uint64_t operand_bytes_of(const unsigned char *ops, size_t count)
+static uint64_t operand_bytes_of(const struct binary_reader *reader, const unsigned char *ops,
+                                 size_t count)
 {
-    static const unsigned char lengths[4] = {0, 1, 2, 8};
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++)
-        sum += lengths[ops[i] >> 2 & 3] + (ops[i] >> 4 == TRACE_SIZE_CODE_OTHER ? 2u : 0u);
+        sum += reader->meanings[ops[i]].all_bytes;
     return sum;
 }
 
@@ -207,7 +232,7 @@ static bool open_block(struct binary_reader *reader, size_t size)
     reader->op_end = reader->op + records;
     reader->fold = reader->op_end;
     reader->operand = reader->fold + folds;
-    return operand_bytes_of(reader->op, records) == rest - records - folds &&
+    return operand_bytes_of(reader, reader->op, records) == rest - records - folds &&
            are_folds_whole(reader->fold, folds, reader->summary.is_folded ? records : 0);
 }
 
@@ -237,41 +262,40 @@ static uint64_t load_word(const unsigned char *bytes)
 /* Decodes records; false when one breaks R1. */
 static bool decode_records(struct binary_reader *reader, struct trace_reference *out, size_t count)
 {
-    static const uint64_t masks[4] = {0, 0xff, 0xffff, ~0ull};
-    static const unsigned char lengths[4] = {0, 1, 2, 8};
     struct trace_predictor *predictor = &reader->predictor;
     const unsigned char *operand = reader->operand;
     uint64_t next_fetch = predictor->next_fetch;
     uint32_t slot = predictor->slot;
-    uint64_t broken = 0;
+    bool is_broken = false;
     for (size_t i = 0; i < count; i++) {
-        unsigned op = reader->op[i];
-        uint32_t size = trace_sizes[op >> 4];
-        if (op >> 4 == TRACE_SIZE_CODE_OTHER) {
-            size = (uint32_t)trace_get(operand, 2);
+        const struct op_meaning *meaning = &reader->meanings[reader->op[i]];
+        struct trace_reference reference = meaning->reference;
+        if (__builtin_expect(reference.size_bytes == 0, 0)) {
+            reference.size_bytes = (uint16_t)trace_get(operand, 2);
             operand += 2;
-            broken |= size == 0 || size > TRACE_SIZE_MAX;
+            is_broken |= (uint32_t)reference.size_bytes - 1 >= TRACE_SIZE_MAX;
         }
-        uint64_t zigzag = load_word(operand) & masks[op >> 2 & 3];
-        operand += lengths[op >> 2 & 3];
+        uint64_t zigzag = load_word(operand) & meaning->operand_mask;
         uint64_t address = zigzag >> 1 ^ (0 - (zigzag & 1));
-        if ((op & 3) == TRACE_FETCH) {
+        operand += meaning->operand_bytes;
+        if (reference.kind == TRACE_FETCH) {
             address += next_fetch;
-            next_fetch = address + size;
+            next_fetch = address + reference.size_bytes;
             slot = trace_predictor_slot(address);
         } else {
             address += predictor->data[slot];
             predictor->data[slot] = address;
             slot = (slot + 1) % TRACE_PREDICTOR_SLOTS;
         }
-        broken |= address + (size - 1) < address;
-        out[i] = (struct trace_reference){address, 0, (uint16_t)size, (uint8_t)(op & 3), 0};
+        is_broken |= address + reference.size_bytes - 1 < address;
+        reference.address = address;
+        out[i] = reference;
     }
     reader->op += count;
     reader->operand = operand;
     predictor->next_fetch = next_fetch;
     predictor->slot = slot;
-    return broken == 0;
+    return !is_broken;
 }
 
 /* Decodes the folds of records just decoded; false when one breaks R2. */
