@@ -27,10 +27,11 @@ static bool check_zeroed(struct checker *k, uint64_t frame)
         struct ntmm_content_span span = {frame, offset, sizeof words};
         if (!NTMM_SUCCEEDED(platform->read(platform->context, &span, 1, words)))
             return check_fail(k, "P6", frame, 0, offset);
-        for (uint32_t i = 0; i < 64; i++) {
-            if (words[i])
-                return check_fail(k, "P6", frame, 0, words[i]);
-        }
+        uint64_t any = 0;
+        for (uint32_t i = 0; i < 64; i++)
+            any |= words[i];
+        if (any)
+            return check_fail(k, "P6", frame, 0, any);
     }
     return true;
 }
