@@ -28,14 +28,14 @@ static ntmm_status resolved(struct door *d, enum ntmm_fault_kind kind, enum ntmm
     return NTMM_STATUS_SUCCESS;
 }
 
-/* Shortage: the empty tables made on the way go again (F1). */
+/* Shortage: the empty tables made on the way go again (F1), and d->frames_needed is waited for. */
 static ntmm_status give_up(struct call *c, struct door *d)
 {
     struct want want = c->want;
     struct gather g = gather_begin(d->process, NTMM_SHOOTDOWN_UNMAP);
     table_prune(c, d->process, d->page, &g);
     gather_finish(c, d->process, &g);
-    c->want = want;
+    c->want = (struct want){.kind = want.kind, .pages = d->frames_needed};
     if (want.kind == WANT_COMMIT)
         return door_raise(c, d, NTMM_STATUS_COMMITMENT_LIMIT);
     process_count(d->process, NTMM_COUNTER_FAULT_WAITS, 1);
@@ -51,10 +51,24 @@ static bool is_allowed(const struct door *d, uint32_t protection)
     return d->access == DOOR_READ || protection_can_execute(protection);
 }
 
+/*
+ * The page's entry, its tables made if there are frames for all of them and `pages` more. Looking first
+ * keeps a fault that lacks some from taking and giving back the others, and so from waking itself
+ * and everybody else for nothing. entry is NULL on shortage.
+ */
+static struct table_span make_tables(struct call *c, struct door *d, uint32_t pages)
+{
+    struct table_span span = table_find(c, d->process, d->page);
+    d->frames_needed = span.level - 1 + pages;
+    if (span.entry || !frames_are_free(c, d->frames_needed))
+        return span;
+    return table_make(c, d->process, d->page, TABLE_FOR_FAULT);
+}
+
 static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t protection)
 {
     struct process *process = d->process;
-    struct table_span span = table_make(c, process, d->page, TABLE_FOR_FAULT);
+    struct table_span span = make_tables(c, d, 1);
     uint64_t frame;
 
     if (!span.entry || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
@@ -112,7 +126,7 @@ static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, ui
 static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad, uint64_t raw,
                                  uint32_t protection)
 {
-    struct table_span span = table_make(c, d->process, d->page, TABLE_FOR_FAULT);
+    struct table_span span = make_tables(c, d, 0);
     const struct ntmm_thread_stack *stack = d->request->stack;
     uint64_t value = entry_value(c, raw);
 

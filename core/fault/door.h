@@ -28,6 +28,7 @@ struct door {
     struct ntmm_fault_result *result;
     struct process *process;
     uint64_t page;
+    uint32_t frames_needed; /* by the resolver, tables included */
     enum { DOOR_READ, DOOR_WRITE, DOOR_EXECUTE } access;
 };
 

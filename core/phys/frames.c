@@ -134,6 +134,17 @@ bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *fr
     }
 }
 
+bool frames_are_free(struct call *c, uint64_t pages)
+{
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    bool are_free = get64(&node->zeroed.count) + get64(&node->free.count) >= pages;
+    lock_release(c, &node->lock, LOCK_NODE);
+    if (!are_free)
+        c->want = (struct want){.kind = WANT_FRAME, .pages = pages};
+    return are_free;
+}
+
 void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);

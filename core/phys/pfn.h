@@ -175,6 +175,9 @@ void frame_withdraw(struct call *c, uint64_t frame);
  */
 bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
 
+/* Whether so many frames are zeroed or free at this moment; false with c->want set. Takes (N). */
+bool frames_are_free(struct call *c, uint64_t pages);
+
 /* Frames on their way to the free list: nobody can reach them any more. */
 struct frame_chain {
     uint64_t head;  /* first frame or FRAME_NONE; through flink */

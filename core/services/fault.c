@@ -1,20 +1,11 @@
 /*
  * The public side of the door: locks, waiting, trying again.
  *
- * A fault that lacks a frame queues its wait first and then looks once more whether a frame has
- * come free: freeing looks for waiters after it has put the frame on the list, both under (N), so
- * one of the two sees the other and no wake-up is lost.
+ * A fault that lacks frames queues its wait first and then looks once more whether as many as it
+ * needs have come free: freeing looks for waiters after it has put a frame on the list, both under
+ * (N), so one of the two sees the other and no wake-up is lost.
  */
 #include "fault/door.h"
-
-static bool has_free_frame(struct call *c)
-{
-    struct node *node = &partition_of(c)->node;
-    lock_acquire(c, &node->lock, LOCK_NODE);
-    bool has = get64(&node->zeroed.count) != 0 || get64(&node->free.count) != 0;
-    lock_release(c, &node->lock, LOCK_NODE);
-    return has;
-}
 
 static ntmm_status resolve_once(struct call *c, const struct ntmm_fault_request *request,
                                 struct ntmm_fault_result *result)
@@ -38,7 +29,7 @@ ntmm_status ntmm_fault_begin(struct ntmm_system *system, const struct ntmm_fault
         if (status != NTMM_STATUS_PENDING)
             return status;
         waiters_add(&c, wait);
-        if (!has_free_frame(&c)) {
+        if (!frames_are_free(&c, c.want.pages)) {
             event_note(&c, NTMM_EVENT_FAULT_WAIT, request->process, request->address, 0, 0);
             return NTMM_STATUS_PENDING;
         }

@@ -97,6 +97,31 @@ static bool take_directory_frame(struct call *c, uint64_t *ref)
     return true;
 }
 
+static void give_directory_frame(struct call *c, uint64_t ref)
+{
+    struct partition *partition = partition_of(c);
+    set64(&partition->process_pages, get64(&partition->process_pages) - 1);
+    frame_free(c, ref_frame(c, ref));
+    commit_return(c, 1);
+}
+
+/* A frame for slots, and the directory's own before the first; both or neither. (D) is held. */
+static bool take_slot_frame(struct call *c, uint64_t *ref)
+{
+    struct anchor *anchor = anchor_of(c);
+    uint64_t directory_ref = get64(&anchor->directory_ref);
+    if (directory_ref)
+        return take_directory_frame(c, ref);
+    if (!take_directory_frame(c, &directory_ref))
+        return false;
+    if (!take_directory_frame(c, ref)) {
+        give_directory_frame(c, directory_ref);
+        return false;
+    }
+    set64(&anchor->directory_ref, directory_ref);
+    return true;
+}
+
 /* Eight more slots on the free chain. (D) is held. */
 static ntmm_status add_slots(struct call *c)
 {
@@ -106,12 +131,7 @@ static ntmm_status add_slots(struct call *c)
 
     if (first == PROCESSES_MAX)
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    if (!get64(&anchor->directory_ref)) {
-        if (!take_directory_frame(c, &ref))
-            return want_status(c);
-        set64(&anchor->directory_ref, ref);
-    }
-    if (!take_directory_frame(c, &ref))
+    if (!take_slot_frame(c, &ref))
         return want_status(c);
     set64(&directory(c)[first / PROCESSES_PER_FRAME], ref);
     store32_release(&anchor->slot_count, first + PROCESSES_PER_FRAME);
@@ -169,17 +189,18 @@ static void fill_slot(struct process *process, const struct ntmm_process_config 
     gap_tree_init(&process->vads, NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE);
 }
 
-/* Slot and root of a new process; the caller publishes the handle. (D) is held. */
+/* Root and slot of a new process; the caller publishes the handle. The slot comes last, because a
+ * frame of slots stays for good. (D) is held. */
 static ntmm_status make_process(struct call *c, const struct ntmm_process_config *config,
                                 uint32_t *slot)
 {
     uint64_t root_frame;
-    ntmm_status status = take_slot(c, slot);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    if (!table_root_create(c, &root_frame)) {
-        give_slot(c, *slot);
+    if (!table_root_create(c, &root_frame))
         return want_status(c);
+    ntmm_status status = take_slot(c, slot);
+    if (status != NTMM_STATUS_SUCCESS) {
+        table_root_free(c, root_frame);
+        return status;
     }
     fill_slot(process_in_slot(c, *slot), config, root_frame);
     return NTMM_STATUS_SUCCESS;
