@@ -357,7 +357,7 @@ static bool is_in_product(const struct judge *j, unsigned mode, enum access acce
 static void run_product(struct comparison *c, bool quick)
 {
     bool samples = quick || c->judge->levels == 5;
-    unsigned modulus = quick && c->judge->levels == 5 ? 241 : 61;
+    unsigned modulus = c->judge->levels == 4 ? 23 : quick ? 241 : 61;
     for (unsigned mode = 0; mode < 256; mode++)
         for (enum access access = LOAD; access < ACCESS_COUNT; access++)
             if (is_in_product(c->judge, mode, access) &&
@@ -453,6 +453,8 @@ static bool is_harmless(const struct comparison *c, const struct probe *p, uint6
     part.va = va;
     find_path(c, &part, &path);
     unsigned slot = (unsigned)(va >> (12 + 9 * (c->judge->levels - 1))) & 511;
+    if (va < MEMORY_SIZE) /* linear addresses that a judge may take for physical ones */
+        return false;
     if (slot == STUB_SLOT || (p->user && c->judge->is_taken[slot]))
         return false;
     for (unsigned level = c->judge->levels; level >= path.last_level; level--)
