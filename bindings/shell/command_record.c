@@ -1,5 +1,6 @@
 /*
- * `ntmm record`: runs a program under valgrind's tool lackey and converts what it prints on the fly.
+ * `ntmm record`: runs a program under valgrind's tool lackey and converts what it prints on the
+ * fly.
  *
  *   PROGRAM under valgrind --log-fd=N --pipe--> lackey text -> trace_convert -> FILE.ntt
  *
@@ -138,8 +139,8 @@ static bool convert(const struct recording *recording, int log, struct trace_sum
                     struct shell_error *error)
 {
     struct trace *trace = trace_open_descriptor(log, "valgrind", error);
-    bool is_done = trace != NULL &&
-                   trace_convert(trace, recording->path, &recording->how, summary, error);
+    bool is_done =
+        trace != NULL && trace_convert(trace, recording->path, &recording->how, summary, error);
     trace_close(trace);
     return is_done;
 }

@@ -11,20 +11,22 @@ void help_for_replay(FILE *out)
 {
     fputs("usage: ntmm replay [OPTION...] TRACE...\n"
           "\n"
-          "Runs the memory references of programs through the memory manager on an emulated x86-64\n"
-          "processor, each trace in a process of its own, all in one system, and reports. TRACE is a\n"
-          "binary trace (.ntt) or valgrind's lackey text, plain or zstd-compressed; - is standard input.\n"
+          "Runs the memory references of programs through the memory manager on an emulated\n"
+          "x86-64 processor, each trace in a process of its own, all in one system, and reports.\n"
+          "TRACE is a binary trace (.ntt) or valgrind's lackey text, plain or zstd-compressed;\n"
+          "- is standard input.\n"
           "\n"
-          "  --ram SIZE    memory of the machine, such as 64M or 1G; default: what the traces need\n"
+          "  --ram SIZE    memory of the machine, as 64M or 1G; default: what the traces need\n"
           "  --seed N      order in which the programs take turns; default 1\n"
           "  --verify      check every byte read against a record kept outside\n"
           "  --json FILE   write the report as JSON too; - for standard output\n"
           "  --explain [INDEX:]VA\n"
-          "                print everything known of address VA (hex) of trace INDEX (0, 1, ...) at\n"
-          "                the end: region, page-table entries, frame, list, owner; may be repeated\n"
+          "                print everything known of address VA (hex) of trace INDEX (0, 1, ...)\n"
+          "                at the end: region, page-table entries, frame, list, owner; may be\n"
+          "                repeated\n"
           "  --corrupt-reference N\n"
-          "                a test of --verify: flip a bit in RAM after N references; the replay must\n"
-          "                then end with status 1\n",
+          "                a test of --verify: flip a bit in RAM after N references; the replay\n"
+          "                must then end with status 1\n",
           out);
 }
 
@@ -129,7 +131,6 @@ int command_replay(int argc, char **argv)
             return status;
     }
     int status = check_options(&options, argv + optind, argc - optind);
-    return status == SHELL_OK
-               ? replay_traces(&options, argv + optind, (uint32_t)(argc - optind))
-               : status;
+    return status == SHELL_OK ? replay_traces(&options, argv + optind, (uint32_t)(argc - optind))
+                              : status;
 }

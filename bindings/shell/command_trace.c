@@ -16,15 +16,15 @@ void help_for_trace(FILE *out)
           "       ntmm trace info [--runs] FILE\n"
           "       ntmm trace print FILE\n"
           "\n"
-          "convert  writes a trace in the compact binary form (.ntt). IN is valgrind's lackey text\n"
-          "         or a binary trace, plain or zstd-compressed, or - for standard input.\n"
+          "convert  writes a trace in the compact binary form (.ntt). IN is valgrind's lackey\n"
+          "         text or a binary trace, plain or zstd-compressed, or - for standard input.\n"
           "  --exact    keep every reference (the default, unless IN is folded)\n"
           "  --fold     keep only the references that can fault and count the others with them\n"
           "  --limit N  stop after N references\n"
           "info     prints what a trace holds.\n"
           "  --runs     also each run of touched pages with equal rights\n"
-          "print    writes a trace as lackey text; what was folded is a line \"==fold== N\" behind the\n"
-          "         reference that it is counted with.\n",
+          "print    writes a trace as lackey text; what was folded is a line \"==fold== N\"\n"
+          "         behind the reference that it is counted with.\n",
           out);
 }
 
@@ -81,8 +81,7 @@ static int convert(int argc, char **argv)
     if (argc - optind != 2)
         return shell_refuse("trace convert needs IN and OUT; see `ntmm help trace`");
     struct trace *trace = trace_open(argv[optind], &error);
-    bool is_done =
-        trace != NULL && trace_convert(trace, argv[optind + 1], &how, &summary, &error);
+    bool is_done = trace != NULL && trace_convert(trace, argv[optind + 1], &how, &summary, &error);
     trace_close(trace);
     if (!is_done)
         return shell_report(&error);
@@ -106,8 +105,8 @@ static bool examine(struct trace *trace, struct trace_summary *summary, struct s
         }
     }
     summary->page_count = pages.count;
-    is_good = is_good && got == 0 &&
-              trace_pages_runs(&pages, &summary->runs, &summary->run_count, error);
+    is_good =
+        is_good && got == 0 && trace_pages_runs(&pages, &summary->runs, &summary->run_count, error);
     trace_pages_free(&pages);
     return is_good;
 }
@@ -126,12 +125,13 @@ static bool compare(const struct trace *trace, struct trace_summary *counted,
                    counted->runs[i].rights == promised->runs[i].rights;
     counted->is_folded = promised->is_folded;
     for (unsigned kind = 0; kind < TRACE_KINDS; kind++) {
-        is_equal = is_equal && (promised->is_folded ||
-                                counted->kind_count[kind] == promised->kind_count[kind]);
+        is_equal = is_equal &&
+                   (promised->is_folded || counted->kind_count[kind] == promised->kind_count[kind]);
         counted->kind_count[kind] = promised->kind_count[kind];
     }
-    return is_equal || shell_set_error(error, "%s: offset %u: damaged: the summary is not that of "
-                                              "the references",
+    return is_equal || shell_set_error(error,
+                                       "%s: offset %u: damaged: the summary is not that of "
+                                       "the references",
                                        trace_name(trace), TRACE_HEAD_BYTES);
 }
 

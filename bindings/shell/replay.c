@@ -60,8 +60,9 @@ static bool make_machine(struct replay *replay, struct shell_error *error)
                                    (unsigned long long)replay->ram_bytes);
     } else if (status == NTMM_STATUS_INVALID_PARAMETER_1 ||
                status == NTMM_STATUS_INSUFFICIENT_RESOURCES) {
-        return shell_set_error(error, "ntmm: --ram: %llu bytes are not a size that this machine "
-                                      "can give",
+        return shell_set_error(error,
+                               "ntmm: --ram: %llu bytes are not a size that this machine "
+                               "can give",
                                (unsigned long long)replay->ram_bytes);
     }
     if (!NTMM_SUCCEEDED(status))

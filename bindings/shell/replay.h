@@ -4,18 +4,19 @@
  *   open traces -> choose RAM -> machine, system -> process and regions of each trace
  *     -> slices of references in the seed's order -> look (explain), check, tear down -> report
  *
- * What a trace touches is what its program had. A binary trace says so beforehand: its runs of pages
- * become reservations and commits (replay_regions.c). A text does not: the 64 KiB around an address that
- * raises an access violation are reserved and committed then, readable, writable and executable.
+ * What a trace touches is what its program had. A binary trace says so beforehand: its runs of
+ * pages become reservations and commits (replay_regions.c). A text does not: the 64 KiB around an
+ * address that raises an access violation are reserved and committed then, readable, writable and
+ * executable.
  *
- * Who does what: replay.c the sequence, replay_access.c one access with everything that can happen to it,
- * replay_plain.c and replay_verify.c the loops over references, replay_report.c and replay_json.c
- * the figures, replay_explain.c one address, replay_progress.c the bar.
+ * Who does what: replay.c the sequence, replay_access.c one access with everything that can happen
+ * to it, replay_plain.c and replay_verify.c the loops over references, replay_report.c and
+ * replay_json.c the figures, replay_explain.c one address, replay_progress.c the bar.
  *
  * Invariants
  *  - Y1 services are called with the processor outside, references are replayed with it inside;
- *  - Y2 the shadow lies outside the arena; only replay_verify.c writes it, and replay_regions.c what a
- *       loader put there;
+ *  - Y2 the shadow lies outside the arena; only replay_verify.c writes it, and replay_regions.c
+ *       what a loader put there;
  *  - Y3 the order of references of a program is that of its trace; slices depend on the seed alone.
  */
 #ifndef NTMM_SHELL_REPLAY_H
@@ -40,7 +41,7 @@ struct replay_options {
     uint64_t ram_bytes; /* 0: what the traces need */
     uint64_t seed;
     bool is_verified;
-    const char *json_path; /* NULL: none; "-": standard output, instead of the text */
+    const char *json_path;      /* NULL: none; "-": standard output, instead of the text */
     uint64_t corrupt_reference; /* UINT64_MAX: never; see replay_corrupt.c */
     uint32_t explain_count;
     struct replay_address explain[REPLAY_EXPLAIN_MAX];
@@ -50,7 +51,7 @@ struct replay_program {
     struct trace *trace;
     struct shadow *shadow; /* NULL without --verify */
     ntmm_handle process;
-    bool has_regions;      /* known beforehand; else made on demand */
+    bool has_regions; /* known beforehand; else made on demand */
     bool is_finished;
     uint64_t reference_count; /* replayed, folded ones included */
     uint64_t record_count;    /* replayed, the kept ones */
@@ -99,10 +100,10 @@ ntmm_status replay_make_region_at(struct replay *replay, struct replay_program *
                                   uint64_t address);
 
 /*
- * replay_access.c: one access of any size, in pieces of at most 64 bytes, door and regions on demand
- * included. `bytes` has the reference's size: out for a fetch and a load, in for a store, in (new) and
- * out (old) for a modify. The reference is `references[index]`, the first of which follows those counted
- * in the program. SHELL_OK or SHELL_USAGE.
+ * replay_access.c: one access of any size, in pieces of at most 64 bytes, door and regions on
+ * demand included. `bytes` has the reference's size: out for a fetch and a load, in for a store, in
+ * (new) and out (old) for a modify. The reference is `references[index]`, the first of which
+ * follows those counted in the program. SHELL_OK or SHELL_USAGE.
  */
 int replay_access(struct replay *replay, struct replay_program *program,
                   const struct trace_reference *references, size_t index, unsigned char *bytes,
@@ -113,8 +114,8 @@ uint64_t replay_number(const struct replay_program *program,
                        const struct trace_reference *references, size_t index);
 
 /*
- * Replays references that follow those counted in the program; the processor is inside. SHELL_OK with
- * all done, SHELL_WRONG when a byte differed, SHELL_USAGE when an access could not be made.
+ * Replays references that follow those counted in the program; the processor is inside. SHELL_OK
+ * with all done, SHELL_WRONG when a byte differed, SHELL_USAGE when an access could not be made.
  */
 int replay_run_plain(struct replay *replay, struct replay_program *program,
                      const struct trace_reference *references, size_t count,

@@ -5,8 +5,8 @@
  *                     ^                        | access violation of a text's program
  *                     +--- 64 KiB committed ---+
  *
- * A modify is one access that needs the right to write, as the processor does it, not a load and then
- * a store: so the first touch of a page by one is a write fault.
+ * A modify is one access that needs the right to write, as the processor does it, not a load and
+ * then a store: so the first touch of a page by one is a write fault.
  */
 #include "replay.h"
 
@@ -110,8 +110,9 @@ static int fail(const struct replay *replay, const struct replay_program *progra
 {
     struct replay_status_name name;
     if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
-        shell_set_error(error, "ntmm: --ram: %llu KiB are too little: none is left at reference "
-                               "%llu of %s",
+        shell_set_error(error,
+                        "ntmm: --ram: %llu KiB are too little: none is left at reference "
+                        "%llu of %s",
                         (unsigned long long)(replay->ram_bytes >> 10), (unsigned long long)number,
                         trace_name(program->trace));
     else
@@ -130,8 +131,8 @@ int replay_access(struct replay *replay, struct replay_program *program,
     for (uint32_t done = 0; done < size; done += NTMM_CPU_ACCESS_MAX) {
         uint32_t left = size - done;
         uint32_t piece = left < NTMM_CPU_ACCESS_MAX ? left : NTMM_CPU_ACCESS_MAX;
-        ntmm_status status = do_piece(replay, program, reference->kind,
-                                      reference->address + done, bytes + done, piece);
+        ntmm_status status = do_piece(replay, program, reference->kind, reference->address + done,
+                                      bytes + done, piece);
         if (!NTMM_SUCCEEDED(status))
             return fail(replay, program, replay_number(program, references, index),
                         reference->address + done, status, error);

@@ -1,7 +1,7 @@
 /*
- * A planted error, to prove that --verify sees one: --corrupt-reference N flips a bit in the arena, behind
- * the memory manager's back, once N references of the run are done. The byte is the first of the next
- * reference that reads a page which is in RAM, so a replay that does not notice is broken.
+ * A planted error, to prove that --verify sees one: --corrupt-reference N flips a bit in the arena,
+ * behind the memory manager's back, once N references of the run are done. The byte is the first of
+ * the next reference that reads a page which is in RAM, so a replay that does not notice is broken.
  */
 #include "replay.h"
 
@@ -30,8 +30,8 @@ void replay_corrupt(struct replay *replay, const struct replay_program *program,
     if (!NTMM_SUCCEEDED(status) || !explanation.has_frame)
         return;
     unsigned char *arena = ntmm_emulated_arena(replay->emu, NULL);
-    uint64_t offset = explanation.frame.frame << NTMM_PAGE_SHIFT |
-                      (next->address & (NTMM_PAGE_SIZE - 1));
+    uint64_t offset =
+        explanation.frame.frame << NTMM_PAGE_SHIFT | (next->address & (NTMM_PAGE_SIZE - 1));
     arena[offset] ^= 0x10;
     replay->is_corrupted = true;
 }

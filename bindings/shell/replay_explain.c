@@ -66,9 +66,9 @@ static const char *owner_name(const struct replay *replay, uint32_t owner)
 
 static void print_frame(const struct replay *replay, const struct ntmm_explanation *e, FILE *out)
 {
-    static const char *const locations[] = {"zeroed list",   "free list", "standby list",
-                                            "modified list", "modified-no-write list",
-                                            "bad list",      "active",    "transition"};
+    static const char *const locations[] = {
+        "zeroed list", "free list", "standby list", "modified list", "modified-no-write list",
+        "bad list",    "active",    "transition"};
     static const char *const uses[] = {"nothing",    "metadata", "private page",
                                        "page table", "slab",     "process"};
     const struct ntmm_frame_information *frame = &e->frame;

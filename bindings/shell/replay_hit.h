@@ -1,12 +1,13 @@
 /*
- * The hit path of a replay: where the bytes of a reference lie when the processor holds a translation
- * that allows the access, whatever its size and alignment; NULL sends it to replay_access.
+ * The hit path of a replay: where the bytes of a reference lie when the processor holds a
+ * translation that allows the access, whatever its size and alignment; NULL sends it to
+ * replay_access.
  *
- * <ntmm/cpu.h> has this for aligned words. Traces have instructions of 1 to 15 bytes at any address, so
- * the same comparison is made here for any piece of a page: the tag of the line against the page and the
- * mode. HIT_BYTES may be touched behind the address, whatever the size of the reference, which is
- * why the last few bytes of a page miss. The fast loops compare words of bytes as a little-endian host
- * sees them; on another host everything misses.
+ * <ntmm/cpu.h> has this for aligned words. Traces have instructions of 1 to 15 bytes at any
+ * address, so the same comparison is made here for any piece of a page: the tag of the line against
+ * the page and the mode. HIT_BYTES may be touched behind the address, whatever the size of the
+ * reference, which is why the last few bytes of a page miss. The fast loops compare words of bytes
+ * as a little-endian host sees them; on another host everything misses.
  */
 #ifndef NTMM_SHELL_REPLAY_HIT_H
 #define NTMM_SHELL_REPLAY_HIT_H

@@ -77,9 +77,9 @@ static json_t *memory_of(const struct ntmm_memory_information *memory)
     put(object, "commit_pages", memory->commit_pages);
     put(object, "commit_peak_pages", memory->commit_peak_pages);
     put(object, "commit_limit_pages", memory->commit_limit_pages);
-    json_object_set_new(object, "metadata_percent",
-                        json_real(100 * (double)memory->metadata_pages /
-                                  (double)memory->total_pages));
+    json_object_set_new(
+        object, "metadata_percent",
+        json_real(100 * (double)memory->metadata_pages / (double)memory->total_pages));
     return object;
 }
 

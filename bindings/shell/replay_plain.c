@@ -1,6 +1,7 @@
 /*
- * The loop over references without --verify. Every reference is an access: up to 16 bytes are loaded as
- * two words, the value stored depends on the address; larger and rarer ones take the slow way.
+ * The loop over references without --verify. Every reference is an access: up to 16 bytes are
+ * loaded as two words, the value stored depends on the address; larger and rarer ones take the slow
+ * way.
  */
 #include "replay.h"
 #include "replay_hit.h"

@@ -16,15 +16,9 @@ static uint64_t read_clock_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-uint64_t replay_now_ns(void)
-{
-    return read_clock_ns(CLOCK_MONOTONIC);
-}
+uint64_t replay_now_ns(void) { return read_clock_ns(CLOCK_MONOTONIC); }
 
-uint64_t replay_processor_ns(void)
-{
-    return read_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-}
+uint64_t replay_processor_ns(void) { return read_clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 uint64_t replay_expected_references(const struct replay *replay)
 {

@@ -5,17 +5,18 @@
  *   reserved    [                             ]... a gap of one block separates two regions
  *   committed     RRRXXXXXXXXWWWWW...........
  *
- * Runs whose 64 KiB blocks meet or touch become one reservation, as a loader or an allocator would have
- * made it. It is committed from its first touched page to its last: a run has the protection that
- * its uses ask for, and the pages between it and the next run, which the program had but did not
- * touch in this trace, have the same. The first stack is reserved 1 MiB deep, NT's default, and
+ * Runs whose 64 KiB blocks meet or touch become one reservation, as a loader or an allocator would
+ * have made it. It is committed from its first touched page to its last: a run has the protection
+ * that its uses ask for, and the pages between it and the next run, which the program had but did
+ * not touch in this trace, have the same. The first stack is reserved 1 MiB deep, NT's default, and
  * committed where it was used: these programs were compiled for a system that grows stacks without
  * probes, so guard pages would stop them.
  *
  * An executed page is execute-read, or execute-read-write when it was also written; a written one
- * read-write; any other read-only. With --verify the pages that the program only reads or executes get
- * contents first, as its loader gave them: committed read-write, written, then protected. So what is read
- * from them is checked against more than zeros; they fault once, as without, but before the run.
+ * read-write; any other read-only. With --verify the pages that the program only reads or executes
+ * get contents first, as its loader gave them: committed read-write, written, then protected. So
+ * what is read from them is checked against more than zeros; they fault once, as without, but
+ * before the run.
  */
 #include "replay.h"
 
@@ -38,15 +39,9 @@ struct region {
     uint64_t end_page;
 };
 
-static uint64_t block_down(uint64_t page)
-{
-    return page & ~(uint64_t)(BLOCK_PAGES - 1);
-}
+static uint64_t block_down(uint64_t page) { return page & ~(uint64_t)(BLOCK_PAGES - 1); }
 
-static uint64_t run_end(const struct trace_run *run)
-{
-    return run->first_page + run->page_count;
-}
+static uint64_t run_end(const struct trace_run *run) { return run->first_page + run->page_count; }
 
 /* The next reservation after `last`; false at the end. */
 static bool next_region(const struct trace_summary *summary, struct region *region)
@@ -178,9 +173,9 @@ bool replay_make_regions(struct replay *replay, struct replay_program *program,
     while (next_region(summary, &region)) {
         ntmm_status status = make_region(replay, program, summary, &region);
         if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
-            return shell_set_error(error, "ntmm: --ram: %llu KiB are too little for what %s commits",
-                                   (unsigned long long)(replay->ram_bytes >> 10),
-                                   trace_name(program->trace));
+            return shell_set_error(
+                error, "ntmm: --ram: %llu KiB are too little for what %s commits",
+                (unsigned long long)(replay->ram_bytes >> 10), trace_name(program->trace));
         if (!NTMM_SUCCEEDED(status))
             return shell_set_error(error, "%s: region at %#llx: %s", trace_name(program->trace),
                                    (unsigned long long)(region.base_page << NTMM_PAGE_SHIFT),

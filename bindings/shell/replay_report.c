@@ -11,9 +11,9 @@ static const struct column {
     const char *title;
     int width;
 } columns[] = {
-    {"references", 14}, {"fetches", 13}, {"loads", 12},  {"stores", 12}, {"modifies", 10},
-    {"faults", 9},      {"zeroed", 8},   {"dirtied", 8}, {"pages", 8},   {"tables", 7},
-    {"commit", 8},
+    {"references", 14}, {"fetches", 13}, {"loads", 12}, {"stores", 12},
+    {"modifies", 10},   {"faults", 9},   {"zeroed", 8}, {"dirtied", 8},
+    {"pages", 8},       {"tables", 7},   {"commit", 8},
 };
 
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])

@@ -7,9 +7,10 @@
  *   modify        memory == shadow, then memory = shadow = value
  *
  * A page that no one wrote must read as zeros; pages that a program never writes got contents from
- * replay_regions.c, so that a fetch is checked against more than zeros. References of up to 16 bytes that hit are checked in place;
- * all others, page-crossing ones included, go through replay_access into a buffer that is compared
- * byte by byte. References that were folded away are counted, not made.
+ * replay_regions.c, so that a fetch is checked against more than zeros. References of up to 16
+ * bytes that hit are checked in place; all others, page-crossing ones included, go through
+ * replay_access into a buffer that is compared byte by byte. References that were folded away are
+ * counted, not made.
  */
 #include "replay.h"
 #include "replay_hit.h"
@@ -18,8 +19,8 @@
 /* The value that store `number` leaves at an address; larger stores go on with further words. */
 static inline uint64_t value_of(uint64_t address, uint32_t size, uint64_t number)
 {
-    uint64_t mixed = (address ^ (uint64_t)size << 56) * 0x9E3779B97F4A7C15ull +
-                     number * 0xD1B54A32D192ED03ull;
+    uint64_t mixed =
+        (address ^ (uint64_t)size << 56) * 0x9E3779B97F4A7C15ull + number * 0xD1B54A32D192ED03ull;
     return mixed ^ mixed >> 31;
 }
 
@@ -41,9 +42,8 @@ static int report_wrong(const struct replay_program *program,
     shell_set_error(error,
                     "%s: reference %llu: %s of %u bytes at %#llx: byte %u at %#llx is 0x%02x, "
                     "expected 0x%02x",
-                    trace_name(program->trace), (unsigned long long)number,
-                    verbs[reference->kind], reference->size_bytes,
-                    (unsigned long long)reference->address, at,
+                    trace_name(program->trace), (unsigned long long)number, verbs[reference->kind],
+                    reference->size_bytes, (unsigned long long)reference->address, at,
                     (unsigned long long)(reference->address + at), found, expected);
     return SHELL_WRONG;
 }
@@ -106,14 +106,7 @@ static int run_slowly(struct replay *replay, struct replay_program *program,
 static inline uint64_t difference(const unsigned char *a, const unsigned char *b, uint32_t size)
 {
     static const uint64_t masks[9] = {
-        0,
-        0xff,
-        0xffff,
-        0xffffff,
-        0xffffffff,
-        0xffffffffff,
-        0xffffffffffff,
-        0xffffffffffffff,
+        0,     0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
         ~0ull,
     };
     if (__builtin_expect(size <= 8, 1))
@@ -139,8 +132,7 @@ static inline bool write_fast(struct replay_program *program, unsigned char *to,
     if (to == NULL || size > 8)
         return false;
     unsigned char *copy = shadow_at(program->shadow, reference->address);
-    if (copy == NULL ||
-        (reference->kind == TRACE_MODIFY && difference(to, copy, size) != 0))
+    if (copy == NULL || (reference->kind == TRACE_MODIFY && difference(to, copy, size) != 0))
         return false;
     uint64_t value = value_of(reference->address, size, program->store_count);
     if (!hit_store(to, value, size) || !hit_store(copy, value, size))

@@ -8,10 +8,7 @@
 
 #define FIRST_CAPACITY 1024u
 
-struct shadow *shadow_create(void)
-{
-    return calloc(1, sizeof(struct shadow));
-}
+struct shadow *shadow_create(void) { return calloc(1, sizeof(struct shadow)); }
 
 void shadow_destroy(struct shadow *shadow)
 {

@@ -1,6 +1,6 @@
 /*
- * The record of what a program's memory must hold, kept outside the memory manager: pages of bytes in a
- * hash table, zero until written, with a small direct-mapped cache before it.
+ * The record of what a program's memory must hold, kept outside the memory manager: pages of bytes
+ * in a hash table, zero until written, with a small direct-mapped cache before it.
  */
 #ifndef NTMM_SHELL_SHADOW_H
 #define NTMM_SHELL_SHADOW_H

@@ -1,9 +1,9 @@
 /*
  * What the files of the ntmm command share: exit statuses, how it speaks, the commands.
  *
- * Exit status 0: done. 1: the memory manager is wrong (a byte differs, an invariant is broken, something
- * leaked). 2: the input, the command line or the machine is at fault, in one line on standard
- * error that names the place.
+ * Exit status 0: done. 1: the memory manager is wrong (a byte differs, an invariant is broken,
+ * something leaked). 2: the input, the command line or the machine is at fault, in one line on
+ * standard error that names the place.
  */
 #ifndef NTMM_SHELL_H
 #define NTMM_SHELL_H

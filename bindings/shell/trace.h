@@ -4,8 +4,8 @@
  * Two forms are read alike: valgrind's lackey text (trace_lackey.c) and the compact binary form
  * (trace_binary.h), either of them plain or zstd-compressed, from a file or standard input.
  *
- * A folded trace keeps some references and counts the others: `folded` further references followed a
- * kept one, each to the same page and of a kind that this run of references to the page had shown
+ * A folded trace keeps some references and counts the others: `folded` further references followed
+ * a kept one, each to the same page and of a kind that this run of references to the page had shown
  * before. trace_fold.c says why faults do not change.
  *
  * Invariants
@@ -54,10 +54,10 @@ struct trace_run {
 
 /* What a binary trace says of itself. */
 struct trace_summary {
-    uint64_t reference_count; /* kept and folded */
-    uint64_t record_count;    /* kept */
+    uint64_t reference_count;         /* kept and folded */
+    uint64_t record_count;            /* kept */
     uint64_t kind_count[TRACE_KINDS]; /* of the references */
-    uint64_t page_count;      /* distinct pages: the sum over runs */
+    uint64_t page_count;              /* distinct pages: the sum over runs */
     bool is_folded;
     uint32_t run_count;
     struct trace_run *runs; /* rising, disjoint; owned by whoever owns the summary */

@@ -1,5 +1,6 @@
 /*
- * The compact binary form of a trace, file names ending in .ntt. Version 1; all words little-endian.
+ * The compact binary form of a trace, file names ending in .ntt. Version 1; all words
+ * little-endian.
  *
  *   file    = magic[8] version:32 zero:32 block(summary) block(references)...
  *   block   = stored:32 raw:32 then `stored` bytes: one zstd frame, with checksum, of `raw` bytes
@@ -9,19 +10,19 @@
  *
  * op, one byte a record:  bits 1:0 kind, 3:2 operand length 0, 1, 2 or 8 bytes, 7:4 size, one of
  *   1..12, 16, 32, 64, or 15 = a 16-bit word before the record's operand.
- * operand: the zigzagged difference, modulo 2^64, between the address and its prediction. A fetch is
- *   predicted right behind the fetch before it. The k-th data reference after a fetch is predicted
- *   where the k-th one after the same fetch was last time; a table of 2^14 addresses, indexed by a hash
- *   of the fetch plus k, remembers that. Prediction runs on through all blocks.
- * fold, only with flag TRACE_FLAG_FOLDED, one byte a record: references counted with it; 255 is followed
- *   by them as a 32-bit word.
+ * operand: the zigzagged difference, modulo 2^64, between the address and its prediction. A fetch
+ *   is predicted right behind the fetch before it. The k-th data reference after a fetch is predicted
+ *   where the k-th one after the same fetch was last time; a table of 2^14 addresses, indexed by a
+ *   hash of the fetch plus k, remembers that. Prediction runs on through all blocks.
+ * fold, only with flag TRACE_FLAG_FOLDED, one byte a record: references counted with it; 255 is
+ *   followed by them as a 32-bit word.
  *
  * Invariants
  *  - B1 each byte of a file is checked: by equality (head), by a frame's checksum, or by the length
  *       that a frame must have; so a damaged or shortened file is never read as another trace;
  *  - B2 a block's operands are exactly those that its ops ask for;
- *  - B3 records, references, kinds and pages of the summary are those of the blocks; kinds add up to
- *       references; the runs rise, do not touch with equal rights, and hold every page touched;
+ *  - B3 records, references, kinds and pages of the summary are those of the blocks; kinds add up
+ *       to references; the runs rise, do not touch with equal rights, and hold every page touched;
  *  - B4 reading what was written gives the same references in the same order.
  */
 #ifndef NTMM_SHELL_TRACE_BINARY_H
@@ -43,7 +44,8 @@
 #define TRACE_BLOCK_RECORDS (1u << 20)
 /* op, fold with its word, size, operand. */
 #define TRACE_RECORD_BYTES_MAX (1u + 5u + 2u + 8u)
-#define TRACE_BLOCK_RAW_MAX (TRACE_PAYLOAD_HEAD_BYTES + TRACE_BLOCK_RECORDS * TRACE_RECORD_BYTES_MAX)
+#define TRACE_BLOCK_RAW_MAX                                                                        \
+    (TRACE_PAYLOAD_HEAD_BYTES + TRACE_BLOCK_RECORDS * TRACE_RECORD_BYTES_MAX)
 #define TRACE_RUNS_MAX (1u << 22)
 
 #define TRACE_SIZE_CODE_OTHER 15u

@@ -1,8 +1,8 @@
 /*
  * Reads the compact binary form. See trace_binary.h for the format and its invariants.
  *
- * A block is decompressed whole; its ops are summed against its operands (B2) once, so that the loop
- * over records needs no bound check. Errors name the offset of the block that is at fault.
+ * A block is decompressed whole; its ops are summed against its operands (B2) once, so that the
+ * loop over records needs no bound check. Errors name the offset of the block that is at fault.
  */
 #include "trace_binary.h"
 
@@ -30,7 +30,7 @@ struct binary_reader {
     uint64_t record_count;    /* given out so far */
     uint64_t reference_count; /* given out so far, folded ones included */
     uint64_t block_offset;    /* of the block in raw */
-    const unsigned char *op;      /* next record's, up to op_end */
+    const unsigned char *op;  /* next record's, up to op_end */
     const unsigned char *op_end;
     const unsigned char *fold;    /* next record's */
     const unsigned char *operand; /* next record's */
@@ -86,8 +86,7 @@ static bool read_block(struct binary_reader *reader, size_t raw_max, size_t *raw
         return fail(reader, reader->block_offset, error, "no memory for the block");
     if (!read_exactly(reader, reader->stored, stored, error))
         return false;
-    size_t got =
-        ZSTD_decompressDCtx(reader->zstd, reader->raw, raw, reader->stored, stored);
+    size_t got = ZSTD_decompressDCtx(reader->zstd, reader->raw, raw, reader->stored, stored);
     if (ZSTD_isError(got) || got != raw)
         return fail(reader, reader->block_offset, error, "damaged: the block does not decompress");
     memset(reader->raw + raw, 0, SLACK_BYTES);
@@ -161,8 +160,7 @@ static void fill_meanings(struct op_meaning *meanings)
         meaning->reference.size_bytes = trace_sizes[op >> 4];
         meaning->operand_mask = masks[op >> 2 & 3];
         meaning->operand_bytes = lengths[op >> 2 & 3];
-        meaning->all_bytes =
-            meaning->operand_bytes + (op >> 4 == TRACE_SIZE_CODE_OTHER ? 2u : 0u);
+        meaning->all_bytes = meaning->operand_bytes + (op >> 4 == TRACE_SIZE_CODE_OTHER ? 2u : 0u);
     }
 }
 
@@ -248,15 +246,12 @@ static bool check_end(struct binary_reader *reader, struct shell_error *error)
     return got == 0 || fail(reader, offset, error, "damaged: bytes follow the last block");
 }
 
+/* Eight bytes, little-endian; one load where the host is. */
 static uint64_t load_word(const unsigned char *bytes)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     uint64_t word;
     memcpy(&word, bytes, sizeof word);
-    return word;
-#else
-    return trace_get(bytes, 8);
-#endif
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? word : trace_get(bytes, 8);
 }
 
 /* Decodes records; false when one breaks R1. */

@@ -224,8 +224,7 @@ bool binary_finish(struct binary_writer *writer, const char *path,
     if (raw == NULL)
         return shell_set_error(error, "%s: no memory", path);
     FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
-    bool is_written =
-        file != NULL && write_file(writer, file, raw, summary_bytes, error);
+    bool is_written = file != NULL && write_file(writer, file, raw, summary_bytes, error);
     if (file != NULL && file != stdout)
         is_written = fclose(file) == 0 && is_written;
     free(raw);

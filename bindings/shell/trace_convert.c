@@ -106,11 +106,10 @@ bool trace_convert(struct trace *from, const char *to, const struct trace_conver
     struct conversion *c = calloc(1, sizeof *c);
     if (c == NULL)
         return shell_set_error(error, "ntmm: no memory");
-    c->summary.is_folded =
-        how->form == TRACE_FORM_FOLDED || (before != NULL && before->is_folded);
+    c->summary.is_folded = how->form == TRACE_FORM_FOLDED || (before != NULL && before->is_folded);
     c->writer = binary_create(c->summary.is_folded, error);
-    bool is_done = c->writer != NULL && pump(c, from, how->limit, error) &&
-                   finish(c, from, to, error);
+    bool is_done =
+        c->writer != NULL && pump(c, from, how->limit, error) && finish(c, from, to, error);
     *summary = c->summary;
     if (!is_done) {
         free(summary->runs);

@@ -6,13 +6,13 @@
  *
  * A run is a longest series of references to one page in which none crosses into another. Of a run,
  * the first reference of each need is kept, in its place; the needs are execute, read and write (an
- * instruction that reads and writes asks to write), and a write stands for reads that come after it.
- * After a kept reference has been done, the page is mapped with what it needs, and nothing
- * else of this program happens before the run ends; so a later reference of the run with the same
- * need finds a translation that grants it and cannot fault. What is left keeps its order, so
- * the first reference to a page is still the first and of the same kind (demand-zero, by a read or a
- * write), and a write that follows reads is kept (make-dirty). Rights, accessed and dirty bits come
- * out the same; only when something takes the page away within the run can the numbers differ.
+ * instruction that reads and writes asks to write), and a write stands for reads that come after
+ * it. After a kept reference has been done, the page is mapped with what it needs, and nothing else
+ * of this program happens before the run ends; so a later reference of the run with the same need
+ * finds a translation that grants it and cannot fault. What is left keeps its order, so the first
+ * reference to a page is still the first and of the same kind (demand-zero, by a read or a write),
+ * and a write that follows reads is kept (make-dirty). Rights, accessed and dirty bits come out the
+ * same; only when something takes the page away within the run can the numbers differ.
  */
 #include "trace_fold.h"
 

@@ -19,7 +19,7 @@ struct trace_input *trace_input_from(int descriptor, const char *name, struct sh
 ptrdiff_t trace_input_read(struct trace_input *input, void *buffer, size_t size,
                            struct shell_error *error);
 
-/* Up to size bytes, at most 16, that the next read gives again; fewer at the end; -1 on an error. */
+/* Up to size bytes, at most 16, that the next read gives again; fewer at the end; -1 on error. */
 ptrdiff_t trace_input_peek(struct trace_input *input, void *buffer, size_t size,
                            struct shell_error *error);
 

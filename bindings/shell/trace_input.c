@@ -21,12 +21,12 @@ struct trace_input {
     const char *name;
     int descriptor;
     bool owns_descriptor;
-    bool is_at_end;      /* the descriptor gave its last byte */
-    bool is_inside_frame; /* zstd wants more */
-    ZSTD_DStream *zstd;  /* NULL: bytes are taken as they are */
+    bool is_at_end;         /* the descriptor gave its last byte */
+    bool is_inside_frame;   /* zstd wants more */
+    ZSTD_DStream *zstd;     /* NULL: bytes are taken as they are */
     uint64_t packed_offset; /* bytes taken from the descriptor */
-    uint64_t offset;     /* bytes given to callers */
-    size_t packed_begin; /* unread bytes are packed[begin, end) */
+    uint64_t offset;        /* bytes given to callers */
+    size_t packed_begin;    /* unread bytes are packed[begin, end) */
     size_t packed_end;
     unsigned char ahead[16]; /* peeked, decoded */
     size_t ahead_begin;
@@ -73,8 +73,8 @@ static bool take_unpacked(struct trace_input *input, unsigned char *buffer, size
                                (unsigned long long)(input->packed_offset - in.size + in.pos),
                                ZSTD_getErrorName(result));
     if (input->is_at_end && out.pos == 0 && input->is_inside_frame)
-        return shell_set_error(error, "%s: offset %llu: zstd data ends inside a frame",
-                               input->name, (unsigned long long)input->packed_offset);
+        return shell_set_error(error, "%s: offset %llu: zstd data ends inside a frame", input->name,
+                               (unsigned long long)input->packed_offset);
     if (in.pos != input->packed_begin || out.pos != 0)
         input->is_inside_frame = result != 0;
     input->packed_begin = in.pos;
@@ -204,15 +204,9 @@ struct trace_input *trace_input_open(const char *name, struct shell_error *error
     return input;
 }
 
-uint64_t trace_input_offset(const struct trace_input *input)
-{
-    return input->offset;
-}
+uint64_t trace_input_offset(const struct trace_input *input) { return input->offset; }
 
-const char *trace_input_name(const struct trace_input *input)
-{
-    return input->name;
-}
+const char *trace_input_name(const struct trace_input *input) { return input->name; }
 
 void trace_input_close(struct trace_input *input)
 {

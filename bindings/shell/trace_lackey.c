@@ -19,10 +19,10 @@
 
 struct lackey_reader {
     struct trace_input *input;
-    uint64_t line;       /* lines taken so far */
+    uint64_t line; /* lines taken so far */
     bool has_reference;
-    bool is_at_end;      /* the input gave its last byte */
-    size_t begin;        /* unread bytes are window[begin, end) */
+    bool is_at_end; /* the input gave its last byte */
+    size_t begin;   /* unread bytes are window[begin, end) */
     size_t end;
     char window[WINDOW_BYTES];
 };
@@ -39,10 +39,7 @@ struct lackey_reader *lackey_open(struct trace_input *input, struct shell_error 
     return reader;
 }
 
-void lackey_close(struct lackey_reader *reader)
-{
-    free(reader);
-}
+void lackey_close(struct lackey_reader *reader) { free(reader); }
 
 static bool fail(const struct lackey_reader *reader, struct shell_error *error, const char *what)
 {

@@ -67,10 +67,7 @@ const struct trace_summary *trace_summary(const struct trace *trace)
     return trace->binary != NULL ? binary_summary(trace->binary) : NULL;
 }
 
-const char *trace_name(const struct trace *trace)
-{
-    return trace_input_name(trace->input);
-}
+const char *trace_name(const struct trace *trace) { return trace_input_name(trace->input); }
 
 void trace_close(struct trace *trace)
 {

@@ -7,9 +7,9 @@
 #include "trace.h"
 
 struct trace_pages {
-    uint64_t *slots;    /* (page << 4 | rights) + 1, or 0: an open hash table */
-    uint64_t capacity;  /* a power of two, at least twice `count` */
-    uint64_t count;     /* distinct pages */
+    uint64_t *slots;           /* (page << 4 | rights) + 1, or 0: an open hash table */
+    uint64_t capacity;         /* a power of two, at least twice `count` */
+    uint64_t count;            /* distinct pages */
     uint64_t first_store_page; /* the stack that the program began with is around it */
     bool has_store;
     uint64_t last_page; /* already entered with last_rights */

@@ -50,14 +50,16 @@ def test_text_without_reference(tmp_path):
 
 
 def test_missing_file():
-    assert refusal("replay", "/nonexistent/x.ntt") == "/nonexistent/x.ntt: No such file or directory"
+    path = "/nonexistent/x.ntt"
+    assert refusal("replay", path) == f"{path}: No such file or directory"
 
 
 def test_missing_file_after_a_good_one(text):
     assert refusal("replay", text, "/nonexistent/x").startswith("/nonexistent/x: ")
 
 
-@pytest.mark.parametrize("size", ["0", "x", "12Q", "64MM", "-1M", "4097", "99999999999T", "", "1e9"])
+@pytest.mark.parametrize("size", [
+    "0", "x", "12Q", "64MM", "-1M", "4097", "99999999999T", "", "1e9"])
 def test_impossible_size(text, size):
     assert f"--ram {size}:" in refusal("replay", "--ram", size, text)
 

@@ -1,6 +1,6 @@
 /*
- * Counts the distinct 4 KiB pages that a memory trace touches: the judge of `ntmm replay`'s demand-zero
- * faults. It shares no code with ntmm; it was written from docs/traces.md.
+ * Counts the distinct 4 KiB pages that a memory trace touches: the judge of `ntmm replay`'s
+ * demand-zero faults. It shares no code with ntmm; it was written from docs/traces.md.
  *
  *   count_pages FILE     valgrind's lackey text, or the binary form (.ntt), told by the first byte
  *
