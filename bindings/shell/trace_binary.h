@@ -11,15 +11,15 @@
  * op, one byte a record:  bits 1:0 kind, 3:2 operand length 0, 1, 2 or 8 bytes, 7:4 size, one of
  *   1..12, 16, 32, 64, or 15 = a 16-bit word before the record's operand.
  * operand: the zigzagged difference, modulo 2^64, between the address and its prediction. A fetch
- *   is predicted right behind the fetch before it. The k-th data reference after a fetch is predicted
- *   where the k-th one after the same fetch was last time; a table of 2^14 addresses, indexed by a
- *   hash of the fetch plus k, remembers that. Prediction runs on through all blocks.
+ *   is predicted right behind the fetch before it. The k-th data reference after a fetch is
+ *   predicted where the k-th one after the same fetch was last time; a table of 2^14 addresses,
+ *   indexed by a hash of the fetch plus k, remembers that. Prediction runs on through all blocks.
  * fold, only with flag TRACE_FLAG_FOLDED, one byte a record: references counted with it; 255 is
  *   followed by them as a 32-bit word.
  *
  * Invariants
- *  - B1 each byte of a file is checked: by equality (head), by a frame's checksum, or by the length
- *       that a frame must have; so a damaged or shortened file is never read as another trace;
+ *  - B1 a damaged or shortened file is never read as another trace: the head and lengths are
+ *       compared, contents have a frame's checksum (a few bits of a frame mean nothing);
  *  - B2 a block's operands are exactly those that its ops ask for;
  *  - B3 records, references, kinds and pages of the summary are those of the blocks; kinds add up
  *       to references; the runs rise, do not touch with equal rights, and hold every page touched;

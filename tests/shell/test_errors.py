@@ -151,6 +151,9 @@ def test_binary_with_a_changed_byte(text, tmp_path, data):
     at = data.draw(st.integers(0, len(raw) - 1))
     raw[at] ^= data.draw(st.integers(1, 255))
     changed.write_bytes(raw)
+    if run("trace", "info", changed).returncode == 0:  # a bit of zstd's that means nothing
+        assert run_well("trace", "print", changed) == run_well("trace", "print", whole)
+        return
     message = refusal("trace", "info", changed)
     assert message.startswith((f"{changed}: offset ", f"{changed}:1: ")), message
 
