@@ -76,6 +76,8 @@ static void print_programs(const struct replay *replay, FILE *out)
             sum.cells[j] += row.cells[j];
     }
     print_row("all", width, &sum, out);
+    fputs("faults of which zeroed: demand-zero, dirtied: make-dirty; pages: resident at the end\n",
+          out);
 }
 
 static void print_pages(const char *name, uint64_t pages, uint64_t of_pages, FILE *out)
