@@ -1,4 +1,4 @@
-"""Binary traces whose checksums are right and whose contents lie: written by hand from docs/traces.md."""
+"""Traces whose checksums are right and whose contents lie: by hand from docs/traces.md."""
 import struct
 import subprocess
 
