@@ -222,6 +222,8 @@ NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_init(struct ntmm_cpu *cpu,
 /**
  * MOV to CR0. Only WP matters; nothing is flushed.
  *
+ * @param cpu    the processor; the call is its owner's
+ * @param value  the new value
  * @return NTMM_CPU_OK, or unchanged NTMM_CPU_GENERAL_PROTECTION: PE or PG clear (this processor is
  *         always in long mode)
  */
@@ -231,6 +233,7 @@ NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_set_cr0(struct ntmm_cpu *cp
  * MOV to CR3. Without PCIDE forgets all non-global translations; with it, those of the new PCID
  * unless NTMM_CR3_NO_FLUSH is set in value (it is not stored).
  *
+ * @param cpu    the processor; the call is its owner's
  * @param value  physical address of the root in 51:12, PCID in 11:0 with PCIDE
  * @return NTMM_CPU_OK, or unchanged NTMM_CPU_GENERAL_PROTECTION: a bit at or above MAXPHYADDR
  */
@@ -240,6 +243,8 @@ NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_set_cr3(struct ntmm_cpu *cp
  * MOV to CR4. A change of PGE, or clearing PCIDE, forgets everything; setting SMEP forgets what the
  * current PCID uses, global translations included. Bits without a meaning for paging are kept.
  *
+ * @param cpu    the processor; the call is its owner's
+ * @param value  the new value
  * @return NTMM_CPU_OK, or unchanged NTMM_CPU_GENERAL_PROTECTION: PAE clear, LA57 changed, CET set,
  *         a bit above 31, or PCIDE set while CR3[11:0] is not 0
  */
@@ -248,25 +253,45 @@ NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_set_cr4(struct ntmm_cpu *cp
 /**
  * WRMSR of EFER. Only NXE matters; as on a processor nothing is flushed: software must.
  *
+ * @param cpu    the processor; the call is its owner's
+ * @param value  the new value
  * @return NTMM_CPU_OK, or unchanged NTMM_CPU_GENERAL_PROTECTION: LME or LMA clear
  */
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_set_efer(struct ntmm_cpu *cpu, uint64_t value);
 
-/** Set privilege level (0..3; 3 is user, all others supervisor) and EFLAGS.AC. Nothing is
- * flushed. */
+/**
+ * Set privilege level (0..3; 3 is user, all others supervisor) and EFLAGS.AC. Nothing is
+ * flushed.
+ *
+ * @param cpu  the processor; the call is its owner's
+ * @param cpl  0..3
+ * @param ac   EFLAGS.AC
+ */
 NTMM_API void ntmm_cpu_set_privilege(struct ntmm_cpu *cpu, uint32_t cpl, bool ac);
 
-/** Set PKRU (user pages) and PKRS (supervisor pages): bit 2k denies data accesses to key k, 2k+1
- * writes. They matter with CR4.PKE and CR4.PKS. Nothing is flushed. */
+/**
+ * Set PKRU (user pages) and PKRS (supervisor pages): bit 2k denies data accesses to key k, 2k+1
+ * writes. They matter with CR4.PKE and CR4.PKS. Nothing is flushed.
+ *
+ * @param cpu   the processor; the call is its owner's
+ * @param pkru  of user pages
+ * @param pkrs  of supervisor pages
+ */
 NTMM_API void ntmm_cpu_set_keys(struct ntmm_cpu *cpu, uint32_t pkru, uint32_t pkrs);
 
-/** INVLPG: forget the page that va lies in, whatever its size, of the current PCID and global ones.
- * Does nothing for an address that is not canonical. */
+/**
+ * INVLPG: forget the page that va lies in, whatever its size, of the current PCID and global ones.
+ * Does nothing for an address that is not canonical.
+ *
+ * @param cpu  the processor; the call is its owner's
+ * @param va   any linear address of the page
+ */
 NTMM_API void ntmm_cpu_invlpg(struct ntmm_cpu *cpu, uint64_t va);
 
 /**
  * INVPCID.
  *
+ * @param cpu         the processor; the call is its owner's
  * @param type        0 non-global translations of va in pcid; 1 all non-global ones of pcid; 2 all,
  *                    global included; 3 all but global
  * @param descriptor  first quadword: PCID in 11:0, the rest 0
@@ -277,13 +302,19 @@ NTMM_API void ntmm_cpu_invlpg(struct ntmm_cpu *cpu, uint64_t va);
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_invpcid(struct ntmm_cpu *cpu, uint64_t type,
                                                              uint64_t descriptor, uint64_t va);
 
-/** Forget what an invalidation names; what a drained one does. Never fails. */
+/**
+ * Forget what an invalidation names; what a drained one does. Never fails.
+ *
+ * @param cpu   the processor; the call is its owner's
+ * @param what  what to forget; copied
+ */
 NTMM_API void ntmm_cpu_invalidate(struct ntmm_cpu *cpu, const struct ntmm_invalidation *what);
 
 /**
  * Read bytes, as a load instruction does. A naturally aligned access of 1, 2, 4 or 8 bytes is one
  * atomic (relaxed) host access; others are made of the largest aligned ones.
  *
+ * @param cpu     the processor; the call is its owner's
  * @param va      linear address of the first byte; any alignment, may cross a page boundary
  * @param buffer  size bytes in memory order; written only on success
  * @param size    bytes, 1..NTMM_CPU_ACCESS_MAX
@@ -295,21 +326,53 @@ NTMM_API void ntmm_cpu_invalidate(struct ntmm_cpu *cpu, const struct ntmm_invali
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_load(struct ntmm_cpu *cpu, uint64_t va,
                                                           void *buffer, uint32_t size);
 
-/** Write bytes, as a store instruction does; otherwise as ntmm_cpu_load. Nothing is written unless
- * all is. @see ntmm_cpu_load for parameters and results. */
+/**
+ * Write bytes, as a store instruction does; otherwise as ntmm_cpu_load. Nothing is written unless
+ * all is. @see ntmm_cpu_load for parameters and results.
+ *
+ * @param cpu     the processor; the call is its owner's
+ * @param va      linear address of the first byte
+ * @param buffer  size bytes in memory order
+ * @param size    bytes, 1..NTMM_CPU_ACCESS_MAX
+ * @return as ntmm_cpu_load
+ */
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_store(struct ntmm_cpu *cpu, uint64_t va,
                                                            const void *buffer, uint32_t size);
 
-/** Read bytes as an instruction fetch. @see ntmm_cpu_load for parameters and results. */
+/**
+ * Read bytes as an instruction fetch. @see ntmm_cpu_load for parameters and results.
+ *
+ * @param cpu     the processor; the call is its owner's
+ * @param va      linear address of the first byte
+ * @param buffer  size bytes in memory order
+ * @param size    bytes, 1..NTMM_CPU_ACCESS_MAX
+ * @return as ntmm_cpu_load
+ */
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch(struct ntmm_cpu *cpu, uint64_t va,
                                                            void *buffer, uint32_t size);
 
-/** An implicit supervisor load, at any CPL. @see ntmm_cpu_load for parameters and results. */
+/**
+ * An implicit supervisor load, at any CPL. @see ntmm_cpu_load for parameters and results.
+ *
+ * @param cpu     the processor; the call is its owner's
+ * @param va      linear address of the first byte
+ * @param buffer  size bytes in memory order
+ * @param size    bytes, 1..NTMM_CPU_ACCESS_MAX
+ * @return as ntmm_cpu_load
+ */
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_load_implicit(struct ntmm_cpu *cpu,
                                                                    uint64_t va, void *buffer,
                                                                    uint32_t size);
 
-/** An implicit supervisor store, at any CPL. @see ntmm_cpu_load for parameters and results. */
+/**
+ * An implicit supervisor store, at any CPL. @see ntmm_cpu_load for parameters and results.
+ *
+ * @param cpu     the processor; the call is its owner's
+ * @param va      linear address of the first byte
+ * @param buffer  size bytes in memory order
+ * @param size    bytes, 1..NTMM_CPU_ACCESS_MAX
+ * @return as ntmm_cpu_load
+ */
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_store_implicit(struct ntmm_cpu *cpu,
                                                                     uint64_t va, const void *buffer,
                                                                     uint32_t size);
@@ -333,6 +396,13 @@ typedef bool (*ntmm_cpu_update_function)(void *bytes, uint32_t size, void *conte
  *
  * Locks: spins on one or two bus locks, held only while function runs.
  * @see ntmm_cpu_load for the other parameters and results.
+ *
+ * @param cpu       the processor; the call is its owner's
+ * @param va        linear address of the first byte
+ * @param size      bytes, 1..NTMM_CPU_ACCESS_MAX
+ * @param function  makes the new bytes of the old
+ * @param context   handed to function
+ * @return as ntmm_cpu_load
  */
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_update(struct ntmm_cpu *cpu, uint64_t va,
                                                             uint32_t size,
@@ -348,33 +418,57 @@ NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_update(struct ntmm_cpu *cpu
  */
 /** @{ */
 
-/** Enter: drains the mailbox, then accesses may be made until ntmm_cpu_leave. Not nested. Without
- * enter, accesses are allowed only while no other thread posts to this processor. */
+/**
+ * Enter: drains the mailbox, then accesses may be made until ntmm_cpu_leave. Not nested. Without
+ * enter, accesses are allowed only while no other thread posts to this processor.
+ *
+ * @param cpu  the processor; the call is its owner's
+ */
 NTMM_API void ntmm_cpu_enter(struct ntmm_cpu *cpu);
 
-/** Leave: all accesses made are complete; no poster need wait for this processor. */
+/**
+ * Leave: all accesses made are complete; no poster need wait for this processor.
+ *
+ * @param cpu  the processor; the call is its owner's
+ */
 NTMM_API void ntmm_cpu_leave(struct ntmm_cpu *cpu);
 
-/** Drain the mailbox, between two accesses. Inside or outside. */
+/**
+ * Drain the mailbox, between two accesses. Inside or outside.
+ *
+ * @param cpu  the processor; the call is its owner's
+ */
 NTMM_API void ntmm_cpu_drain(struct ntmm_cpu *cpu);
 
 /**
  * Post an invalidation into a processor's mailbox, from any thread.
  *
+ * @param cpu   any processor
+ * @param what  what to forget; copied
  * @return a ticket for ntmm_cpu_acknowledged. Tickets wrap after 2^32
  */
 NTMM_API uint32_t ntmm_cpu_post_invalidation(struct ntmm_cpu *cpu,
                                              const struct ntmm_invalidation *what);
 
-/** Whether the posted invalidation is in force: drained, or the processor is outside and will drain
- * it before its next access. From any thread. */
+/**
+ * Whether the posted invalidation is in force: drained, or the processor is outside and will drain
+ * it before its next access. From any thread.
+ *
+ * @param cpu     any processor
+ * @param ticket  as posted
+ * @return whether it is in force; the first true holds for good
+ */
 NTMM_API bool ntmm_cpu_acknowledged(struct ntmm_cpu *cpu, uint32_t ticket);
 
 /** @} */
 
 #ifndef SWIG
 
-/** Drain the mailbox if something is in it: one load otherwise. To be called often while inside. */
+/**
+ * Drain the mailbox if something is in it: one load otherwise. To be called often while inside.
+ *
+ * @param cpu  the processor; the call is its owner's
+ */
 static inline void ntmm_cpu_poll(struct ntmm_cpu *cpu)
 {
     if (__builtin_expect(__atomic_load_n(&cpu->posted, __ATOMIC_ACQUIRE) != cpu->drained, 0))
@@ -413,25 +507,51 @@ typedef uint64_t __attribute__((may_alias)) ntmm_cpu_word64;
 #define NTMM_CPU_LE64(v) (v)
 #endif
 
-/** Private: the line that a linear address uses. */
+/**
+ * Private: the line that a linear address uses.
+ *
+ * @param cpu  the processor; the call is its owner's
+ * @param va   linear address of the first byte
+ * @return the line
+ */
 static inline const struct ntmm_cpu_line *ntmm_cpu_line_of(const struct ntmm_cpu *cpu, uint64_t va)
 {
     return &cpu->lines[(va >> NTMM_PAGE_SHIFT) & (NTMM_CPU_LINES - 1)];
 }
 
-/** Private: what a tag must equal; an address that is not aligned to size never does. */
+/**
+ * Private: what a tag must equal; an address that is not aligned to size never does.
+ *
+ * @param cpu   the processor; the call is its owner's
+ * @param va    linear address of the first byte
+ * @param size  of the access: 1, 2, 4 or 8
+ * @return the key
+ */
 static inline uint64_t ntmm_cpu_key(const struct ntmm_cpu *cpu, uint64_t va, uint64_t size)
 {
     return (va & (~(uint64_t)(NTMM_PAGE_SIZE - 1) | (size - 1))) | cpu->mode_tag;
 }
 
-/** Private: where an address lies, once its line's tag equals its key. */
+/**
+ * Private: where an address lies, once its line's tag equals its key.
+ *
+ * @param line  the line of the address
+ * @param va    linear address of the first byte
+ * @return the host pointer
+ */
 static inline void *ntmm_cpu_host(const struct ntmm_cpu_line *line, uint64_t va)
 {
     return (void *)(uintptr_t)(line->addend + va);
 }
 
-/** Load a byte into *value, written only on success. @see ntmm_cpu_load */
+/**
+ * Load a byte into *value, written only on success. @see ntmm_cpu_load
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read8(struct ntmm_cpu *cpu, uint64_t va,
                                                                 uint8_t *value)
 {
@@ -442,7 +562,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read8(struct ntmm_cpu 
     return NTMM_CPU_OK;
 }
 
-/** Load 2 bytes into *value, written only on success. @see ntmm_cpu_load */
+/**
+ * Load 2 bytes into *value, written only on success. @see ntmm_cpu_load
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read16(struct ntmm_cpu *cpu, uint64_t va,
                                                                  uint16_t *value)
 {
@@ -459,7 +586,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read16(struct ntmm_cpu
     return NTMM_CPU_OK;
 }
 
-/** Load 4 bytes into *value, written only on success. @see ntmm_cpu_load */
+/**
+ * Load 4 bytes into *value, written only on success. @see ntmm_cpu_load
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read32(struct ntmm_cpu *cpu, uint64_t va,
                                                                  uint32_t *value)
 {
@@ -476,7 +610,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read32(struct ntmm_cpu
     return NTMM_CPU_OK;
 }
 
-/** Load 8 bytes into *value, written only on success. @see ntmm_cpu_load */
+/**
+ * Load 8 bytes into *value, written only on success. @see ntmm_cpu_load
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read64(struct ntmm_cpu *cpu, uint64_t va,
                                                                  uint64_t *value)
 {
@@ -493,7 +634,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_read64(struct ntmm_cpu
     return NTMM_CPU_OK;
 }
 
-/** Fetch a byte of code into *value, written only on success. @see ntmm_cpu_fetch */
+/**
+ * Fetch a byte of code into *value, written only on success. @see ntmm_cpu_fetch
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch8(struct ntmm_cpu *cpu, uint64_t va,
                                                                  uint8_t *value)
 {
@@ -504,7 +652,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch8(struct ntmm_cpu
     return NTMM_CPU_OK;
 }
 
-/** Fetch 2 bytes of code into *value, written only on success. @see ntmm_cpu_fetch */
+/**
+ * Fetch 2 bytes of code into *value, written only on success. @see ntmm_cpu_fetch
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch16(struct ntmm_cpu *cpu, uint64_t va,
                                                                   uint16_t *value)
 {
@@ -521,7 +676,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch16(struct ntmm_cp
     return NTMM_CPU_OK;
 }
 
-/** Fetch 4 bytes of code into *value, written only on success. @see ntmm_cpu_fetch */
+/**
+ * Fetch 4 bytes of code into *value, written only on success. @see ntmm_cpu_fetch
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch32(struct ntmm_cpu *cpu, uint64_t va,
                                                                   uint32_t *value)
 {
@@ -538,7 +700,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch32(struct ntmm_cp
     return NTMM_CPU_OK;
 }
 
-/** Fetch 8 bytes of code into *value, written only on success. @see ntmm_cpu_fetch */
+/**
+ * Fetch 8 bytes of code into *value, written only on success. @see ntmm_cpu_fetch
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  out: what was read, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch64(struct ntmm_cpu *cpu, uint64_t va,
                                                                   uint64_t *value)
 {
@@ -555,7 +724,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_fetch64(struct ntmm_cp
     return NTMM_CPU_OK;
 }
 
-/** Store a byte. @see ntmm_cpu_store */
+/**
+ * Store a byte. @see ntmm_cpu_store
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  what to write, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_write8(struct ntmm_cpu *cpu, uint64_t va,
                                                                  uint8_t value)
 {
@@ -566,7 +742,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_write8(struct ntmm_cpu
     return NTMM_CPU_OK;
 }
 
-/** Store 2 bytes. @see ntmm_cpu_store */
+/**
+ * Store 2 bytes. @see ntmm_cpu_store
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  what to write, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_write16(struct ntmm_cpu *cpu, uint64_t va,
                                                                   uint16_t value)
 {
@@ -578,7 +761,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_write16(struct ntmm_cp
     return NTMM_CPU_OK;
 }
 
-/** Store 4 bytes. @see ntmm_cpu_store */
+/**
+ * Store 4 bytes. @see ntmm_cpu_store
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  what to write, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_write32(struct ntmm_cpu *cpu, uint64_t va,
                                                                   uint32_t value)
 {
@@ -590,7 +780,14 @@ static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_write32(struct ntmm_cp
     return NTMM_CPU_OK;
 }
 
-/** Store 8 bytes. @see ntmm_cpu_store */
+/**
+ * Store 8 bytes. @see ntmm_cpu_store
+ *
+ * @param cpu    the processor; the call is its owner's
+ * @param va     linear address of the first byte
+ * @param value  what to write, in the host's byte order
+ * @return as ntmm_cpu_load
+ */
 static inline NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_write64(struct ntmm_cpu *cpu, uint64_t va,
                                                                   uint64_t value)
 {

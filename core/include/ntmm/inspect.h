@@ -21,7 +21,13 @@ struct ntmm_check_report {
     uint64_t found;      /**< What the object says. */
 };
 
-/** Bytes of scratch memory that ntmm_check needs. */
+/**
+ * Bytes of scratch memory that ntmm_check needs.
+ *
+ * @param system  any
+ * @return bytes: 4 for each frame handed over
+ * Locks: none. Source: ours.
+ */
 NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
 
 /**

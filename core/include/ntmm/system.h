@@ -77,7 +77,12 @@ struct ntmm_teardown {
     uint64_t waiters;            /**< Faults still waiting. */
 };
 
-/** Bytes of storage that a system needs outside its frames. */
+/**
+ * Bytes of storage that a system needs outside its frames.
+ *
+ * @return bytes
+ * Locks: none. Source: ours.
+ */
 NTMM_API size_t ntmm_system_size(void);
 
 /**
