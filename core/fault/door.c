@@ -52,9 +52,9 @@ static bool is_allowed(const struct door *d, uint32_t protection)
 }
 
 /*
- * The page's entry, its tables made if there are frames for all of them and `pages` more. Looking first
- * keeps a fault that lacks some from taking and giving back the others, and so from waking itself
- * and everybody else for nothing. entry is NULL on shortage.
+ * The page's entry, its tables made if there are frames for all of them and `pages` more. Looking
+ * first keeps a fault that lacks some from taking and giving back the others, and so from waking
+ * itself and everybody else for nothing. entry is NULL on shortage.
  */
 static struct table_span make_tables(struct call *c, struct door *d, uint32_t pages)
 {

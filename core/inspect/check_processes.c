@@ -152,7 +152,8 @@ static bool check_leaf(struct walk *w, uint64_t raw, uint64_t page, uint64_t add
 
 static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page);
 
-/* V6: an entry above the leaves is a valid table, all rights in it; *is_shared as for check_leaf. */
+/* V6: an entry above the leaves is a valid table, all rights in it; *is_shared as for check_leaf.
+ * */
 static bool check_branch(struct walk *w, uint64_t raw, uint32_t level, uint64_t page,
                          uint64_t address, uint64_t table, bool *is_shared)
 {

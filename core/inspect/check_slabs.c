@@ -3,9 +3,9 @@
  *
  *   class --partial--> slab <--> slab      slab --free--> object --> object, all of the same frame
  *
- * A slab is found by its frame's row, never through a list, and every reference is looked at before it
- * is followed, so that the walks end on any contents. Once the VADs' references are known to name VADs in
- * use, the tree's own checker may follow them.
+ * A slab is found by its frame's row, never through a list, and every reference is looked at before
+ * it is followed, so that the walks end on any contents. Once the VADs' references are known to
+ * name VADs in use, the tree's own checker may follow them.
  */
 #include "base/bits.h"
 #include "inspect/checker.h"

@@ -1,7 +1,9 @@
 /*
- * An entry as text: its kind, then each field that is not zero, under the names of the format's table.
+ * An entry as text: its kind, then each field that is not zero, under the names of the format's
+ * table.
  *
- *   0x8000000000123867 at level 1 -> "valid Dirty1 Owner Accessed Dirty Write PageFrameNumber=0x123 ..."
+ *   0x8000000000123867 at level 1 -> "valid Dirty1 Owner Accessed Dirty Write PageFrameNumber=0x123
+ *   ..."
  */
 #include "x64/formats.h"
 

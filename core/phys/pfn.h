@@ -8,25 +8,20 @@
  *                       +--> reference left: Transition       |
  *                       +--> modified: Modified, else Standby +-- delete
  *
- * Invariants
  *   P1  each frame is active, in transition, or on exactly one list
  *   P2  a listed frame has no share and no reference
  *   P3  a list's count is its length, and its chain is sound both ways
  *   P4  the owner entry of a frame on standby or modified is in transition format and points back
- *   P5  a run's free count is its number of zeroed and free frames; the run is on the list of whole
- *       runs exactly when that is 512
+ *   P5  a run counts its zeroed and free frames, and is listed as whole exactly when they are 512
  *   P6  a frame on the zeroed list holds only zeros
- *   P7  an active frame has at least one share and one reference; one in transition no share and at
- *       least one reference
+ *   P7  an active frame has a share and a reference; one in transition a reference but no share
  *   P8  a frame on modified is marked modified, one on standby is not
  *   P9  a private or table frame is mapped by exactly the one entry that its row names, in the
  *       table that its row names; any other active frame by none; a free frame names none
  *
  * A frame's owner is a value: the core address of the entry that maps it. While a frame is active
  * its row belongs to whoever owns that entry (W); while it is listed, to the list's lock (L, N).
- *
- * Source: symbol-derived layouts of MMPFN, rules of share and reference counts; the packing is
- * ours.
+ * Source: symbol-derived layouts of MMPFN; the packing is ours.
  */
 #ifndef NTMM_PHYS_PFN_H
 #define NTMM_PHYS_PFN_H

@@ -1,5 +1,6 @@
 /*
- * The event stream: what is off says nothing, and what is on says each thing once, with its operands.
+ * The event stream: what is off says nothing, and what is on says each thing once, with its
+ * operands.
  *
  * Expectations are written from the kinds' descriptions in <ntmm/event.h>.
  */
