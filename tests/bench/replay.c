@@ -87,7 +87,7 @@ void bench_replay(struct bench *b)
         bench_note(bench_add(b, "M/s", "replay"), "no trace %s", "*.ntt in the trace folder");
         return;
     }
-    for (size_t i = 0; i < found.gl_pathc; i++)
+    for (size_t i = 0; i < bench_scale(b, found.gl_pathc, 1); i++)
         measure_trace(b, found.gl_pathv[i]);
     globfree(&found);
 }
