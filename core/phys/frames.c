@@ -130,6 +130,7 @@ bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *fr
         c->zeroed_inline++;
         if (NTMM_SUCCEEDED(platform->zero(platform->context, &taken, 1)))
             return true;
+        make_active(pfn_at(c, taken), NTMM_USE_FREE); /* it never was what it was taken for */
         frame_enlist(c, taken, NTMM_FRAME_BAD);
     }
 }

@@ -22,7 +22,9 @@ static void must_reserve_in_other(uint64_t base, uint64_t size)
                      NTMM_STATUS_SUCCESS);
 }
 
-/* Page 3 of COMMITTED goes from the modified to its standby list, as after a write to a page file. */
+/*
+ * Page 3 of COMMITTED goes from the modified to its standby list, as after a write to a page file.
+ */
 static void make_standby(struct machine *m, uint64_t va)
 {
     struct call c = machine_call(m);

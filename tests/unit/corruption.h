@@ -3,8 +3,8 @@
  *
  * All corruptions of a program run in one machine, whose RAM is put back after each:
  *
- *   COMMITTED  64 pages, RESERVE|COMMIT, READWRITE:  0 1 written, 2 on modified, 3 on standby, 4 read,
- *              8 guard, 10 decommitted, 12 READONLY and read; the others never touched
+ *   COMMITTED  64 pages, RESERVE|COMMIT, READWRITE:  0 1 written, 2 on modified, 3 on standby, 4
+ *              read, 8 guard, 10 decommitted, 12 READONLY and read; the others never touched
  *   SPARSE     4 MiB reserved, its pages 511 to 513 committed and written: two leaf tables
  *   MANY       40 regions of 64 KiB: one slab of VADs is full, one has room
  *   other      a second process with a region; a third has ended

@@ -1,6 +1,6 @@
 /*
- * See machine.h. The accessors walk the tables by themselves and take no lock: one thread, and no call
- * in progress.
+ * See machine.h. The accessors walk the tables by themselves and take no lock: one thread, and no
+ * call in progress.
  */
 #include "unit/machine.h"
 

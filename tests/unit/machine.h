@@ -1,9 +1,9 @@
 /*
  * The ground of most tests: an emulated machine, a system in it, and a process on processor 0.
  *
- * machine_open expects a fresh system to be sound; machine_close expects it to be sound still, ends it,
- * and expects that nothing is left: no frame, no charge, no object, no waiter. The machine_... accessors
- * below reach the core's own structures, for tests that look at them or break them.
+ * machine_open expects a fresh system to be sound; machine_close expects it to be sound still, ends
+ * it, and expects that nothing is left: no frame, no charge, no object, no waiter. The machine_...
+ * accessors below reach the core's own structures, for tests that look at them or break them.
  */
 #ifndef NTMM_TEST_MACHINE_H
 #define NTMM_TEST_MACHINE_H

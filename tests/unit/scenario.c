@@ -1,6 +1,6 @@
 /*
- * See scenario.h. Regions lie in different 512 GiB slots of the root where a step is to make tables of
- * every level.
+ * See scenario.h. Regions lie in different 512 GiB slots of the root where a step is to make tables
+ * of every level.
  */
 #include "unit/scenario.h"
 
@@ -207,8 +207,10 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 
 static uint64_t hash_page(struct machine *m, uint64_t hash, uint64_t va)
 {
-    const uint64_t *words = (const uint64_t *)((uint8_t *)ntmm_emulated_arena(m->emu, NULL) +
-                                               machine_frame(m, va) * PAGE);
+    const struct ntmm_platform *platform = &m->system->platform;
+    const struct ntmm_content_span span = {.frame = machine_frame(m, va), .size_bytes = PAGE};
+    uint64_t words[PAGE / sizeof(uint64_t)];
+    assert_int_equal(platform->read(platform->context, &span, 1, words), NTMM_STATUS_SUCCESS);
     for (uint32_t i = 0; i < PAGE / sizeof *words; i++) {
         if (words[i])
             hash = mix(mix(hash, va + i), words[i]);

@@ -1,12 +1,13 @@
 /*
- * A scenario of services and faults whose every step says, by hand, what it takes: frames and commit.
- * Sweeps run it with too little of either, and expect each failed step to have changed nothing.
+ * A scenario of services and faults whose every step says, by hand, what it takes: frames and
+ * commit. Sweeps run it with too little of either, and expect each failed step to have changed
+ * nothing.
  *
  *   ROW   one 2 MiB span | next | next      a commit across three spans makes three leaf tables
  *
  * What a step takes, worked out from the tables it has to make: a leaf table for each 2 MiB span it
- * enters for the first time, one table above for each new 1 GiB, one above that for each new 512 GiB;
- * a frame for the first VAD of a slab; three for the first process (directory, slots, root).
+ * enters for the first time, one table above for each new 1 GiB, one above that for each new 512
+ * GiB; a frame for the first VAD of a slab; three for the first process (directory, slots, root).
  */
 #ifndef NTMM_TEST_SCENARIO_H
 #define NTMM_TEST_SCENARIO_H

@@ -1,6 +1,6 @@
 /*
- * The checker finds each broken invariant of VADs, tables and processes, and names it: V1 to V9, W1,
- * PR1 to PR4.
+ * The checker finds each broken invariant of VADs, tables and processes, and names it: V1 to V9,
+ * W1, PR1 to PR4.
  */
 #include "unit/corruption.h"
 

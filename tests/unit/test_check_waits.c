@@ -1,5 +1,6 @@
 /*
- * The checker finds a broken list of waits (I2), survives any flipped bit, and refuses small scratch.
+ * The checker finds a broken list of waits (I2), survives any flipped bit, and refuses small
+ * scratch.
  */
 #include "unit/corruption.h"
 

@@ -1,6 +1,6 @@
 /*
- * Every bad argument of creating a system, attaching to one, and creating a process: its status, nothing
- * written, nothing leaked.
+ * Every bad argument of creating a system, attaching to one, and creating a process: its status,
+ * nothing written, nothing leaked.
  */
 #include "unit/machine.h"
 

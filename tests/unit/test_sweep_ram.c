@@ -1,6 +1,6 @@
 /*
- * The scenario on machines of one, two, three ... frames: it gets ever further, the step that fails has
- * NT's status and changed nothing, and every machine is torn down to nothing.
+ * The scenario on machines of one, two, three ... frames: it gets ever further, the step that fails
+ * has NT's status and changed nothing, and every machine is torn down to nothing.
  */
 #include "unit/scenario.h"
 
@@ -56,8 +56,8 @@ static struct attempt run_on(uint64_t frames, uint64_t extra_commit)
 }
 
 /*
- * Returns the least number of frames with which the scenario passes. With fewer than `ample` frames it
- * is these that run out, from there on it is commit.
+ * Returns the least number of frames with which the scenario passes. With fewer than `ample` frames
+ * it is these that run out, from there on it is commit.
  */
 static uint64_t sweep(uint64_t extra_commit, uint64_t ample)
 {
@@ -82,17 +82,17 @@ static uint64_t sweep(uint64_t extra_commit, uint64_t ample)
 static void frames_run_out(void **state)
 {
     (void)state;
-    /* Two of metadata; three for the process and a slab of VADs; tables: 5, 1, 3, 4, 3, 3; pages: 1,
-     * 2, 1; the second process's root. A slab more comes after that root has gone. */
+    /* Two of metadata; three for the process and a slab of VADs; tables: 5, 1, 3, 4, 3, 3; pages:
+     * 1, 2, 1; the second process's root. A slab more comes after that root has gone. */
     assert_int_equal(sweep(100000, MOST_FRAMES), 2 + 3 + 1 + 19 + 4 + 1);
 }
 
 static void commit_runs_out(void **state)
 {
     (void)state;
-    /* Six frames are enough to get to the commit of 514 pages and 5 tables. The charge is highest, 619,
-     * when the second process is made: 3 + 1 + 519 + 16 + 1 + 16 + 3 + 32 + 4 + 1 + 3 + 16 + 3 + 1.
-     * It is promised out of 500 and the frames that are not metadata, of which 122 have 3. */
+    /* Six frames are enough to get to the commit of 514 pages and 5 tables. The charge is highest,
+     * 619, when the second process is made: 3 + 1 + 519 + 16 + 1 + 16 + 3 + 32 + 4 + 1 + 3 + 16 + 3
+     * + 1. It is promised out of 500 and the frames that are not metadata, of which 122 have 3. */
     assert_int_equal(sweep(500, 6), 619 - 500 + 3);
 }
 

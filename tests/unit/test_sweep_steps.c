@@ -1,7 +1,7 @@
 /*
- * Each step of the scenario with none, one, two ... of the frames, or pages of commit, that it takes: it
- * fails with NT's status exactly as often as it lacks one, and each time has changed nothing. (A limit
- * below RAM cannot be configured; the sweep of commit sets the partition's word.)
+ * Each step of the scenario with none, one, two ... of the frames, or pages of commit, that it
+ * takes: it fails with NT's status exactly as often as it lacks one, and each time has changed
+ * nothing. (A limit below RAM cannot be configured; the sweep of commit sets the partition's word.)
  */
 #include "unit/scenario.h"
 

@@ -8,9 +8,9 @@
  *     +-- pump, preempt+ WAITING --woken, or deadline passed--> may be drawn
  *
  * K1 exactly one stack runs: a coroutine's, or the runner's own, which draws the next one.
- * K2 the draw depends on the seed and the states alone, oldest coroutine first: same seed, same
- * run. K3 a coroutine never looks at a wait after it was woken and returned; wake never looks at
- *    one at all, since its owner may have gone on as soon as is_woken was set.
+ * K2 the draw depends on the seed and the states alone, oldest coroutine first: one seed, one run.
+ * K3 a coroutine never looks at a wait after it was woken and returned; wake never looks at one at
+ *    all, since its owner may have gone on as soon as is_woken was set.
  *
  * Completions run on a coroutine of their own, so that they may spin on a lock that a coroutine
  * holds. With threads, a runner that finds nobody runnable sleeps until some wake; without, nobody
