@@ -15,15 +15,9 @@ static uint64_t read_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-uint64_t bench_now_ns(void)
-{
-    return read_ns(CLOCK_THREAD_CPUTIME_ID);
-}
+uint64_t bench_now_ns(void) { return read_ns(CLOCK_THREAD_CPUTIME_ID); }
 
-uint64_t bench_clock_ns(void)
-{
-    return read_ns(CLOCK_MONOTONIC);
-}
+uint64_t bench_clock_ns(void) { return read_ns(CLOCK_MONOTONIC); }
 
 /* The last processor that we may use: the first takes most interrupts. */
 int bench_pin(void)

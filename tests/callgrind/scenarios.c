@@ -189,25 +189,27 @@ static void run_protect_toggle(struct machine *m)
 }
 
 static const struct scenario scenarios[] = {
-    {"tlb_miss", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_clean_region, run_tlb_misses},
+    {"tlb_miss", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_clean_region, run_tlb_misses,
+     false},
     {"demand_zero_zeroed", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_region,
-     run_write_faults},
+     run_write_faults, false},
     {"demand_zero_free", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_region,
      run_write_faults, true},
-    {"demand_zero_store", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_region, run_stores},
+    {"demand_zero_store", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_region, run_stores,
+     false},
     {"make_dirty", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_clean_region,
-     run_make_dirty_faults},
+     run_make_dirty_faults, false},
     {"guard_fault", 32 * MEBIBYTE, NTMM_PAGE_READWRITE | NTMM_PAGE_GUARD, PAGES, prepare_region,
-     run_guard_faults},
-    {"allocate_free_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_allocate_free},
+     run_guard_faults, false},
+    {"allocate_free_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_allocate_free, false},
     {"allocate_free_1000000", 320 * MEBIBYTE, 1000000, OPERATIONS, prepare_regions,
-     run_allocate_free},
-    {"query_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_queries},
-    {"query_1000", 32 * MEBIBYTE, 1000, OPERATIONS, prepare_regions, run_queries},
+     run_allocate_free, false},
+    {"query_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_queries, false},
+    {"query_1000", 32 * MEBIBYTE, 1000, OPERATIONS, prepare_regions, run_queries, false},
     {"commit_decommit", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, OPERATIONS, prepare_single_page,
-     run_commit_decommit},
+     run_commit_decommit, false},
     {"protect_toggle", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, OPERATIONS, prepare_single_page,
-     run_protect_toggle},
+     run_protect_toggle, false},
 };
 
 static void open_machine(struct machine *m, const struct scenario *s)
