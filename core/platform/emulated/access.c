@@ -215,6 +215,20 @@ static ntmm_status knock(struct ntmm_emulated *emu, struct processor *processor,
     return ntmm_page_fault(emu->system, &request, a->result);
 }
 
+/* With one host thread nobody posts: invalidations are applied on the spot, and being inside has no
+ * meaning to anybody. The fence of entering would wait for the store before it to reach the cache. */
+static void step_inside(const struct ntmm_emulated *emu, struct ntmm_cpu *cpu)
+{
+    if (has_threads(emu))
+        ntmm_cpu_enter(cpu);
+}
+
+static void step_outside(const struct ntmm_emulated *emu, struct ntmm_cpu *cpu)
+{
+    if (has_threads(emu))
+        ntmm_cpu_leave(cpu);
+}
+
 /* Run an access until it is done or an exception is raised; the processor is inside. */
 static ntmm_status complete_access(struct ntmm_emulated *emu, struct processor *processor,
                                    const struct access *a)
@@ -225,9 +239,9 @@ static ntmm_status complete_access(struct ntmm_emulated *emu, struct processor *
             return NTMM_STATUS_SUCCESS;
         if (why != NTMM_CPU_FAULT && why != NTMM_CPU_GENERAL_PROTECTION)
             return NTMM_STATUS_INTERNAL_ERROR;
-        ntmm_cpu_leave(processor->cpu);
+        step_outside(emu, processor->cpu);
         ntmm_status status = knock(emu, processor, a, why);
-        ntmm_cpu_enter(processor->cpu);
+        step_inside(emu, processor->cpu);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
     }
@@ -250,7 +264,7 @@ static ntmm_status access_all(struct ntmm_emulated *emu, uint32_t index, struct 
     ntmm_status status = NTMM_STATUS_SUCCESS;
     bool was_inside = processor->cpu->inside != 0;
     if (!was_inside)
-        ntmm_cpu_enter(processor->cpu);
+        step_inside(emu, processor->cpu);
     for (size_t done = 0; done < size && status == NTMM_STATUS_SUCCESS;) {
         size_t left = size - done;
         struct access piece = a;
@@ -262,7 +276,7 @@ static ntmm_status access_all(struct ntmm_emulated *emu, uint32_t index, struct 
         done += piece.size_bytes;
     }
     if (!was_inside)
-        ntmm_cpu_leave(processor->cpu);
+        step_outside(emu, processor->cpu);
     return status;
 }
 

@@ -64,11 +64,10 @@ static inline uint64_t cpu_page_mask(unsigned level)
     return (1ull << x64_level_shift(level)) - 1;
 }
 
-/* Whether [address, address + size) is memory. size > 0. */
-static inline bool cpu_is_memory(const struct ntmm_cpu *cpu, uint64_t address, uint64_t size)
+/* Whether the page that begins at address is memory, which begins and ends with a page. */
+static inline bool cpu_is_memory(const struct ntmm_cpu *cpu, uint64_t address)
 {
-    uint64_t offset = address - cpu->memory->base_pa;
-    return offset < cpu->memory->size && size <= cpu->memory->size - offset;
+    return address - cpu->memory->base_pa < cpu->memory->size;
 }
 
 static inline void cpu_raise(struct ntmm_cpu *cpu, uint32_t vector, uint32_t error_code,

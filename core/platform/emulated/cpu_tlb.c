@@ -58,7 +58,7 @@ static enum ntmm_cpu_result fill_line(struct ntmm_cpu *cpu, uint64_t va,
     const struct ntmm_cpu_memory *memory = cpu->memory;
     uint64_t page = va & ~0xFFFull;
     uint64_t address = t->address + (page & cpu_page_mask(t->level));
-    if (!cpu_is_memory(cpu, address, 4096))
+    if (!cpu_is_memory(cpu, address))
         return cpu_bus_error(cpu, address + (va & 0xFFF));
     cpu->translations[i] = *t;
     cpu->translations[i].page = page | 1;

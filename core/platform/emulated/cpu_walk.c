@@ -17,33 +17,34 @@
 struct path {
     le64 *slots[LEVELS_MAX + 1];      /* by level */
     uint64_t entries[LEVELS_MAX + 1]; /* as read, by level */
+    uint64_t all, any;                /* the entries used, and-ed and or-ed */
     unsigned leaf_level;
     uint32_t error; /* of a fault */
 };
 
-/* The bits that must be zero in a present entry of a level. */
-static uint64_t reserved_bits(const struct ntmm_cpu *cpu, unsigned level, uint64_t entry)
+/* The bits that must be zero in a present entry, beside those of a large page. */
+static inline uint64_t reserved_bits(const struct ntmm_cpu *cpu)
 {
-    uint64_t bits = cpu->reserved_address_bits;
-    if (!(cpu->mode.flags & MODE_NXE))
-        bits |= FIELD_MASK(HW_NO_EXECUTE);
-    if (level == 1 || !(entry & FIELD_MASK(HW_LARGE_PAGE)))
-        return bits;
+    uint64_t no_execute = cpu->mode.flags & MODE_NXE ? 0 : FIELD_MASK(HW_NO_EXECUTE);
+    return cpu->reserved_address_bits | no_execute;
+}
+
+/* The same of an entry at level 2 or above that maps a large page. */
+static uint64_t reserved_bits_large(const struct ntmm_cpu *cpu, unsigned level, uint64_t bits)
+{
     if (level > 3 || (level == 3 && !cpu->has_1gib_pages))
         return bits | FIELD_MASK(HW_LARGE_PAGE);
     return bits | (cpu_page_mask(level) & ~(FIELD_MASK(HWL_PAT) | 0xFFF));
 }
 
-static bool is_leaf(uint64_t entry, unsigned level)
-{
-    return level == 1 || (entry & FIELD_MASK(HW_LARGE_PAGE)) != 0;
-}
-
 static enum ntmm_cpu_result descend(struct ntmm_cpu *cpu, uint64_t va, struct path *p)
 {
     uint64_t table = cpu->cr3 & FIELD_MASK(HW_FRAME);
+    uint64_t reserved = reserved_bits(cpu);
+    p->all = ~0ull;
+    p->any = 0;
     for (unsigned level = cpu->levels;; level--) {
-        if (!cpu_is_memory(cpu, table, 4096))
+        if (!cpu_is_memory(cpu, table))
             return cpu_bus_error(cpu, table);
         le64 *slots = (le64 *)(void *)(cpu->memory->host + (table - cpu->memory->base_pa));
         p->slots[level] = &slots[x64_index(va, level)];
@@ -51,11 +52,14 @@ static enum ntmm_cpu_result descend(struct ntmm_cpu *cpu, uint64_t va, struct pa
         p->error = 0;
         if (!(entry & FIELD_MASK(HW_VALID)))
             return NTMM_CPU_FAULT;
+        bool is_large = level > 1 && (entry & FIELD_MASK(HW_LARGE_PAGE));
         p->error = PF_PRESENT | PF_RESERVED;
-        if (entry & reserved_bits(cpu, level, entry))
+        if (entry & (is_large ? reserved_bits_large(cpu, level, reserved) : reserved))
             return NTMM_CPU_FAULT;
+        p->all &= entry;
+        p->any |= entry;
         p->leaf_level = level;
-        if (is_leaf(entry, level))
+        if (level == 1 || is_large)
             return NTMM_CPU_OK;
         table = x64_entry_address(entry);
     }
@@ -64,11 +68,7 @@ static enum ntmm_cpu_result descend(struct ntmm_cpu *cpu, uint64_t va, struct pa
 static void combine(const struct ntmm_cpu *cpu, uint64_t va, const struct path *p,
                     struct ntmm_cpu_translation *t)
 {
-    uint64_t all = ~0ull, any = 0, leaf = p->entries[p->leaf_level];
-    for (unsigned level = cpu->levels; level >= p->leaf_level; level--) {
-        all &= p->entries[level];
-        any |= p->entries[level];
-    }
+    uint64_t all = p->all, any = p->any, leaf = p->entries[p->leaf_level];
     unsigned rights = (all & FIELD_MASK(HW_DIRTY1) ? RIGHT_WRITE : 0u) |
                       (all & FIELD_MASK(HW_OWNER) ? RIGHT_USER : 0u) |
                       (any & FIELD_MASK(HW_NO_EXECUTE) ? RIGHT_NO_EXECUTE : 0u) |
@@ -151,9 +151,13 @@ enum ntmm_cpu_result cpu_page_fault(struct ntmm_cpu *cpu, uint64_t va, unsigned 
  * levels; the second pass then finds its bit set. */
 static bool mark_used(const struct ntmm_cpu *cpu, const struct path *p, unsigned access)
 {
+    bool is_dirtied = (access & ACCESS_WRITE) && !(access & ACCESS_PROBE);
+    if ((p->all & FIELD_MASK(HW_ACCESSED)) &&
+        (!is_dirtied || (p->entries[p->leaf_level] & FIELD_MASK(HW_DIRTY))))
+        return true;
     for (unsigned level = cpu->levels; level >= p->leaf_level; level--) {
         uint64_t entry = p->entries[level], marked = entry | FIELD_MASK(HW_ACCESSED);
-        if (level == p->leaf_level && (access & ACCESS_WRITE) && !(access & ACCESS_PROBE))
+        if (level == p->leaf_level && is_dirtied)
             marked |= FIELD_MASK(HW_DIRTY);
         if (marked != entry && !cas64(p->slots[level], &entry, marked))
             return false;
@@ -177,7 +181,7 @@ enum ntmm_cpu_result cpu_walk(struct ntmm_cpu *cpu, uint64_t va, unsigned access
         if (cpu_is_denied(cpu, t, access, &error))
             return cpu_page_fault(cpu, va, access, error);
         uint64_t address = t->address + (va & cpu_page_mask(t->level) & ~0xFFFull);
-        if (!cpu_is_memory(cpu, address, 4096))
+        if (!cpu_is_memory(cpu, address))
             return cpu_bus_error(cpu, address + (va & 0xFFF));
     } while (!mark_used(cpu, &path, access));
     if ((access & ACCESS_WRITE) && !(access & ACCESS_PROBE))
