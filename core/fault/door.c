@@ -52,48 +52,48 @@ static bool is_allowed(const struct door *d, uint32_t protection)
 }
 
 /*
- * The page's entry, its tables made if there are frames for all of them and `pages` more. Looking
- * first keeps a fault that lacks some from taking and giving back the others, and so from waking
- * itself and everybody else for nothing. entry is NULL on shortage.
+ * Make the page's tables if there are frames for all of them and `pages` more. Looking first keeps a
+ * fault that lacks some from taking and giving back the others, and so from waking itself and
+ * everybody else for nothing. False on shortage.
  */
-static struct table_span make_tables(struct call *c, struct door *d, uint32_t pages)
+static bool make_tables(struct call *c, struct door *d, uint32_t pages)
 {
-    struct table_span span = table_find(c, d->process, d->page);
-    d->frames_needed = span.level - 1 + pages;
-    if (span.entry || !frames_are_free(c, d->frames_needed))
-        return span;
-    return table_make(c, d->process, d->page, TABLE_FOR_FAULT);
+    d->frames_needed = d->span.level - 1 + pages;
+    if (d->span.entry)
+        return true;
+    if (!frames_are_free(c, d->frames_needed))
+        return false;
+    d->span = table_make(c, d->process, d->page, TABLE_FOR_FAULT);
+    return d->span.entry != NULL;
 }
 
 static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t protection)
 {
     struct process *process = d->process;
-    struct table_span span = make_tables(c, d, 1);
     uint64_t frame;
 
-    if (!span.entry || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
+    if (!make_tables(c, d, 1) || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
         return give_up(c, d);
     struct pfn *pfn = pfn_at(c, frame);
-    uint64_t entry_address = (uint64_t)((uintptr_t)span.entry - c->bias);
+    uint64_t entry_address = (uint64_t)((uintptr_t)d->span.entry - c->bias);
     set64(&pfn->entry_address, entry_address);
     set64(&pfn->original_pte, entry_software(protection));
     set64(&pfn->table_frame, ref_frame(c, entry_address));
     pfn_set_modified(pfn); /* it has no backing yet */
-    entry_make_valid(c, span.table, span.entry,
+    entry_make_valid(c, d->span.table, d->span.entry,
                      entry_hardware(frame, protection, d->access == DOOR_WRITE));
     process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
     return resolved(d, NTMM_FAULT_KIND_DEMAND_ZERO, NTMM_COUNTER_DEMAND_ZERO_FAULTS);
 }
 
-static ntmm_status resolve_transition(struct call *c, struct door *d, struct table_span *span,
-                                      uint64_t value)
+static ntmm_status resolve_transition(struct call *c, struct door *d, uint64_t value)
 {
     struct process *process = d->process;
     uint64_t frame = field_get(value, TR_FRAME);
     uint32_t protection = (uint32_t)field_get(value, TR_PROTECTION);
 
     frame_reactivate(c, frame);
-    entry_make_valid(c, span->table, span->entry,
+    entry_make_valid(c, d->span.table, d->span.entry,
                      entry_hardware(frame, protection, d->access == DOOR_WRITE));
     process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
     return resolved(d, NTMM_FAULT_KIND_TRANSITION, NTMM_COUNTER_TRANSITION_FAULTS);
@@ -126,11 +126,10 @@ static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, ui
 static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad, uint64_t raw,
                                  uint32_t protection)
 {
-    struct table_span span = make_tables(c, d, 0);
     const struct ntmm_thread_stack *stack = d->request->stack;
     uint64_t value = entry_value(c, raw);
 
-    if (!span.entry)
+    if (!make_tables(c, d, 0))
         return give_up(c, d);
     uint32_t bare = protection_in_region(protection & PROT_ACCESS_MASK, get32(&vad->protection));
     if (entry_kind(c, raw) == PTE_TRANSITION) {
@@ -139,7 +138,7 @@ static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad
     } else {
         value = entry_software(bare);
     }
-    entry_write(c, span.table, span.entry, value);
+    entry_write(c, d->span.table, d->span.entry, value);
     process_count(d->process, NTMM_COUNTER_GUARD_FAULTS, 1);
     uint64_t va = d->request->address;
     if (stack && va >= stack->deallocation_stack && va < stack->stack_base)
@@ -148,26 +147,26 @@ static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad
 }
 
 /* An entry that is not valid, of a page that is committed. */
-static ntmm_status resolve_committed(struct call *c, struct door *d, struct table_span *span,
-                                     struct vad *vad, uint64_t raw, uint32_t protection)
+static ntmm_status resolve_committed(struct call *c, struct door *d, struct vad *vad, uint64_t raw,
+                                     uint32_t protection)
 {
     if (!is_allowed(d, protection))
         return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
     if (protection_is_guard(protection))
         return consume_guard(c, d, vad, raw, protection);
     if (entry_kind(c, raw) == PTE_TRANSITION)
-        return resolve_transition(c, d, span, entry_value(c, raw));
+        return resolve_transition(c, d, entry_value(c, raw));
     return resolve_demand_zero(c, d, protection);
 }
 
 static ntmm_status resolve_user(struct call *c, struct door *d)
 {
-    struct table_span span = table_find(c, d->process, d->page);
-    uint64_t raw = span.entry ? load64_relaxed(span.entry) : 0;
+    d->span = table_find(c, d->process, d->page);
+    uint64_t raw = d->span.entry ? load64_relaxed(d->span.entry) : 0;
 
     switch (entry_kind(c, raw)) {
     case PTE_VALID:
-        return resolve_valid(c, d, span.entry, raw);
+        return resolve_valid(c, d, d->span.entry, raw);
     case PTE_ZERO:
     case PTE_DEMAND_ZERO:
     case PTE_TRANSITION: {
@@ -177,7 +176,7 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
         struct page_state state = page_state_of(c, vad, raw);
         if (!state.is_committed)
             break;
-        return resolve_committed(c, d, &span, vad, raw, state.protection);
+        return resolve_committed(c, d, vad, raw, state.protection);
     }
     case PTE_DECOMMITTED:
     case PTE_NO_ACCESS:

@@ -28,6 +28,8 @@ struct door {
     struct ntmm_fault_result *result;
     struct process *process;
     uint64_t page;
+    struct table_span
+        span; /* where the walk stopped, or the page's entry once its tables are made */
     uint32_t frames_needed; /* by the resolver, tables included */
     enum { DOOR_READ, DOOR_WRITE, DOOR_EXECUTE } access;
 };
