@@ -29,6 +29,7 @@ struct vad *vad_create(struct call *c, struct process *process, uint64_t start, 
     set64(&vad->node.start, start);
     set64(&vad->node.end, end);
     gap_tree_insert(c->bias, &process->vads, ref);
+    set64(&process->vad_hint, ref); /* what was just made is asked for next */
     return vad;
 }
 
