@@ -121,12 +121,17 @@ static ntmm_status fill_slab(struct machine *m)
 {
     struct slab_class *class = &machine_anchor(m)->slabs[SLAB_VAD];
     ntmm_status status = NTMM_STATUS_SUCCESS;
-    uint64_t base = FILLERS;
+    uint64_t base = FILLERS + machine_process(m).region_count * KIB64; /* never used before */
     while (status == NTMM_STATUS_SUCCESS && get64(&class->partial) != 0) {
         status = try_allocate(m, base, PAGE, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
         base += KIB64;
     }
     return status;
+}
+
+static ntmm_status allocate_with_full_slab(struct machine *m)
+{
+    return allocate(m, FILLERS - KIB64, 8 * PAGE, NTMM_PAGE_READWRITE);
 }
 
 static ntmm_status release_middle(struct machine *m)
@@ -192,6 +197,8 @@ const struct step scenario[] = {
     {"create and end a second process", create_and_end_second, 1, 1, OK},
     {"fill the slab of VADs", fill_slab, 0, 0, OK},
     {"release in the middle: a VAD more", release_middle, 1, 1, OK},
+    {"fill the slab of VADs again", fill_slab, 0, 0, OK},
+    {"reserve and commit: a VAD more", allocate_with_full_slab, 1, 8 + 1, OK},
     {"release the head", release_head, 0, 0, OK},
     {"decommit", decommit_spans, 0, 0, OK},
     {"end the first process", end_first_process, 0, 0, OK},

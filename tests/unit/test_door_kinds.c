@@ -51,6 +51,23 @@ static void a_page_is_made_dirty_once(void **state)
     machine_close(m);
 }
 
+/* The entry is dirty when the fault returns, not only once the processor writes. */
+static void make_dirty_sets_both_bits_by_itself(void **state)
+{
+    (void)state;
+    struct machine *m = machine_open(NULL);
+    struct ntmm_fault_request request = {.process = m->process,
+                                         .address = BASE,
+                                         .error_code = NTMM_FAULT_USER | NTMM_FAULT_WRITE |
+                                                       NTMM_FAULT_PRESENT};
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    assert_int_equal(must_read(m, BASE), 0);
+    assert_int_equal(ntmm_page_fault(m->system, &request, &m->fault), NTMM_STATUS_SUCCESS);
+    expect_kind(m, NTMM_FAULT_KIND_MAKE_DIRTY);
+    assert_int_equal(entry_bits(m, BASE), DIRTY);
+    machine_close(m);
+}
+
 static void a_first_write_enters_dirty_at_once(void **state)
 {
     (void)state;
@@ -203,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_is_made_dirty_once),
+        cmocka_unit_test(make_dirty_sets_both_bits_by_itself),
         cmocka_unit_test(a_first_write_enters_dirty_at_once),
         cmocka_unit_test(a_new_page_is_zero),
         cmocka_unit_test(a_page_comes_back_with_its_contents),

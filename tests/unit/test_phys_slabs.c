@@ -110,10 +110,11 @@ static void commit_is_charged_to_the_page(void **state)
     machine_close(m);
 }
 
-#define ROUNDS 200000u
+#define ROUNDS 1000000u
 
 struct charger {
     struct machine *m;
+    pthread_barrier_t *start; /* lest one is done before the other begins */
     uint64_t refused;
 };
 
@@ -122,6 +123,7 @@ static void *charge_and_return(void *context)
 {
     struct charger *charger = context;
     struct call c = machine_call(charger->m);
+    (void)pthread_barrier_wait(charger->start);
     for (uint32_t i = 0; i < ROUNDS; i++) {
         uint64_t pages = 1 + i % 3;
         if (commit_charge(&c, pages))
@@ -141,13 +143,16 @@ static void two_threads_charge_exactly(void **state)
     struct machine *m = machine_open_bare(&setup);
     struct call c = machine_call(m);
     uint64_t limit = machine_memory(m).commit_limit_pages;
+    pthread_barrier_t start;
+    assert_int_equal(pthread_barrier_init(&start, NULL, 2), 0);
     assert_true(commit_charge(&c, limit - 4));
     for (uint32_t i = 0; i < 2; i++) {
-        chargers[i] = (struct charger){.m = m};
+        chargers[i] = (struct charger){.m = m, .start = &start};
         assert_int_equal(pthread_create(&threads[i], NULL, charge_and_return, &chargers[i]), 0);
     }
     for (uint32_t i = 0; i < 2; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    (void)pthread_barrier_destroy(&start);
     assert_int_equal(machine_memory(m).commit_pages, limit - 4);
     assert_in_range(machine_memory(m).commit_peak_pages, limit - 1, limit);
     commit_return(&c, limit - 4);
