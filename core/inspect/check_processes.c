@@ -273,6 +273,8 @@ static bool check_slots(struct checker *k, uint32_t live)
         const struct process *process = process_in_slot(k->c, next - 1);
         if (!process || get64(&process->handle) != 0)
             return check_fail(k, "PR1", next - 1, 0, 1);
+        if (!check_equal(k, "PR1", next - 1, PROCESS_FREE, get32(&process->state)))
+            return false;
         next = get32(&process->next_free);
     }
     return check_equal(k, "PR1", 0, slots - live, chained) &&

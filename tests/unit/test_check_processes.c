@@ -228,6 +228,14 @@ static uint64_t free_live_slot(struct machine *m)
     return (uint32_t)m->process;
 }
 
+static uint64_t let_free_slot_live(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint32_t slot = get32(&machine_anchor(m)->free_slot) - 1;
+    set32(&process_in_slot(&c, slot)->state, PROCESS_LIVE);
+    return slot;
+}
+
 static uint64_t miscount_live(struct machine *m)
 {
     set32(&machine_anchor(m)->live_count, 3);
@@ -307,6 +315,7 @@ static const struct corruption corruptions[] = {
     {"PR1", "a process is ending and nobody ends it", mistake_state},
     {"PR1", "free slots are not on the chain", forget_free_slots},
     {"PR1", "a live slot is on the free chain", free_live_slot},
+    {"PR1", "a free slot says that it lives", let_free_slot_live},
     {"PR1", "the count of live processes is off", miscount_live},
     {"PR1", "slots do not fill frames", miscount_slots},
     {"PR2", "the process's commit is off", miscount_commit},

@@ -183,6 +183,32 @@ static void a_crossing_access_faults_where_it_must(void **state)
     machine_close(m);
 }
 
+/* T1: what the processor has cached is withdrawn with the right, not at the next fault. */
+static void rights_that_are_taken_are_gone(void **state)
+{
+    (void)state;
+    struct machine *m = machine_open(NULL);
+    uint64_t value;
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    must_write(m, BASE, 1);
+    must_protect(m, BASE, PAGE, NTMM_PAGE_READONLY);
+    expect_raised(m, try_write(m, BASE, 2), NTMM_STATUS_ACCESS_VIOLATION, 1, BASE);
+    assert_int_equal(must_read(m, BASE), 1);
+    must_protect(m, BASE, PAGE, NTMM_PAGE_EXECUTE_READ);
+    assert_int_equal(try_execute(m, BASE), NTMM_STATUS_SUCCESS);
+    must_protect(m, BASE, PAGE, NTMM_PAGE_READONLY);
+    expect_raised(m, try_execute(m, BASE), NTMM_STATUS_ACCESS_VIOLATION, 8, BASE);
+    must_protect(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    must_write(m, BASE, 3);
+    must_decommit(m, BASE, PAGE);
+    expect_raised(m, try_read(m, BASE, &value), NTMM_STATUS_ACCESS_VIOLATION, 0, BASE);
+    must_commit(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    assert_int_equal(must_read(m, BASE), 0);
+    must_release(m, BASE, 0);
+    expect_raised(m, try_write(m, BASE, 4), NTMM_STATUS_ACCESS_VIOLATION, 1, BASE);
+    machine_close(m);
+}
+
 static void tables_come_and_go(void **state)
 {
     const struct machine_setup setup = {.hardware = {.ram_bytes = 8 * MIB}};
@@ -227,6 +253,7 @@ int main(void)
         cmocka_unit_test(what_is_granted_already_is_spurious),
         cmocka_unit_test(violations_name_access_and_address),
         cmocka_unit_test(a_crossing_access_faults_where_it_must),
+        cmocka_unit_test(rights_that_are_taken_are_gone),
         cmocka_unit_test(tables_come_and_go),
     };
     return cmocka_run_group_tests_name("door_kinds", tests, NULL, NULL);
