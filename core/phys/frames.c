@@ -158,7 +158,8 @@ void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)
     chain->count++;
 }
 
-static void give_back(struct call *c, struct node *node, uint64_t frame)
+/* Put a frame behind `previous` on the free list. (N) is held. */
+static void give_back(struct call *c, struct node *node, uint64_t previous, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     set64(&pfn->entry_address, 0);
@@ -167,19 +168,22 @@ static void give_back(struct call *c, struct node *node, uint64_t frame)
     set16(&pfn->reference_count, 0);
     set16(&pfn->state, pfn_state(NTMM_FRAME_FREE, NTMM_USE_FREE, 0));
     set64(&pfn->table_frame, 0);
-    list_push_head(c, &node->free, frame);
+    list_push_after(c, &node->free, previous, frame);
     run_give(c, node, frame);
 }
 
+/* In order, so that what was freed together is handed out again in the order of its addresses. */
 void chain_free(struct call *c, struct frame_chain *chain)
 {
     if (chain->count == 0)
         return;
     struct node *node = &partition_of(c)->node;
     lock_acquire(c, &node->lock, LOCK_NODE);
+    uint64_t previous = FRAME_NONE;
     for (uint64_t frame = chain->head, next; frame != FRAME_NONE; frame = next) {
         next = get64(&pfn_at(c, frame)->flink);
-        give_back(c, node, frame);
+        give_back(c, node, previous, frame);
+        previous = frame;
     }
     lock_release(c, &node->lock, LOCK_NODE);
     *chain = chain_empty();

@@ -43,6 +43,13 @@ void list_push_tail(struct call *c, struct frame_list *list, uint64_t frame)
     link_between(c, list, frame, get64(&list->tail), FRAME_NONE);
 }
 
+void list_push_after(struct call *c, struct frame_list *list, uint64_t previous, uint64_t frame)
+{
+    uint64_t next =
+        previous == FRAME_NONE ? get64(&list->head) : get64(&pfn_at(c, previous)->flink);
+    link_between(c, list, frame, previous, next);
+}
+
 void list_remove(struct call *c, struct frame_list *list, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);

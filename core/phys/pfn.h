@@ -145,6 +145,9 @@ ntmm_status pfn_build(struct call *c, const struct ntmm_frame_range *ranges, uin
 void list_init(struct frame_list *list, enum ntmm_frame_location location);
 void list_push_head(struct call *c, struct frame_list *list, uint64_t frame);
 void list_push_tail(struct call *c, struct frame_list *list, uint64_t frame);
+
+/* Behind a frame of the list, or at its head: FRAME_NONE. */
+void list_push_after(struct call *c, struct frame_list *list, uint64_t previous, uint64_t frame);
 void list_remove(struct call *c, struct frame_list *list, uint64_t frame);
 
 /* The list for a frame at a location and priority; NULL for active and transition. */
@@ -188,7 +191,8 @@ static inline struct frame_chain chain_empty(void)
 /* Add a frame nobody can reach any more. */
 void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame);
 
-/* Give all its frames to the free list and wake who waits for one. Takes (N), then (Q). */
+/* Give all its frames to the head of the free list, in the chain's order, and wake who waits for one.
+ * Takes (N), then (Q). */
 void chain_free(struct call *c, struct frame_chain *chain);
 
 void frame_free(struct call *c, uint64_t frame);

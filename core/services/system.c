@@ -47,7 +47,7 @@ static bool is_platform_version(const struct ntmm_platform *platform)
 /* Rising, apart, not empty, below the physical limit. */
 static bool are_ranges_sound(const struct ntmm_platform *platform, uint32_t physical_bits)
 {
-    uint64_t limit = 1ull << (physical_bits - NTMM_PAGE_SHIFT);
+    uint64_t limit = min_u64(1ull << (physical_bits - NTMM_PAGE_SHIFT), FRAME_NONE);
     uint64_t previous_end = 0;
     for (uint32_t i = 0; i < platform->range_count; i++) {
         const struct ntmm_frame_range *range = &platform->ranges[i];

@@ -140,6 +140,8 @@ static void bad_ranges_are_refused(void **state)
     const struct ntmm_frame_range beyond = {.base_frame = (1ull << 34) - 1, .frame_count = 2};
     const struct ntmm_frame_range wrapping = {.base_frame = 128, .frame_count = UINT64_MAX};
     const struct ntmm_frame_range tiny = {.base_frame = 0, .frame_count = 1};
+    /* the number of the last frame of 52 bits means "none" in a list */
+    const struct ntmm_frame_range last = {.base_frame = (1ull << 40) - 1, .frame_count = 1};
     expect_ranges(a, low, high, NTMM_STATUS_SUCCESS);
     expect_ranges(a, high, low, NTMM_STATUS_INVALID_PARAMETER_4);
     expect_ranges(a, low, low, NTMM_STATUS_INVALID_PARAMETER_4);
@@ -148,6 +150,8 @@ static void bad_ranges_are_refused(void **state)
     expect_ranges(a, low, beyond, NTMM_STATUS_INVALID_PARAMETER_4);
     expect_ranges(a, low, wrapping, NTMM_STATUS_INVALID_PARAMETER_4);
     expect_ranges(a, tiny, high, NTMM_STATUS_INSUFFICIENT_RESOURCES);
+    a.config.physical_address_bits = 52;
+    expect_ranges(a, low, last, NTMM_STATUS_INVALID_PARAMETER_4);
     attempt_close(&a);
 }
 
