@@ -37,6 +37,23 @@ static ntmm_status begin_operation(struct ntmm_emulated *emu, enum ntmm_emulated
     return take_injection(emu, &emu->content_errors, operation);
 }
 
+#define CACHE_LINE 64u
+/* Enough for the host processor's own prefetch to go on from there. */
+#define LINES_AHEAD 16u
+
+/*
+ * Zero a frame and fetch the beginning of the next: frames freed together are handed out in the
+ * order of their addresses, so that is likely to be zeroed next. The fetch stands here and not in a
+ * function of its own, which the compiler would take for one without effect and drop.
+ */
+static void zero_frame(struct ntmm_emulated *emu, uint64_t frame)
+{
+    const unsigned char *next = frame_at(emu, frame + 1);
+    memset(frame_at(emu, frame), 0, NTMM_PAGE_SIZE);
+    for (uint32_t line = 0; next != NULL && line < LINES_AHEAD; line++)
+        __builtin_prefetch(next + line * CACHE_LINE, 1);
+}
+
 ntmm_status content_zero(void *context, const uint64_t *frames, uint32_t count)
 {
     struct ntmm_emulated *emu = context;
@@ -44,7 +61,7 @@ ntmm_status content_zero(void *context, const uint64_t *frames, uint32_t count)
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     for (uint32_t i = 0; i < count; i++)
-        memset(frame_at(emu, frames[i]), 0, NTMM_PAGE_SIZE);
+        zero_frame(emu, frames[i]);
     return NTMM_STATUS_SUCCESS;
 }
 
