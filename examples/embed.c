@@ -4,9 +4,8 @@
 
 int main(void)
 {
-    struct ntmm_emulated_config machine = {.size = sizeof machine,
-                                           .version = NTMM_EMULATED_CONFIG_VERSION,
-                                           .ram_bytes = 16u << 20};
+    struct ntmm_emulated_config machine = {
+        .size = sizeof machine, .version = NTMM_EMULATED_CONFIG_VERSION, .ram_bytes = 16u << 20};
     struct ntmm_config config = {.size = sizeof config, .version = NTMM_CONFIG_VERSION};
     struct ntmm_emulated *emu;
     struct ntmm_system *sys;

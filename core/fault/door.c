@@ -52,8 +52,8 @@ static bool is_allowed(const struct door *d, uint32_t protection)
 }
 
 /*
- * Make the page's tables if there are frames for all of them and `pages` more. Looking first keeps a
- * fault that lacks some from taking and giving back the others, and so from waking itself and
+ * Make the page's tables if there are frames for all of them and `pages` more. Looking first keeps
+ * a fault that lacks some from taking and giving back the others, and so from waking itself and
  * everybody else for nothing. False on shortage.
  */
 static bool make_tables(struct call *c, struct door *d, uint32_t pages)

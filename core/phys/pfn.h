@@ -191,8 +191,8 @@ static inline struct frame_chain chain_empty(void)
 /* Add a frame nobody can reach any more. */
 void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame);
 
-/* Give all its frames to the head of the free list, in the chain's order, and wake who waits for one.
- * Takes (N), then (Q). */
+/* Give all its frames to the head of the free list, in the chain's order, and wake who waits for
+ * one. Takes (N), then (Q). */
 void chain_free(struct call *c, struct frame_chain *chain);
 
 void frame_free(struct call *c, uint64_t frame);

@@ -216,7 +216,8 @@ static ntmm_status knock(struct ntmm_emulated *emu, struct processor *processor,
 }
 
 /* With one host thread nobody posts: invalidations are applied on the spot, and being inside has no
- * meaning to anybody. The fence of entering would wait for the store before it to reach the cache. */
+ * meaning to anybody. The fence of entering would wait for the store before it to reach the
+ * cache. */
 static void step_inside(const struct ntmm_emulated *emu, struct ntmm_cpu *cpu)
 {
     if (has_threads(emu))
