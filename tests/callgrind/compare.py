@@ -98,6 +98,8 @@ def main():
         print(f"skipped: the table is of {table['compiler']}, this is {options.compiler}")
         return SKIPPED
 
+    if not os.access(options.program, os.X_OK):
+        parser.error(f"{options.program}: no such program; build the target callgrind_scenarios")
     counts = count_all(options.valgrind, options.program)
     if options.update:
         with open(TABLE, "w") as file:
