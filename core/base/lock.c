@@ -17,13 +17,11 @@ void lock_wait(struct call *c, le32 *lock)
 void lock_raise_level(struct call *c)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
-    if (platform->raise_level)
-        c->old_level = platform->raise_level(platform->context);
+    c->old_level = platform->raise_level(platform->context);
 }
 
 void lock_lower_level(struct call *c)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
-    if (platform->lower_level)
-        platform->lower_level(platform->context, c->old_level);
+    platform->lower_level(platform->context, c->old_level);
 }

@@ -39,6 +39,8 @@ enum lock_level {
 };
 
 void lock_wait(struct call *c, le32 *lock);
+
+/* The platform has the operation. */
 void lock_raise_level(struct call *c);
 void lock_lower_level(struct call *c);
 
@@ -50,7 +52,7 @@ static inline bool lock_is_held(const struct call *c, enum lock_level level)
 static inline void lock_acquire(struct call *c, le32 *lock, enum lock_level level)
 {
     NTMM_ASSERT(c->held >> level == 0);
-    if (c->depth++ == 0)
+    if (c->depth++ == 0 && c->sys->platform.raise_level)
         lock_raise_level(c);
     if (__builtin_expect(!cas32_acquire(lock, 0, 1), 0))
         lock_wait(c, lock);
@@ -62,7 +64,7 @@ static inline void lock_release(struct call *c, le32 *lock, enum lock_level leve
     NTMM_ASSERT(lock_is_held(c, level));
     c->held &= ~(1u << level);
     store32_release(lock, 0);
-    if (--c->depth == 0)
+    if (--c->depth == 0 && c->sys->platform.lower_level)
         lock_lower_level(c);
 }
 
