@@ -85,8 +85,11 @@ struct ntmm_fault_result {
  *         NTMM_STATUS_GUARD_PAGE_VIOLATION  raise it, two parameters; the guard is gone
  *         NTMM_STATUS_STACK_OVERFLOW        raise it, two parameters; no room to grow the stack
  *         NTMM_STATUS_INVALID_HANDLE        the process is gone
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_COMMITMENT_LIMIT      a page table could not be charged, even to the reserve
- * Locks: takes (W), (C). Never blocks. A guard consumed stays consumed.
+ * Locks: takes (W), (L), (N), (C), (Q); a guard or a freed table may wait for a shootdown, nothing
+ * else blocks. A guard consumed stays consumed.
  * Source: public descriptions of NT's fault handling; docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_fault_begin(struct ntmm_system *system,

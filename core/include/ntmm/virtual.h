@@ -92,7 +92,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_syst
  *         NTMM_STATUS_MEMORY_NOT_ALLOCATED    base is in no region
  *         NTMM_STATUS_UNABLE_TO_FREE_VM       the range leaves its region
  *         NTMM_STATUS_FREE_VM_NOT_AT_BASE     size is 0 and base is not the region's first page
- *         NTMM_STATUS_NO_MEMORY               no frame for the second half of a split region
+ *         NTMM_STATUS_NO_MEMORY               no frame for the second half of a split region, or
+ *                                             for a table that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page goes.
  * Source: NtFreeVirtualMemory, Microsoft documentation and observed behaviour.
