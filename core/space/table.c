@@ -66,7 +66,7 @@ static bool add_table(struct call *c, struct process *process, uint64_t page, ui
     pfn_add_used(parent, 1);
     pfn_add_share(parent, 1);
     store64_release(entry, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
-    process_add_peak(&process->table_pages, &process->table_pages, 1);
+    set64(&process->table_pages, get64(&process->table_pages) + 1);
     process_count(process, NTMM_COUNTER_TABLES_CREATED, 1);
     event_note(c, NTMM_EVENT_TABLE_CREATED, get64(&process->handle), page << NTMM_PAGE_SHIFT, frame,
                level - 1);
