@@ -329,20 +329,120 @@ static void m6_mode_tags_run_out_safely(void **state)
         }
 }
 
-/* Ids of modes are used again after 511: a tag must not come alive in another mode. */
+/* Sets of marks are used again after 252: a tag must not come alive in another mode. */
 static void m6_reused_mode_tags_allow_nothing(void **state)
 {
     struct machine *m = *state;
     uint64_t value;
     map_value(m, VA, 0, KEY(1), 1);
     set_cr4(m, PGE | NTMM_CR4_PKE);
-    for (uint32_t others = 495; others < 530; others++) {
+    for (uint32_t others = 236; others < 270; others++) {
         ntmm_cpu_set_keys(&m->cpu, others << 16, 0);
         read_ok(m, VA);
         for (uint32_t i = 0; i < others; i++)
             ntmm_cpu_set_keys(&m->cpu, i << 4 | 1u << 2, 0); /* key 1 denied */
         assert_page_fault(m, ntmm_cpu_read64(&m->cpu, VA, &value), 0x21, VA);
     }
+}
+
+/* No mode takes an empty tag for a page: the first page of every line, in more modes than there are
+ * sets of marks, with nothing mapped. */
+static void m6_empty_tags_allow_nothing(void **state)
+{
+    struct machine *m = *state;
+    set_cr4(m, PGE | NTMM_CR4_PKE);
+    for (uint32_t mode = 0; mode < 300; mode++) {
+        ntmm_cpu_set_keys(&m->cpu, mode << 4, 0);
+        for (uint64_t va = 0; va < 4096ull * NTMM_CPU_LINES; va += 4096) {
+            uint8_t byte;
+            assert_int_equal(ntmm_cpu_read8(&m->cpu, va, &byte), NTMM_CPU_FAULT);
+            assert_true(m->cpu.cr2 == va);
+        }
+    }
+}
+
+/* Every line, every mode: an address that differs in one bit is another page's. */
+static void m6_every_bit_of_the_page_counts(void **state)
+{
+    struct machine *m = *state;
+    uint64_t value;
+    set_cr4(m, PGE | NTMM_CR4_PKE);
+    for (uint32_t mode = 0; mode < 300; mode++) {
+        uint64_t va = VA + 4096ull * (mode & 7);
+        map_value(m, va, mode & 7, 0, mode);
+        ntmm_cpu_set_keys(&m->cpu, mode << 4, 0);
+        assert_int_equal(read_ok(m, va), mode);
+        assert_int_equal(read_ok(m, va), mode);
+        for (unsigned bit = 15; bit < 64; bit++) {
+            enum ntmm_cpu_result result = ntmm_cpu_read64(&m->cpu, va ^ 1ull << bit, &value);
+            assert_int_equal(result, bit < 47 ? NTMM_CPU_FAULT : NTMM_CPU_GENERAL_PROTECTION);
+        }
+    }
+}
+
+/* One line read in one mode and written in another: each mode finds the same bytes, and only what
+ * it may do is done inline. */
+static void m6_a_line_changes_modes(void **state)
+{
+    struct machine *m = *state;
+    uint64_t value = 0;
+    map_value(m, VA, 0, A | D, 1);
+    for (uint64_t i = 1; i < 20; i++) {
+        ntmm_cpu_set_privilege(&m->cpu, 3, false);
+        assert_int_equal(read_ok(m, VA), i);
+        assert_int_equal(ntmm_cpu_fetch64(&m->cpu, VA, &value), NTMM_CPU_OK);
+        assert_int_equal(value, i);
+        ntmm_cpu_set_privilege(&m->cpu, 0, i & 1);
+        write_ok(m, VA, i + 1);
+        assert_int_equal(get64((le64 *)(void *)at(m, DATA)), i + 1);
+    }
+    map(m, VA, 1, DATA | P | U | A | D);
+    ntmm_cpu_invlpg(&m->cpu, VA);
+    assert_int_equal(ntmm_cpu_set_cr0(&m->cpu, NTMM_CR0_PG | NTMM_CR0_PE), NTMM_CPU_OK);
+    write_ok(m, VA, 30); /* WP = 0 */
+    ntmm_cpu_set_privilege(&m->cpu, 3, false);
+    assert_int_equal(read_ok(m, VA), 30);
+    assert_page_fault(m, ntmm_cpu_write64(&m->cpu, VA, 31), 7, VA);
+}
+
+/* A probe answers for what the inline path would do, any size within the page, and does nothing. */
+static void m6_probes_tell_what_hits(void **state)
+{
+    struct machine *m = *state;
+    const struct ntmm_cpu *c = &m->cpu;
+    const uint8_t *from = NULL;
+    uint8_t *to = NULL;
+    map_value(m, VA, 0, 0, 1);
+    map_value(m, VA + 4096, 1, 0, 2);
+    assert_false(ntmm_cpu_probe_read(c, VA, 1, &from));
+    read_ok(m, VA);
+    read_ok(m, VA + 4096);
+    struct ntmm_cpu_statistics before = c->statistics;
+    assert_true(ntmm_cpu_probe_read(c, VA + 3, 16, &from));
+    assert_ptr_equal(from, at(m, DATA + 3));
+    assert_true(ntmm_cpu_probe_read(c, VA, 4096, &from));
+    assert_ptr_equal(from, at(m, DATA));
+    assert_true(ntmm_cpu_probe_read(c, VA + 4080, 16, &from));
+    assert_ptr_equal(from, at(m, DATA + 4080));
+    assert_false(ntmm_cpu_probe_read(c, VA + 4081, 16, &from)); /* though the next page hits too */
+    assert_ptr_equal(from, at(m, DATA + 4080));
+    assert_false(ntmm_cpu_probe_write(c, VA, 1, &to)); /* clean */
+    assert_false(ntmm_cpu_probe_fetch(c, VA, 1, &from));
+    assert_null(to);
+    assert_memory_equal(&before, &c->statistics, sizeof before);
+    write_ok(m, VA, 5);
+    uint64_t value;
+    assert_int_equal(ntmm_cpu_fetch64(&m->cpu, VA, &value), NTMM_CPU_OK);
+    assert_true(ntmm_cpu_probe_write(c, VA + 1, 2, &to));
+    assert_ptr_equal(to, at(m, DATA + 1));
+    assert_true(ntmm_cpu_probe_fetch(c, VA + 4095, 1, &from));
+    assert_ptr_equal(from, at(m, DATA + 4095));
+    ntmm_cpu_set_privilege(&m->cpu, 3, false);
+    assert_false(ntmm_cpu_probe_read(c, VA, 1, &from));
+    ntmm_cpu_set_privilege(&m->cpu, 0, false);
+    assert_true(ntmm_cpu_probe_read(c, VA, 1, &from));
+    ntmm_cpu_invlpg(&m->cpu, VA);
+    assert_false(ntmm_cpu_probe_read(c, VA, 1, &from));
 }
 
 /* Two pages of one line: tags of the one do not outlive its eviction. */
@@ -478,6 +578,10 @@ int main(void)
         machine_test(m6_tags_survive_a_change_of_mode),
         machine_test(m6_mode_tags_run_out_safely),
         machine_test(m6_reused_mode_tags_allow_nothing),
+        machine_test(m6_empty_tags_allow_nothing),
+        machine_test(m6_every_bit_of_the_page_counts),
+        machine_test(m6_a_line_changes_modes),
+        machine_test(m6_probes_tell_what_hits),
         machine_test(m6_eviction_takes_all_tags),
         machine_test(m6_implicit_accesses_open_nothing),
         machine_test(setting_smep_flushes_the_current_pcid),

@@ -11,7 +11,7 @@
  *  - M3 the dirty bit of a leaf is set before the first byte is written through it;
  *  - M4 rights follow the registers at the time of access, never those at the time of caching;
  *  - M5 an acknowledged invalidation is in force: no later access uses what it covers;
- *  - M6 a fast tag equals an access's key only if the slow path would allow that access unchanged.
+ *  - M6 a fast tag lets an access pass only if the slow path would allow that access unchanged.
  *
  * Threads: a processor belongs to one thread or coroutine at a time, which alone may call all but
  * ntmm_cpu_post_invalidation and ntmm_cpu_acknowledged. Processors that share memory may run on
@@ -135,13 +135,26 @@ struct ntmm_invalidation {
         ranges[NTMM_INVALIDATION_RANGES]; /**< a large page they meet goes whole */
 };
 
-/** Private: one line of the inline path. A tag is page address | mode_tag, or 0 for "ask". */
+/**
+ * Private: one line of the inline path.
+ *
+ * The page of an address chooses the line, so bits 21:12 of a tag need not tell pages apart; they
+ * tell modes apart. A tag is made so that, for every address that chooses its line,
+ *
+ *     address ^ tag  =  difference of the pages 63:22 | marks of the tag's mode 21:12 | offset 11:0
+ *
+ * A mode has five of the ten marks, an empty tag all ten, and the bits miss_bits of the processor
+ * are the pages', the alignment's and the five marks that the current mode has not: none is left
+ * only for the page, in that mode, aligned. All tags of a line are of one mode.
+ */
 struct ntmm_cpu_line {
     uint64_t read_tag;  /**< Private. */
-    uint64_t write_tag; /**< Private: set only with dirty set. */
+    uint64_t write_tag; /**< Private: not empty only with dirty set. */
     uint64_t fetch_tag; /**< Private. */
-    uint64_t addend;    /**< Private: host address = (uintptr_t)(addend + linear address). */
+    uint64_t addend;    /**< Private: host address = (uintptr_t)(addend + (address ^ tag)). */
 };
+/** Private: log2 of the bytes of a line. */
+#define NTMM_CPU_LINE_SHIFT 5
 
 /** Private: a cached translation. */
 struct ntmm_cpu_translation {
@@ -151,6 +164,7 @@ struct ntmm_cpu_translation {
     uint8_t rights;   /**< Private: combined over the levels. */
     uint8_t key;      /**< Private: protection key, 0..15. */
     uint8_t level;    /**< Private: level of the leaf; a slice has its page's. */
+    uint16_t marks;   /**< Private: of the mode that its line's tags and addend are made for. */
 };
 
 /** Private: everything that access rights depend on besides the translation. */
@@ -159,7 +173,8 @@ struct ntmm_cpu_mode {
     uint32_t pkru;  /**< Private. */
     uint32_t pkrs;  /**< Private. */
     uint16_t pcid;  /**< Private. */
-    uint16_t tag;   /**< Private: unique among modes since tags were last cleared; 0 for unused. */
+    uint16_t marks; /**< Private: 5 of 10 bits, unique among modes since tags were last emptied; 0
+                                  for unused. */
 };
 
 /**
@@ -168,7 +183,7 @@ struct ntmm_cpu_mode {
  * for the inline path. It may not be moved or copied while it is posted to.
  */
 struct ntmm_cpu {
-    uint64_t mode_tag;                          /**< Private: of the current mode, in bits 11:3. */
+    uint64_t miss_bits[4]; /**< Private: by log2 of the access's bytes; follows the mode. */
     struct ntmm_cpu_line lines[NTMM_CPU_LINES]; /**< Private. */
 
     uint64_t cr2;                          /**< Public: address of the last page fault. */
@@ -182,9 +197,9 @@ struct ntmm_cpu {
     uint64_t efer;                        /**< Private: read only; ntmm_cpu_set_efer writes. */
     uint64_t reserved_address_bits;       /**< Private: 51:MAXPHYADDR. */
     struct ntmm_cpu_mode mode;            /**< Private: the current one. */
-    struct ntmm_cpu_mode recent_modes[8]; /**< Private: tags that may come back. */
+    struct ntmm_cpu_mode recent_modes[8]; /**< Private: marks that may come back. */
     uint32_t recent_mode_next;            /**< Private: slot to replace. */
-    uint32_t mode_tag_next;               /**< Private: 1..511. */
+    uint32_t marks_next;                  /**< Private: of the next new mode. */
     uint32_t max_phys_bits;               /**< Private. */
     uint32_t levels;                      /**< Private: 4 or 5. */
     bool has_1gib_pages;                  /**< Private. */

@@ -1,19 +1,22 @@
 /*
  * The emulated processor's registers and invalidation instructions.
  *
- * Rights are applied at access time (M4), yet the inline path compares one tag. So a tag carries
+ * Rights are applied at access time (M4), yet the inline path looks at one tag. So a tag carries
  * the identity of the mode in which it was filled in: every combination of registers that rights
- * depend on gets a number 1..511, unique since the tags were last cleared. The last eight
+ * depend on gets a set of marks, unique since the tags were last emptied. The last eight
  * combinations keep theirs, so that going to the kernel and back finds the old tags alive; when the
- * numbers run out all tags are cleared (the translations stay). The PCID is part of the mode.
+ * sets run out all tags are emptied (the translations stay). The PCID is part of the mode.
+ *
+ * A set is five of ten marks, in bits 21:12 of a tag. No set of five is part of another: a tag has
+ * none of the marks that the current mode lacks only if it is of the current mode.
  * Source: the processor manuals, MOV to control registers, INVLPG, INVPCID.
  */
 #include <string.h>
 
 #include "platform/emulated/cpu_private.h"
 
-#define MODE_TAG_SHIFT 3 /* above the bits that the inline path uses for alignment */
-#define MODE_TAG_END 512u
+#define FIRST_MARKS 0x01Fu
+#define LAST_MARKS 0x3E0u
 #define RECENT_MODES (sizeof((struct ntmm_cpu *)0)->recent_modes / sizeof(struct ntmm_cpu_mode))
 
 static uint32_t mode_flags(const struct ntmm_cpu *cpu)
@@ -29,19 +32,31 @@ static bool is_same_mode(const struct ntmm_cpu_mode *a, const struct ntmm_cpu_mo
     return a->flags == b->flags && a->pkru == b->pkru && a->pkrs == b->pkrs && a->pcid == b->pcid;
 }
 
-static void clear_tags(struct ntmm_cpu *cpu)
+/* The next larger set of as many marks: the lowest run loses its last mark but one upwards, the
+ * rest of it falls to the bottom. */
+static uint32_t next_marks(uint32_t marks)
 {
-    for (unsigned i = 0; i < NTMM_CPU_LINES; i++)
-        cpu->lines[i].read_tag = cpu->lines[i].write_tag = cpu->lines[i].fetch_tag = 0;
-    memset(cpu->recent_modes, 0, sizeof cpu->recent_modes);
-    cpu->mode_tag_next = 1;
+    uint32_t lowest = marks & (~marks + 1), moved = marks + lowest;
+    return moved | ((marks ^ moved) >> 2 >> __builtin_ctz(lowest));
 }
 
-static uint16_t new_mode_tag(struct ntmm_cpu *cpu)
+static uint16_t new_marks(struct ntmm_cpu *cpu)
 {
-    if (cpu->mode_tag_next == MODE_TAG_END)
-        clear_tags(cpu);
-    return (uint16_t)cpu->mode_tag_next++;
+    uint32_t marks = cpu->marks_next;
+    if (marks > LAST_MARKS) {
+        cpu_empty_tags(cpu);
+        memset(cpu->recent_modes, 0, sizeof cpu->recent_modes);
+        marks = FIRST_MARKS;
+    }
+    cpu->marks_next = next_marks(marks);
+    return (uint16_t)marks;
+}
+
+static void set_miss_bits(struct ntmm_cpu *cpu)
+{
+    uint64_t present = (uint64_t)cpu->mode.marks << NTMM_PAGE_SHIFT;
+    for (unsigned i = 0; i < 4; i++)
+        cpu->miss_bits[i] = (~0xFFFull & ~present) | ((1ull << i) - 1);
 }
 
 void cpu_update_mode(struct ntmm_cpu *cpu)
@@ -49,16 +64,16 @@ void cpu_update_mode(struct ntmm_cpu *cpu)
     struct ntmm_cpu_mode *mode = &cpu->mode;
     mode->flags = mode_flags(cpu);
     mode->pcid = cpu->cr4 & NTMM_CR4_PCIDE ? (uint16_t)(cpu->cr3 & 0xFFF) : 0;
-    mode->tag = 0;
-    for (unsigned i = 0; i < RECENT_MODES && mode->tag == 0; i++)
-        if (cpu->recent_modes[i].tag != 0 && is_same_mode(&cpu->recent_modes[i], mode))
-            mode->tag = cpu->recent_modes[i].tag;
-    if (mode->tag == 0) {
-        mode->tag = new_mode_tag(cpu);
+    mode->marks = 0;
+    for (unsigned i = 0; i < RECENT_MODES && mode->marks == 0; i++)
+        if (cpu->recent_modes[i].marks != 0 && is_same_mode(&cpu->recent_modes[i], mode))
+            mode->marks = cpu->recent_modes[i].marks;
+    if (mode->marks == 0) {
+        mode->marks = new_marks(cpu);
         cpu->recent_modes[cpu->recent_mode_next] = *mode;
         cpu->recent_mode_next = (cpu->recent_mode_next + 1) % RECENT_MODES;
     }
-    cpu->mode_tag = (uint64_t)mode->tag << MODE_TAG_SHIFT;
+    set_miss_bits(cpu);
 }
 
 static void forget_pcid(struct ntmm_cpu *cpu, uint16_t pcid, bool globals)
@@ -108,7 +123,8 @@ enum ntmm_cpu_result ntmm_cpu_init(struct ntmm_cpu *cpu, struct ntmm_cpu_memory 
     cpu->reserved_address_bits = x64_reserved_address_bits(config->max_phys_bits);
     cpu->has_1gib_pages = config->has_1gib_pages;
     cpu->levels = cr4 & NTMM_CR4_LA57 ? 5 : 4;
-    cpu->mode_tag_next = 1;
+    cpu->marks_next = FIRST_MARKS;
+    cpu_empty_tags(cpu);
     cpu_update_mode(cpu);
     return NTMM_CPU_OK;
 }

@@ -170,6 +170,34 @@ enum ntmm_cpu_result ntmm_cpu_fetch(struct ntmm_cpu *cpu, uint64_t va, void *buf
     return load(cpu, va, buffer, size, ACCESS_FETCH);
 }
 
+/* The address that missed: what the inline path was left with is it and the tag that it met. */
+static uint64_t missed_address(const struct ntmm_cpu *cpu, uint64_t place, uint64_t left,
+                               size_t tag)
+{
+    return left ^ ntmm_cpu_word(cpu, place, tag);
+}
+
+enum ntmm_cpu_result ntmm_cpu_load_missed(struct ntmm_cpu *cpu, uint64_t place, uint64_t left,
+                                          void *buffer, uint32_t size)
+{
+    return load(cpu, missed_address(cpu, place, left, NTMM_CPU_READ_TAG), buffer, size,
+                ACCESS_READ);
+}
+
+enum ntmm_cpu_result ntmm_cpu_fetch_missed(struct ntmm_cpu *cpu, uint64_t place, uint64_t left,
+                                           void *buffer, uint32_t size)
+{
+    return load(cpu, missed_address(cpu, place, left, NTMM_CPU_FETCH_TAG), buffer, size,
+                ACCESS_FETCH);
+}
+
+enum ntmm_cpu_result ntmm_cpu_store_missed(struct ntmm_cpu *cpu, uint64_t place, uint64_t left,
+                                           const void *buffer, uint32_t size)
+{
+    return store(cpu, missed_address(cpu, place, left, NTMM_CPU_WRITE_TAG), buffer, size,
+                 ACCESS_WRITE);
+}
+
 enum ntmm_cpu_result ntmm_cpu_load_implicit(struct ntmm_cpu *cpu, uint64_t va, void *buffer,
                                             uint32_t size)
 {

@@ -111,6 +111,9 @@ enum ntmm_cpu_result cpu_walk(struct ntmm_cpu *cpu, uint64_t va, unsigned access
 enum ntmm_cpu_result cpu_translate(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
                                    uint8_t **host);
 
+/* cpu_tlb.c: make the inline path ask about everything; translations stay. */
+void cpu_empty_tags(struct ntmm_cpu *cpu);
+
 /* cpu_tlb.c */
 void cpu_forget(struct ntmm_cpu *cpu, const struct cpu_filter *filter);
 void cpu_forget_everything(struct ntmm_cpu *cpu);

@@ -6,13 +6,19 @@
  *   translations_2m, translations_1g   large pages whole; slices are cut from them without a walk
  *
  * All are direct mapped by linear page number. A tag is filled in when the slow path has allowed an
- * access of its kind in the current mode (M6), and is page | mode tag: a change of mode misses
- * every line and comes back to the old ones when the old mode does. A slice can outlive its large
- * page's entry here, so forgetting compares the large page's bounds, not the slice's.
+ * access of its kind in the current mode (M6), and is page ^ marks of the mode: a change of mode
+ * misses every line and comes back to the old ones when the old mode does. The marks are part of
+ * the addend too, so the tags of a line are all of one mode. A slice can outlive its large page's
+ * entry here, so forgetting compares the large page's bounds, not the slice's.
  */
 #include <string.h>
 
+#include "base/assert.h"
 #include "platform/emulated/cpu_private.h"
+
+#define ALL_MARKS ((uint64_t)(NTMM_CPU_LINES - 1) << NTMM_PAGE_SHIFT)
+
+NTMM_STATIC_ASSERT(sizeof(struct ntmm_cpu_line) == 1u << NTMM_CPU_LINE_SHIFT, "a power of two");
 
 static unsigned line_index(uint64_t va)
 {
@@ -49,23 +55,65 @@ static const struct ntmm_cpu_translation *look_up(struct ntmm_cpu *cpu, uint64_t
     return NULL;
 }
 
-/* Make va's line the slice of t that va lies in. */
+/* Every address that chooses line i meets all marks. */
+static void empty_line(struct ntmm_cpu *cpu, unsigned i)
+{
+    struct ntmm_cpu_line *line = &cpu->lines[i];
+    uint64_t page = (uint64_t)i << NTMM_PAGE_SHIFT;
+    line->read_tag = line->write_tag = line->fetch_tag = page ^ ALL_MARKS;
+}
+
+void cpu_empty_tags(struct ntmm_cpu *cpu)
+{
+    for (unsigned i = 0; i < NTMM_CPU_LINES; i++)
+        empty_line(cpu, i);
+}
+
+/* Where the page of line i lies; it is memory. */
+static uint8_t *host_page(const struct ntmm_cpu *cpu, unsigned i)
+{
+    return cpu->memory->host + (cpu->translations[i].address - cpu->memory->base_pa);
+}
+
+/* Make line i ready for tags of the current mode. */
+static void adopt_line(struct ntmm_cpu *cpu, unsigned i)
+{
+    uint16_t marks = cpu->mode.marks;
+    uint64_t page = (uint64_t)(uintptr_t)host_page(cpu, i);
+    empty_line(cpu, i);
+    cpu->lines[i].addend = page - ((uint64_t)marks << NTMM_PAGE_SHIFT);
+    cpu->translations[i].marks = marks;
+}
+
+/* Make va's line the slice of t that va lies in, but for the tags: they are of no mode and have to
+ * be emptied. The page of a leaf at level 1 is known to be memory. */
 static enum ntmm_cpu_result fill_line(struct ntmm_cpu *cpu, uint64_t va,
                                       const struct ntmm_cpu_translation *t)
 {
     unsigned i = line_index(va);
-    struct ntmm_cpu_line *line = &cpu->lines[i];
-    const struct ntmm_cpu_memory *memory = cpu->memory;
     uint64_t page = va & ~0xFFFull;
     uint64_t address = t->address + (page & cpu_page_mask(t->level));
-    if (!cpu_is_memory(cpu, address))
+    if (t->level > 1 && !cpu_is_memory(cpu, address))
         return cpu_bus_error(cpu, address + (va & 0xFFF));
-    cpu->translations[i] = *t;
-    cpu->translations[i].page = page | 1;
-    cpu->translations[i].address = address;
-    line->read_tag = line->write_tag = line->fetch_tag = 0;
-    line->addend = (uint64_t)(uintptr_t)memory->host + (address - memory->base_pa) - page;
+    cpu->translations[i] = (struct ntmm_cpu_translation){
+        .page = page | 1,
+        .address = address,
+        .pcid = t->pcid,
+        .rights = t->rights,
+        .key = t->key,
+        .level = t->level,
+    };
     return NTMM_CPU_OK;
+}
+
+/* Whether data that may be read may be written: but for keys, a page that is writable at every
+ * level denies a write only where it denies a read. */
+static bool is_writable_too(const struct ntmm_cpu *cpu, const struct ntmm_cpu_translation *t)
+{
+    uint32_t error;
+    if ((t->rights & RIGHT_WRITE) && !(cpu->mode.flags & (MODE_PKE | MODE_PKS)))
+        return true;
+    return !cpu_is_denied(cpu, t, ACCESS_WRITE, &error);
 }
 
 /* The access was allowed: let the inline path serve its like, and what else is allowed for sure. */
@@ -73,8 +121,9 @@ static void set_tags(struct ntmm_cpu *cpu, uint64_t va, unsigned access)
 {
     unsigned i = line_index(va);
     struct ntmm_cpu_line *line = &cpu->lines[i];
-    uint64_t tag = (va & ~0xFFFull) | cpu->mode_tag;
-    uint32_t error;
+    uint64_t tag = (va & ~0xFFFull) ^ (uint64_t)cpu->mode.marks << NTMM_PAGE_SHIFT;
+    if (cpu->translations[i].marks != cpu->mode.marks)
+        adopt_line(cpu, i);
     if (access & (ACCESS_IMPLICIT | ACCESS_PROBE))
         return;
     if (access & ACCESS_FETCH) {
@@ -83,7 +132,7 @@ static void set_tags(struct ntmm_cpu *cpu, uint64_t va, unsigned access)
     }
     line->read_tag = tag; /* what may be written may be read */
     const struct ntmm_cpu_translation *t = &cpu->translations[i];
-    if ((t->rights & RIGHT_DIRTY) && !cpu_is_denied(cpu, t, ACCESS_WRITE, &error))
+    if ((t->rights & RIGHT_DIRTY) && is_writable_too(cpu, t))
         line->write_tag = tag;
 }
 
@@ -116,7 +165,7 @@ enum ntmm_cpu_result cpu_translate(struct ntmm_cpu *cpu, uint64_t va, unsigned a
             return result;
     }
     set_tags(cpu, va, access);
-    *host = (uint8_t *)(uintptr_t)(cpu->lines[line_index(va)].addend + va);
+    *host = host_page(cpu, line_index(va)) + (va & 0xFFF);
     return NTMM_CPU_OK;
 }
 
@@ -136,7 +185,7 @@ static void forget_line(struct ntmm_cpu *cpu, unsigned i, const struct cpu_filte
     if (!is_covered(&cpu->translations[i], f))
         return;
     cpu->translations[i].page = 0;
-    cpu->lines[i].read_tag = cpu->lines[i].write_tag = cpu->lines[i].fetch_tag = 0;
+    empty_line(cpu, i);
 }
 
 static void forget_large(struct ntmm_cpu *cpu, const struct cpu_filter *f)
@@ -165,7 +214,7 @@ void cpu_forget(struct ntmm_cpu *cpu, const struct cpu_filter *f)
 
 void cpu_forget_everything(struct ntmm_cpu *cpu)
 {
-    memset(cpu->lines, 0, sizeof cpu->lines);
+    cpu_empty_tags(cpu);
     memset(cpu->translations, 0, sizeof cpu->translations);
     memset(cpu->translations_2m, 0, sizeof cpu->translations_2m);
     memset(cpu->translations_1g, 0, sizeof cpu->translations_1g);

@@ -81,6 +81,7 @@ static void combine(const struct ntmm_cpu *cpu, uint64_t va, const struct path *
     t->rights = (uint8_t)rights;
     t->key = (uint8_t)(leaf >> 59 & 15);
     t->level = (uint8_t)p->leaf_level;
+    t->marks = 0;
 }
 
 static bool is_denied_data(uint32_t mode, unsigned rights, unsigned access)
