@@ -25,11 +25,16 @@ struct spans {
     unsigned count;
 };
 
-static enum ntmm_cpu_result locate_crossing(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
-                                            struct spans *s)
+static enum ntmm_cpu_result locate_crossing(struct ntmm_cpu *cpu, uint64_t va, uint32_t size,
+                                            unsigned access, struct spans *s)
 {
-    uint64_t second_va = va + s->part[0].size;
+    uint64_t second_va = (va | 0xFFF) + 1;
     enum ntmm_cpu_result first, second;
+    if (!x64_is_canonical(second_va, cpu->levels))
+        return cpu_general_protection(cpu, va);
+    s->part[0].size = (uint32_t)(second_va - va);
+    s->part[1].size = size - s->part[0].size;
+    s->count = 2;
     first = cpu_translate(cpu, va, access | ACCESS_PROBE, &s->part[0].host);
     if (first != NTMM_CPU_OK && first != NTMM_CPU_BUS_ERROR)
         return first;
@@ -52,14 +57,13 @@ static enum ntmm_cpu_result locate(struct ntmm_cpu *cpu, uint64_t va, uint32_t s
 {
     if (size - 1 >= NTMM_CPU_ACCESS_MAX)
         return NTMM_CPU_INVALID_SIZE;
-    if (!x64_is_canonical(va, cpu->levels) || !x64_is_canonical(va + size - 1, cpu->levels))
+    if (!x64_is_canonical(va, cpu->levels))
         return cpu_general_protection(cpu, va);
     uint32_t room = NTMM_PAGE_SIZE - (uint32_t)(va & 0xFFF);
-    s->part[0].size = size < room ? size : room;
-    s->part[1].size = size - s->part[0].size;
-    s->count = size > room ? 2 : 1;
-    if (s->count == 2)
-        return locate_crossing(cpu, va, access, s);
+    if (size > room)
+        return locate_crossing(cpu, va, size, access, s);
+    s->part[0].size = size;
+    s->count = 1;
     return cpu_translate(cpu, va, access, &s->part[0].host);
 }
 

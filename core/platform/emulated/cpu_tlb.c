@@ -69,19 +69,15 @@ void cpu_empty_tags(struct ntmm_cpu *cpu)
         empty_line(cpu, i);
 }
 
-/* Where the page of line i lies; it is memory. */
-static uint8_t *host_page(const struct ntmm_cpu *cpu, unsigned i)
-{
-    return cpu->memory->host + (cpu->translations[i].address - cpu->memory->base_pa);
-}
-
 /* Make line i ready for tags of the current mode. */
 static void adopt_line(struct ntmm_cpu *cpu, unsigned i)
 {
     uint16_t marks = cpu->mode.marks;
-    uint64_t page = (uint64_t)(uintptr_t)host_page(cpu, i);
+    const struct ntmm_cpu_memory *memory = cpu->memory;
+    uint64_t offset = cpu->translations[i].address - memory->base_pa;
     empty_line(cpu, i);
-    cpu->lines[i].addend = page - ((uint64_t)marks << NTMM_PAGE_SHIFT);
+    cpu->lines[i].addend =
+        (uint64_t)(uintptr_t)memory->host + offset - ((uint64_t)marks << NTMM_PAGE_SHIFT);
     cpu->translations[i].marks = marks;
 }
 
@@ -116,24 +112,27 @@ static bool is_writable_too(const struct ntmm_cpu *cpu, const struct ntmm_cpu_tr
     return !cpu_is_denied(cpu, t, ACCESS_WRITE, &error);
 }
 
-/* The access was allowed: let the inline path serve its like, and what else is allowed for sure. */
-static void set_tags(struct ntmm_cpu *cpu, uint64_t va, unsigned access)
+/* The access was allowed: let the inline path serve its like, and what else is allowed for sure.
+ * Returns where va lies. */
+static uint8_t *set_tags(struct ntmm_cpu *cpu, uint64_t va, unsigned access)
 {
     unsigned i = line_index(va);
     struct ntmm_cpu_line *line = &cpu->lines[i];
     uint64_t tag = (va & ~0xFFFull) ^ (uint64_t)cpu->mode.marks << NTMM_PAGE_SHIFT;
     if (cpu->translations[i].marks != cpu->mode.marks)
         adopt_line(cpu, i);
+    uint8_t *host = (uint8_t *)(uintptr_t)(line->addend + (va ^ tag));
     if (access & (ACCESS_IMPLICIT | ACCESS_PROBE))
-        return;
+        return host;
     if (access & ACCESS_FETCH) {
         line->fetch_tag = tag;
-        return;
+        return host;
     }
     line->read_tag = tag; /* what may be written may be read */
     const struct ntmm_cpu_translation *t = &cpu->translations[i];
     if ((t->rights & RIGHT_DIRTY) && is_writable_too(cpu, t))
         line->write_tag = tag;
+    return host;
 }
 
 enum ntmm_cpu_result cpu_translate(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
@@ -164,8 +163,7 @@ enum ntmm_cpu_result cpu_translate(struct ntmm_cpu *cpu, uint64_t va, unsigned a
         if (result != NTMM_CPU_OK)
             return result;
     }
-    set_tags(cpu, va, access);
-    *host = host_page(cpu, line_index(va)) + (va & 0xFFF);
+    *host = set_tags(cpu, va, access);
     return NTMM_CPU_OK;
 }
 
