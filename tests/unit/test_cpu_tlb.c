@@ -225,7 +225,8 @@ static void refused_register_values(void **state)
     assert_true(c->cr3 == (MEMORY_BASE | 0x18) && c->cr4 == (NTMM_CR4_PAE | PGE));
     assert_int_equal(c->fault.vector, 13);
     const struct ntmm_cpu_config bad = {.max_phys_bits = 53};
-    struct ntmm_cpu_memory unaligned = {m->memory.host, MEMORY_BASE + 1, 4096, {0}};
+    struct ntmm_cpu_memory unaligned = {
+        .host = m->memory.host, .base_pa = MEMORY_BASE + 1, .size = 4096};
     struct ntmm_cpu *other = malloc(sizeof *other);
     assert_int_equal(ntmm_cpu_init(other, &m->memory, &bad), gp);
     assert_int_equal(ntmm_cpu_init(other, &unaligned, NULL), gp);

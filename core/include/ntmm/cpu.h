@@ -73,20 +73,25 @@ enum ntmm_cpu_result {
     NTMM_CPU_OK = 0,    /**< done */
     NTMM_CPU_FAULT = 1, /**< page fault: cpu->fault and cpu->cr2 tell; nothing written */
     NTMM_CPU_GENERAL_PROTECTION = 2, /**< vector 13: cpu->fault tells; cr2 and all else unchanged */
-    NTMM_CPU_BUS_ERROR = 3,    /**< a table or the page lies outside memory: cpu->fault.address
-                                          is that physical address; nothing changed but
-                                          accessed bits of another page of the access */
+    NTMM_CPU_BUS_ERROR = 3,          /**< a table or the page lies outside memory or in its hole:
+                                          cpu->fault.address is that physical address; nothing
+                                          changed but accessed bits of another page of the
+                                          access */
     NTMM_CPU_INVALID_SIZE = 4, /**< caller's error: 0 or more than NTMM_CPU_ACCESS_MAX bytes */
 };
 
 /**
- * Physical memory that processors share: one run of bytes. The owner fills in the first three
- * fields and zeroes the rest, and keeps it alive and in place while a processor uses it.
+ * Physical memory that processors share: one run of bytes, with a hole in it or none. What lies in
+ * the hole is outside memory: processors never touch those bytes of the host's, whatever table
+ * entries say. The owner fills in the fields before the private ones and zeroes the rest, keeps it
+ * alive and in place while a processor uses it, and changes nothing after ntmm_cpu_init.
  */
 struct ntmm_cpu_memory {
-    uint8_t *host;    /**< where its first byte lies; aligned to 4,096 */
-    uint64_t base_pa; /**< physical address of its first byte; a multiple of 4,096 */
-    uint64_t size;    /**< bytes; a multiple of 4,096 */
+    uint8_t *host;         /**< where its first byte lies; aligned to 4,096 */
+    uint64_t base_pa;      /**< physical address of its first byte; a multiple of 4,096 */
+    uint64_t size;         /**< bytes, the hole's too; a multiple of 4,096 */
+    uint64_t hole_base_pa; /**< where the hole begins, within memory; a multiple of 4,096 */
+    uint64_t hole_size;    /**< bytes, all of them within memory; a multiple of 4,096; 0: none */
     /** Private: spin locks of locked updates; 0 is free. */
     uint32_t bus_locks[NTMM_CPU_BUS_LOCKS];
 };
@@ -191,6 +196,7 @@ struct ntmm_cpu {
     struct ntmm_cpu_statistics statistics; /**< Public. */
 
     struct ntmm_cpu_memory *memory;       /**< Private. */
+    uint64_t low_size;                    /**< Private: bytes of memory below its hole. */
     uint64_t cr0;                         /**< Private: read only; ntmm_cpu_set_cr0 writes. */
     uint64_t cr3;                         /**< Private: read only; ntmm_cpu_set_cr3 writes. */
     uint64_t cr4;                         /**< Private: read only; ntmm_cpu_set_cr4 writes. */
@@ -228,7 +234,8 @@ struct ntmm_cpu {
  * @param memory  shared with other processors; must outlive the processor
  * @param config  NULL means 46 physical-address bits, 1 GiB pages, CR4 = PAE | PGE
  * @return NTMM_CPU_OK, or with *cpu undefined NTMM_CPU_GENERAL_PROTECTION: max_phys_bits out of
- *         range, memory not aligned to pages, or CR4 bits that ntmm_cpu_set_cr4 refuses
+ *         range, memory or its hole not aligned to pages, a hole that is not all within memory, or
+ *         CR4 bits that ntmm_cpu_set_cr4 refuses
  */
 NTMM_API NTMM_MUST_USE enum ntmm_cpu_result ntmm_cpu_init(struct ntmm_cpu *cpu,
                                                           struct ntmm_cpu_memory *memory,

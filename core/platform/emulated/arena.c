@@ -8,7 +8,7 @@
  *
  * An arena that is allocated here is congruent to its physical addresses modulo 2 MiB, so that the
  * host may back it with huge pages, and its hole is inaccessible: touching it is a fault of the
- * core. The file is little-endian on every host.
+ * core. For processors it is a bus error. The file is little-endian on every host.
  */
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
@@ -145,6 +145,8 @@ ntmm_status arena_create(struct ntmm_emulated *emu)
     emu->memory.host = emu->arena;
     emu->memory.base_pa = emu->config.base_pa;
     emu->memory.size = emu->arena_bytes;
+    emu->memory.hole_base_pa = emu->config.hole_base_pa;
+    emu->memory.hole_size = emu->config.hole_bytes;
     return NTMM_STATUS_SUCCESS;
 }
 

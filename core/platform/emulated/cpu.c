@@ -102,6 +102,16 @@ static bool is_bad_cr4(uint64_t value)
     return value >> 32 != 0 || (value & NTMM_CR4_CET) || !(value & NTMM_CR4_PAE);
 }
 
+static bool is_bad_memory(const struct ntmm_cpu_memory *memory)
+{
+    uint64_t unaligned = (uintptr_t)memory->host | memory->base_pa | memory->size;
+    uint64_t before = memory->hole_base_pa - memory->base_pa;
+    if (((unaligned | memory->hole_size) & 0xFFF) != 0)
+        return true;
+    return memory->hole_size != 0 && ((before & 0xFFF) != 0 || before > memory->size ||
+                                      memory->hole_size > memory->size - before);
+}
+
 enum ntmm_cpu_result ntmm_cpu_init(struct ntmm_cpu *cpu, struct ntmm_cpu_memory *memory,
                                    const struct ntmm_cpu_config *config)
 {
@@ -109,13 +119,14 @@ enum ntmm_cpu_result ntmm_cpu_init(struct ntmm_cpu *cpu, struct ntmm_cpu_memory 
     if (config == NULL)
         config = &ordinary;
     uint64_t cr4 = config->cr4 | NTMM_CR4_PAE;
-    uintptr_t unaligned =
-        (uintptr_t)memory->host | (uintptr_t)memory->base_pa | (uintptr_t)memory->size;
     if (config->max_phys_bits < 32 || config->max_phys_bits > 52 || is_bad_cr4(cr4) ||
-        (unaligned & 0xFFF) != 0)
+        is_bad_memory(memory))
         return NTMM_CPU_GENERAL_PROTECTION;
     memset(cpu, 0, sizeof *cpu);
     cpu->memory = memory;
+    cpu->low_size = memory->size;
+    if (memory->hole_size != 0)
+        cpu->low_size = memory->hole_base_pa - memory->base_pa;
     cpu->cr0 = NTMM_CR0_PE | NTMM_CR0_WP | NTMM_CR0_PG;
     cpu->cr4 = cr4;
     cpu->efer = NTMM_EFER_LME | NTMM_EFER_LMA | NTMM_EFER_NXE;

@@ -64,10 +64,15 @@ static inline uint64_t cpu_page_mask(unsigned level)
     return (1ull << x64_level_shift(level)) - 1;
 }
 
-/* Whether the page that begins at address is memory, which begins and ends with a page. */
+/* cpu_walk.c: whether the page at address is memory, for one that is not below the hole. */
+bool cpu_is_memory_above(const struct ntmm_cpu *cpu, uint64_t address);
+
+/* Whether the page that begins at address is memory, whose parts begin and end with a page. */
 static inline bool cpu_is_memory(const struct ntmm_cpu *cpu, uint64_t address)
 {
-    return address - cpu->memory->base_pa < cpu->memory->size;
+    if (__builtin_expect(address - cpu->memory->base_pa < cpu->low_size, 1))
+        return true;
+    return cpu_is_memory_above(cpu, address);
 }
 
 static inline void cpu_raise(struct ntmm_cpu *cpu, uint32_t vector, uint32_t error_code,

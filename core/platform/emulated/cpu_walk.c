@@ -22,6 +22,13 @@ struct path {
     uint32_t error; /* of a fault */
 };
 
+bool cpu_is_memory_above(const struct ntmm_cpu *cpu, uint64_t address)
+{
+    const struct ntmm_cpu_memory *memory = cpu->memory;
+    return address - memory->base_pa < memory->size &&
+           address - memory->hole_base_pa >= memory->hole_size;
+}
+
 /* The bits that must be zero in a present entry, beside those of a large page. */
 static inline uint64_t reserved_bits(const struct ntmm_cpu *cpu)
 {
