@@ -1,25 +1,28 @@
 /*
- * A balanced tree of disjoint half-open page ranges that also finds free room between them.
+ * A B+ tree of disjoint half-open page ranges that also finds free room between them.
  *
- *        pred          gap of node       node            succ
- *   ...[start,end)..|<--------------->[start,end)......[start,end)...
- *                   ^ pred.end rounded up to the granule, or 0 without a pred
+ *    key  2 . . . . . . 30 . . . . . .        inner: the first page below each child,
+ *    gap 10 |           OPEN |                       the widest gap below it
+ *           v                v
+ *        [2,4) [5,9) [19,30) [30,33) [40,41)  leaves: the ranges, each with the owner's reference
+ *             ^     ^^^^^^^^                  the gap of [5,9): to the next start, be that in the
+ *             none, with a granule of 4       next leaf: the keys above say where it begins
  *
- * Nodes are embedded in their owners and lie in managed memory; a reference is a core address, a
- * multiple of 64, 0 for none. One node is one cache line: a walk touches one line a level and never
- * a sibling, because each node knows the largest gap of both its subtrees.
+ * A node is 21 cache lines of frames: three arrays, so that a descent reads only keys, and one line
+ * of each other array at its end. Ranges before the first (from page 0) have no gap recorded: where
+ * they end is the root's first key. The last range's gap is OPEN.
  *
- * Invariants (gap_tree_check names the one that broke):
- *   GT1 order      start < end, and starts ascend in order
- *   GT2 disjoint   a node's start is at least its predecessor's end
- *   GT3 balance    a node's balance bits are the sign of (right height - left height), within +-1
- *   GT4 parent     child references are multiples of 64 and each child's parent is the node
- *   GT5 count      the tree's count is its number of nodes
- *   GT6 gap        gap = start - min(start, round_up(pred.end, granule)); pred.end = 0 without pred
- *   GT7 left gap   left_gap = the largest gap in the left subtree, 0 if empty
- *   GT8 right gap  right_gap = the largest gap in the right subtree, 0 if empty
+ *   GT1 order      start < end; keys ascend strictly, below the next node's first, then are OPEN
+ *   GT2 disjoint   a range's start is at least its predecessor's end
+ *   GT3 level      a leaf's level is 0, a child's is its parent's less one, the root's below 16
+ *   GT4 reference  references are not 0, those to nodes multiples of 64
+ *   GT5 count      the tree's count is its number of ranges
+ *   GT6 fill       a node has at most 55 entries, at least 13, the root 1 or, with children, 2
+ *   GT7 key        the key of a child is the lowest start below it
+ *   GT8 gap        the gap of a child is the widest below it
  *
- * The tree locks nothing: whoever owns it holds its owner's lock, to read it or to change it.
+ * The tree has no memory of its own: see struct gap_nodes. It locks nothing: whoever owns it holds
+ * its owner's lock, to read it or to change it.
  */
 #ifndef NTMM_BASE_GAP_TREE_H
 #define NTMM_BASE_GAP_TREE_H
@@ -30,92 +33,134 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The side of a child, and the direction of a walk. */
-enum gap_tree_side { GAP_TREE_LEFT = 0, GAP_TREE_RIGHT = 1 };
+/* Three nodes fill a slab's frame. A node that lost entries below LEAST takes some from a sibling
+ * or, if both then have at most MERGED, becomes one with it; so neither is undone by the next
+ * change. */
+#define GAP_TREE_FANOUT 55u
+#define GAP_TREE_LEAST 13u
+#define GAP_TREE_MERGED 41u
 
-struct gap_node {
-    union {
-        struct {
-            le64 left, right; /* references */
-        };
-        le64 child[2]; /* the same two, by enum gap_tree_side */
-    };
-    le64 parent;     /* reference; bits 1:0 are the balance */
-    le64 start, end; /* pages, half-open */
-    le64 gap;        /* pages */
-    union {
-        struct {
-            le64 left_gap, right_gap; /* pages */
-        };
-        le64 side_gap[2]; /* the same two, by enum gap_tree_side */
-    };
-};
-
-NTMM_STATIC_ASSERT(sizeof(struct gap_node) == 64, "a node is one cache line");
-
-struct gap_tree {
-    le64 root;    /* reference */
-    le64 count;   /* nodes */
-    le64 granule; /* pages, a power of two: the alignment that searches find in O(log n) */
-};
+/* 2 * 13^15 ranges are more than the 2^58 objects of 64 bytes that 2^64 bytes hold. */
+#define GAP_TREE_LEVELS_MAX 16u
 
 /* Ends of ranges are at most this, so that rounding one up never overflows. Pages. */
 #define GAP_TREE_END_MAX (UINT64_C(1) << 62)
+
+/* The gap after the last range, the bound of a node that no other follows, and the keys of entries
+ * not in use. Pages: above all that are asked for. */
+#define GAP_TREE_OPEN UINT64_MAX
+
+struct gap_node {
+    le64 key[GAP_TREE_FANOUT + 1]; /* pages: of a range its start, of a child the lowest one below;
+                                      behind those in use GAP_TREE_OPEN */
+    union {
+        le64 end[GAP_TREE_FANOUT]; /* leaf: pages, of the range */
+        le64 gap[GAP_TREE_FANOUT]; /* inner: pages, the widest below the child */
+    };
+    le64 ref[GAP_TREE_FANOUT]; /* leaf: the owner's reference; inner: the child's */
+    le32 count;                /* entries in use: the first ones */
+    le32 level;                /* 0: a leaf */
+};
+
+NTMM_STATIC_ASSERT(sizeof(struct gap_node) == 1336, "in slabs 1344, three beside 64 of a header");
+
+struct gap_tree {
+    le64 root;    /* reference, 0 when empty */
+    le64 count;   /* ranges */
+    le64 granule; /* pages, a power of two: the alignment that searches find in O(log n) */
+};
+
+/*
+ * Nodes on their way: what an insertion is given, what a removal leaves. Each is the tree's from
+ * the one to the other. A node given is a multiple of 64, its contents are of no matter.
+ */
+struct gap_nodes {
+    uint32_t count;
+    uint64_t ref[GAP_TREE_LEVELS_MAX];
+};
+
+/* One level of the way down to a place. */
+struct gap_step {
+    struct gap_node *node;
+    uint64_t bound; /* pages: where the next node of the level begins, or GAP_TREE_OPEN */
+    uint32_t index; /* the last entry whose key is at most the page sought; 0 if there is none */
+};
+
+/* The way down to a page. It holds until the tree changes, and lies on a stack, never in frames. */
+struct gap_place {
+    uint32_t height; /* levels; step[0] is in a leaf, step[height - 1] in the root */
+    struct gap_step step[GAP_TREE_LEVELS_MAX];
+};
+
+struct gap_range {
+    uint64_t start, end; /* pages, half-open */
+    uint64_t ref;        /* the owner's, never 0 */
+};
 
 enum gap_tree_defect {
     GAP_TREE_SOUND = 0,
     GAP_TREE_DEFECT_ORDER = 1,
     GAP_TREE_DEFECT_OVERLAP = 2,
-    GAP_TREE_DEFECT_BALANCE = 3,
-    GAP_TREE_DEFECT_PARENT = 4,
+    GAP_TREE_DEFECT_LEVEL = 3,
+    GAP_TREE_DEFECT_REFERENCE = 4,
     GAP_TREE_DEFECT_COUNT = 5,
-    GAP_TREE_DEFECT_GAP = 6,
-    GAP_TREE_DEFECT_LEFT_GAP = 7,
-    GAP_TREE_DEFECT_RIGHT_GAP = 8
+    GAP_TREE_DEFECT_FILL = 6,
+    GAP_TREE_DEFECT_KEY = 7,
+    GAP_TREE_DEFECT_GAP = 8
 };
 
 /* Empty. granule_pages is a power of two, at most 2^61. */
 void gap_tree_init(struct gap_tree *tree, uint64_t granule_pages);
 
-/* The node whose range contains page, or 0. */
+/* The reference of the range that contains page, or 0. */
 uint64_t gap_tree_find(uintptr_t bias, const struct gap_tree *tree, uint64_t page);
 
-/* The lowest node with end > page, which contains page or follows it; 0 if all end before. */
-uint64_t gap_tree_find_at_or_after(uintptr_t bias, const struct gap_tree *tree, uint64_t page);
+/* The lowest range with end > page, which contains page or follows it; false, with *range not
+ * written, if all end before. */
+bool gap_tree_find_at_or_after(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
+                               struct gap_range *range);
 
-/* No node meets [start, end). An empty range is free. */
+/* The reference of the lowest range, or 0. */
+uint64_t gap_tree_first(uintptr_t bias, const struct gap_tree *tree);
+
+/* No range meets [start, end). An empty range is free. */
 bool gap_tree_is_free(uintptr_t bias, const struct gap_tree *tree, uint64_t start, uint64_t end);
 
+/* The way to the range that contains or precedes page; to the first if there is none. */
+void gap_tree_locate(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
+                     struct gap_place *place);
+
+/* How many nodes an insertion there uses up: one for each full node from the leaf up, and one for a
+ * new root. Mostly 0; at most height + 1. */
+uint32_t gap_tree_nodes_needed(const struct gap_place *place);
+
 /*
- * Link a node, whose start and end the caller has set; its other words are overwritten.
- * start < end <= GAP_TREE_END_MAX; [start, end) is free.
+ * Add a range. start < end <= GAP_TREE_END_MAX; [start, end) is free; place is the way to start;
+ * nodes holds at least as many as needed there, and keeps what is left over.
  */
-void gap_tree_insert(uintptr_t bias, struct gap_tree *tree, uint64_t node_ref);
+void gap_tree_insert(uintptr_t bias, struct gap_tree *tree, const struct gap_place *place,
+                     const struct gap_range *range, struct gap_nodes *nodes);
 
-/* Unlink a node of the tree. Its start and end stay as they were, its other words mean nothing. */
-void gap_tree_remove(uintptr_t bias, struct gap_tree *tree, uint64_t node_ref);
+/* Take out the range that starts at start. Nodes no longer used are added to nodes: at most one a
+ * level. */
+void gap_tree_remove(uintptr_t bias, struct gap_tree *tree, uint64_t start,
+                     struct gap_nodes *nodes);
 
-/* Move the ends of a node in place: the new range is not empty and meets no other node. */
-void gap_tree_resize(uintptr_t bias, struct gap_tree *tree, uint64_t node_ref, uint64_t new_start,
+/* Move the ends of the range that starts at start: the new one is not empty and meets no other. */
+void gap_tree_resize(uintptr_t bias, struct gap_tree *tree, uint64_t start, uint64_t new_start,
                      uint64_t new_end);
-
-/* In ascending order; 0 past either end. first and last O(log n), a step O(1) amortised. */
-uint64_t gap_tree_first(uintptr_t bias, const struct gap_tree *tree);
-uint64_t gap_tree_last(uintptr_t bias, const struct gap_tree *tree);
-uint64_t gap_tree_next(uintptr_t bias, uint64_t node_ref);
-uint64_t gap_tree_prev(uintptr_t bias, uint64_t node_ref);
 
 /*
  * The lowest (highest) start s that is a multiple of align_pages, a power of two, with lo <= s and
  * s + pages <= hi and [s, s + pages) free. False, with *start not written, if there is none or if
- * pages is 0. lo and hi are any values; the space after the last node counts as free up to hi.
+ * pages is 0. lo and hi are any values; the space after the last range counts as free up to hi.
  *
- * Exact for every alignment. Cost, in n nodes:
+ * Exact for every alignment. Cost, in n ranges:
  *   align == granule  O(log n).
  *   align > granule   O((k + 1) log n), k the gaps passed over that are of at least pages but less
  *                     than pages + align - granule, and misaligned. Only these can be in vain.
  *   align < granule   the same, k the gaps passed over of at least pages - (granule - align) but
- *                     less than pages; O(n) at worst, and surely so where n nodes lie close
+ *                     less than pages; O(n) at worst, and surely so where n ranges lie close
  *                     together and pages <= granule - align.
  */
 bool gap_tree_search_lowest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
@@ -124,12 +169,14 @@ bool gap_tree_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64
                              uint64_t pages, uint64_t align_pages, uint64_t *start);
 
 /*
- * Verify GT1 to GT8 in O(n), without recursion. Follows a reference only to a node that names the
- * way it was reached as its parent, so that it ends on any contents of the nodes.
+ * Verify GT1 to GT8 in O(n), without recursion. Ends on any contents of the nodes; what it follows
+ * are references to nodes, which the caller has verified to lead to some.
  *
- * @param bad_ref  written unless the tree is sound: the node that broke the invariant, for GT4 the
- *                 one whose parent word or whose reference to a child is wrong; 0 for GT5
+ * @param node_count  written if the tree is sound: its nodes
+ * @param bad_ref  written unless the tree is sound: the node that broke the invariant, for GT3, GT7
+ *                 and GT8 the one of which its parent says something else; 0 for GT5
  */
-enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree, uint64_t *bad_ref);
+enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
+                                    uint64_t *node_count, uint64_t *bad_ref);
 
 #endif

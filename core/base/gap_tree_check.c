@@ -1,180 +1,188 @@
 /*
- * The checker of gap_tree.h: one walk over the whole tree.
+ * The checker of gap_tree.h: one walk over the whole tree, each node looked at when it is entered.
  *
- * A node is met three times: on the way down (its references), after its left subtree (GT1, GT2,
- * GT6, in order) and after its right one (GT3, GT7, GT8, from what both subtrees were found to be).
- * Heights are measured, never derived from balance bits; one byte for each side of each level on
- * the path holds them, so that no recursion is needed. Side gaps are compared with the children's
- * own three words: as the leaves' are 0 and every gap is verified, each is then the maximum over
- * its subtree.
+ * What the parent says of a child (its first key, where the next one begins, its widest gap) is
+ * compared with the child itself, whose own words are then compared with its children's: so each
+ * gap is in the end the maximum over ranges.
  *
- * The walk ends on any contents. A child is entered only from the node that it names as its parent,
- * and not twice from there, and the root names none; hence no node is entered twice.
+ * The walk ends on any contents: levels fall on the way down, and a node that is met twice has a
+ * first key that was already passed, while keys ascend.
  */
-#include "base/gap_tree.h"
-
-#include "base/bits.h"
-
-enum { LEFT = GAP_TREE_LEFT, RIGHT = GAP_TREE_RIGHT };
-
-/* Higher than an AVL tree of 2^58 nodes, as many as 2^64 bytes hold: 1.44 * 58 < 84. */
-enum { LEVELS_MAX = 84 };
-
-enum stage { ENTERED, LEFT_DONE, RIGHT_DONE };
+#include "base/gap_tree_node.h"
 
 struct walk {
     uintptr_t bias;
-    uint64_t granule;                  /* pages */
-    uint64_t count;                    /* nodes met in order */
-    uint64_t prev_start, prev_end;     /* pages: of the node met last in order */
-    unsigned level;                    /* of the node being met; the root's is 0 */
-    uint8_t height[LEVELS_MAX + 1][2]; /* levels of both subtrees of the path's nodes */
+    uint64_t granule; /* pages */
+    uint64_t count;   /* ranges met */
+    uint64_t nodes;   /* met */
+    struct gap_place place;
 };
 
-static inline const struct gap_node *node_at(uintptr_t bias, uint64_t ref)
+static enum gap_tree_defect check_fill(const struct gap_step *step, bool is_root)
 {
-    return core_at(bias, ref);
+    uint32_t least = gap_node_level(step->node) > 0 ? 2 : 1;
+    uint32_t count = gap_node_count(step->node);
+    bool is_right = count >= (is_root ? least : GAP_TREE_LEAST) && count <= GAP_TREE_FANOUT;
+    return is_right ? GAP_TREE_SOUND : GAP_TREE_DEFECT_FILL;
 }
 
-static inline uint64_t parent_of(const struct gap_node *node)
+static enum gap_tree_defect check_keys(const struct gap_step *step)
 {
-    return get64(&node->parent) & ~UINT64_C(3);
+    const struct gap_node *node = step->node;
+    uint32_t count = gap_node_count(node);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_last = i + 1 == count;
+        if (get64(&node->key[i]) >= (is_last ? step->bound : get64(&node->key[i + 1]))) {
+            return GAP_TREE_DEFECT_ORDER;
+        }
+    }
+    for (uint32_t i = count; i <= GAP_TREE_FANOUT; i++) {
+        if (get64(&node->key[i]) != GAP_TREE_OPEN) {
+            return GAP_TREE_DEFECT_ORDER;
+        }
+    }
+    return GAP_TREE_SOUND;
+}
+
+static enum gap_tree_defect check_ranges(const struct gap_step *leaf)
+{
+    const struct gap_node *node = leaf->node;
+    for (uint32_t i = 0; i < gap_node_count(node); i++) {
+        uint64_t end = get64(&node->end[i]);
+        if (get64(&node->key[i]) >= end || end > GAP_TREE_END_MAX) {
+            return GAP_TREE_DEFECT_ORDER;
+        }
+        if (end > gap_next_key(node, i, leaf->bound)) {
+            return GAP_TREE_DEFECT_OVERLAP;
+        }
+    }
+    return GAP_TREE_SOUND;
 }
 
 static enum gap_tree_defect check_references(const struct gap_node *node)
 {
-    uint64_t left = get64(&node->left), right = get64(&node->right);
-    if (!is_multiple(left | right, sizeof(struct gap_node)) || (left == right && left != 0)) {
-        return GAP_TREE_DEFECT_PARENT;
-    }
-    return GAP_TREE_SOUND;
-}
-
-static enum gap_tree_defect check_in_order(struct walk *w, const struct gap_node *node)
-{
-    uint64_t start = get64(&node->start), end = get64(&node->end);
-    if (start >= end || end > GAP_TREE_END_MAX || (w->count != 0 && start <= w->prev_start)) {
-        return GAP_TREE_DEFECT_ORDER;
-    }
-    if (start < w->prev_end) {
-        return GAP_TREE_DEFECT_OVERLAP;
-    }
-    uint64_t floor = (w->prev_end + w->granule - 1) & ~(w->granule - 1);
-    if (get64(&node->gap) != start - min_u64(start, floor)) {
-        return GAP_TREE_DEFECT_GAP;
-    }
-    w->count++;
-    w->prev_start = start;
-    w->prev_end = end;
-    return GAP_TREE_SOUND;
-}
-
-static uint64_t widest_below(const struct walk *w, uint64_t ref)
-{
-    if (ref == 0) {
-        return 0;
-    }
-    const struct gap_node *node = node_at(w->bias, ref);
-    uint64_t sides = max_u64(get64(&node->left_gap), get64(&node->right_gap));
-    return max_u64(sides, get64(&node->gap));
-}
-
-static bool is_balanced(const struct gap_node *node, unsigned left_height, unsigned right_height)
-{
-    unsigned balance = (unsigned)(get64(&node->parent) & 3);
-    return (balance == 0 && left_height == right_height) ||
-           (balance == 1 && left_height == right_height + 1) ||
-           (balance == 2 && left_height + 1 == right_height);
-}
-
-static enum gap_tree_defect check_subtree(const struct walk *w, const struct gap_node *node)
-{
-    if (!is_balanced(node, w->height[w->level][LEFT], w->height[w->level][RIGHT])) {
-        return GAP_TREE_DEFECT_BALANCE;
-    }
-    if (get64(&node->left_gap) != widest_below(w, get64(&node->left))) {
-        return GAP_TREE_DEFECT_LEFT_GAP;
-    }
-    if (get64(&node->right_gap) != widest_below(w, get64(&node->right))) {
-        return GAP_TREE_DEFECT_RIGHT_GAP;
-    }
-    return GAP_TREE_SOUND;
-}
-
-/* Go to the child on that side, or note that there is none and go on with the same node. */
-static enum gap_tree_defect descend(struct walk *w, uint64_t *ref, enum stage *stage, unsigned side)
-{
-    uint64_t child_ref = get64(&node_at(w->bias, *ref)->child[side]);
-    if (child_ref == 0) {
-        w->height[w->level][side] = 0;
-        *stage = side == LEFT ? LEFT_DONE : RIGHT_DONE;
-        return GAP_TREE_SOUND;
-    }
-    uint64_t parent_ref = *ref;
-    *ref = child_ref;
-    *stage = ENTERED;
-    if (parent_of(node_at(w->bias, child_ref)) != parent_ref) {
-        return GAP_TREE_DEFECT_PARENT;
-    }
-    return w->level++ < LEVELS_MAX ? GAP_TREE_SOUND : GAP_TREE_DEFECT_BALANCE;
-}
-
-/* Go back to the parent, 0 from the root, and note there how high this subtree was. */
-static void ascend(struct walk *w, uint64_t *ref, enum stage *stage)
-{
-    uint64_t parent_ref = parent_of(node_at(w->bias, *ref));
-    if (parent_ref != 0) {
-        const uint8_t *heights = w->height[w->level];
-        unsigned height = 1u + (heights[LEFT] > heights[RIGHT] ? heights[LEFT] : heights[RIGHT]);
-        unsigned side = get64(&node_at(w->bias, parent_ref)->right) == *ref ? RIGHT : LEFT;
-        w->height[--w->level][side] = (uint8_t)height;
-        *stage = side == LEFT ? LEFT_DONE : RIGHT_DONE;
-    }
-    *ref = parent_ref;
-}
-
-/* One of the three meetings; *ref and *stage become the next one's, or stay at the defect. */
-static enum gap_tree_defect meet(struct walk *w, uint64_t *ref, enum stage *stage)
-{
-    const struct gap_node *node = node_at(w->bias, *ref);
-    enum gap_tree_defect defect = GAP_TREE_SOUND;
-    switch (*stage) {
-    case ENTERED:
-        defect = check_references(node);
-        return defect != GAP_TREE_SOUND ? defect : descend(w, ref, stage, LEFT);
-    case LEFT_DONE:
-        defect = check_in_order(w, node);
-        return defect != GAP_TREE_SOUND ? defect : descend(w, ref, stage, RIGHT);
-    case RIGHT_DONE:
-        defect = check_subtree(w, node);
-        if (defect == GAP_TREE_SOUND) {
-            ascend(w, ref, stage);
+    uint64_t unit = gap_node_level(node) > 0 ? 64 : 1;
+    for (uint32_t i = 0; i < gap_node_count(node); i++) {
+        uint64_t ref = get64(&node->ref[i]);
+        if (ref == 0 || (ref & (unit - 1)) != 0) {
+            return GAP_TREE_DEFECT_REFERENCE;
         }
-        return defect;
     }
+    return GAP_TREE_SOUND;
+}
+
+/* A node by itself: all but what its parent says of it. */
+static enum gap_tree_defect check_node(const struct gap_step *step, bool is_root)
+{
+    enum gap_tree_defect defect = check_fill(step, is_root);
+    if (defect == GAP_TREE_SOUND) {
+        defect = check_keys(step);
+    }
+    if (defect == GAP_TREE_SOUND && gap_node_level(step->node) == 0) {
+        defect = check_ranges(step);
+    }
+    return defect == GAP_TREE_SOUND ? check_references(step->node) : defect;
+}
+
+/* What the parent's entry, the step's, says of the child: its first key and its widest gap. */
+static enum gap_tree_defect check_entry(const struct gap_step *upper, const struct gap_step *step,
+                                        uint64_t granule)
+{
+    const struct gap_node *parent = upper->node;
+    if (get64(&step->node->key[0]) != get64(&parent->key[upper->index])) {
+        return GAP_TREE_DEFECT_KEY;
+    }
+    uint64_t widest = gap_widest(step->node, step->bound, granule, GAP_TREE_OPEN);
+    return widest == get64(&parent->gap[upper->index]) ? GAP_TREE_SOUND : GAP_TREE_DEFECT_GAP;
+}
+
+/* Enter the child that the step of a level is at: into the step below it. */
+static enum gap_tree_defect enter_child(struct walk *w, uint32_t level, uint64_t *bad_ref)
+{
+    const struct gap_step *upper = &w->place.step[level];
+    const struct gap_step step = gap_step_down(w->bias, upper);
+    *bad_ref = get64(&upper->node->ref[upper->index]);
+    if (gap_node_level(step.node) != level - 1) {
+        return GAP_TREE_DEFECT_LEVEL;
+    }
+    enum gap_tree_defect defect = check_node(&step, false);
+    if (defect == GAP_TREE_SOUND) {
+        defect = check_entry(upper, &step, w->granule);
+    }
+    w->place.step[level - 1] = step;
+    w->nodes++;
     return defect;
 }
 
-enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree, uint64_t *bad_ref)
+static enum gap_tree_defect enter_root(struct walk *w, uint64_t root_ref, uint64_t *bad_ref)
 {
-    struct walk w = {.bias = bias, .granule = get64(&tree->granule)};
-    enum stage stage = ENTERED;
-    uint64_t ref = get64(&tree->root);
-    if (!is_multiple(ref, sizeof(struct gap_node)) ||
-        (ref != 0 && parent_of(node_at(bias, ref)) != 0)) {
-        *bad_ref = ref;
-        return GAP_TREE_DEFECT_PARENT;
+    *bad_ref = root_ref;
+    if ((root_ref & 63) != 0) {
+        return GAP_TREE_DEFECT_REFERENCE;
     }
-    while (ref != 0) {
-        enum gap_tree_defect defect = meet(&w, &ref, &stage);
+    const struct gap_step step = {gap_node_at(w->bias, root_ref), GAP_TREE_OPEN, 0};
+    uint32_t level = gap_node_level(step.node);
+    if (level >= GAP_TREE_LEVELS_MAX) {
+        return GAP_TREE_DEFECT_LEVEL;
+    }
+    w->place.height = level + 1;
+    w->place.step[level] = step;
+    w->nodes++;
+    return check_node(&step, true);
+}
+
+/* Down to the first leaf below the step of a level. */
+static enum gap_tree_defect enter_below(struct walk *w, uint32_t level, uint64_t *bad_ref)
+{
+    for (; level > 0; level--) {
+        enum gap_tree_defect defect = enter_child(w, level, bad_ref);
         if (defect != GAP_TREE_SOUND) {
-            *bad_ref = ref;
             return defect;
         }
     }
-    if (w.count != get64(&tree->count)) {
-        *bad_ref = 0;
-        return GAP_TREE_DEFECT_COUNT;
-    }
+    w->count += gap_node_count(w->place.step[0].node);
     return GAP_TREE_SOUND;
+}
+
+/* Up from a leaf to the first level that has an entry more, and on to it; false at the end. */
+static bool step_on(struct walk *w, uint32_t *level)
+{
+    for (*level = 1; *level < w->place.height; ++*level) {
+        struct gap_step *step = &w->place.step[*level];
+        if (++step->index < gap_node_count(step->node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum gap_tree_defect walk_all(struct walk *w, uint64_t root_ref, uint64_t *bad_ref)
+{
+    enum gap_tree_defect defect = enter_root(w, root_ref, bad_ref);
+    if (defect != GAP_TREE_SOUND) {
+        return defect;
+    }
+    uint32_t level = w->place.height - 1;
+    do {
+        defect = enter_below(w, level, bad_ref);
+    } while (defect == GAP_TREE_SOUND && step_on(w, &level));
+    return defect;
+}
+
+enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
+                                    uint64_t *node_count, uint64_t *bad_ref)
+{
+    struct walk w = {.bias = bias, .granule = get64(&tree->granule)};
+    uint64_t root = get64(&tree->root), bad = 0;
+    enum gap_tree_defect defect = root != 0 ? walk_all(&w, root, &bad) : GAP_TREE_SOUND;
+    if (defect == GAP_TREE_SOUND && w.count != get64(&tree->count)) {
+        bad = 0;
+        defect = GAP_TREE_DEFECT_COUNT;
+    }
+    if (defect == GAP_TREE_SOUND) {
+        *node_count = w.nodes;
+    } else {
+        *bad_ref = bad;
+    }
+    return defect;
 }

@@ -11,47 +11,60 @@
 struct walk {
     struct checker *k;
     const struct process *process;
-    uint64_t vad;         /* the VAD that contains or follows the page reached, or 0 */
-    int64_t counted;      /* commit of that VAD so far, relative to its default */
-    uint64_t commit;      /* of VADs passed */
-    uint64_t virtual;     /* pages of VADs passed */
-    uint64_t tables;      /* met */
+    struct gap_range at; /* the VAD that contains or follows the page reached; ref 0 if none does */
+    int64_t counted;     /* commit of that VAD so far, relative to its default */
+    uint64_t commit;     /* of VADs passed */
+    uint64_t virtual;    /* pages of VADs passed */
+    uint64_t tables;     /* met */
     uint64_t working_set; /* valid leaf entries met */
 };
 
-/* V4, and the VAD's own bounds and owner: it is behind us. */
+/* Go to the VAD that contains or follows a page. */
+static void go_to(struct walk *w, uint64_t page)
+{
+    if (!gap_tree_find_at_or_after(w->k->c->bias, &w->process->vads, page, &w->at))
+        w->at.ref = 0;
+}
+
+/* V1: the VAD says the range that the tree says, and that lies inside the process's bounds. */
+static bool check_range(struct walk *w, const struct vad *vad)
+{
+    uint64_t highest = get64(&w->process->highest_page);
+    if (!check_equal(w->k, "V1", w->at.ref, w->at.start, vad_start(vad)) ||
+        !check_equal(w->k, "V1", w->at.ref, w->at.end, vad_end(vad)))
+        return false;
+    if (vad_start(vad) < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT || vad_end(vad) > highest)
+        return check_fail(w->k, "V1", w->at.ref, highest, vad_end(vad));
+    return true;
+}
+
+/* V4, and the VAD's own range: it is behind us. */
 static bool finish_vad(struct walk *w)
 {
-    const struct vad *vad = vad_at(w->k->c, w->vad);
-    uint64_t pages = vad_end(vad) - vad_start(vad);
-    uint32_t owner = SLAB_FREE;
-    check_is_vad(w->k, w->vad, &owner);
-    if (!check_equal(w->k, "S4", w->vad, process_index(w->process), owner))
-        return false;
+    const struct vad *vad = vad_at(w->k->c, w->at.ref);
+    uint64_t pages = w->at.end - w->at.start;
     uint64_t commit = (vad_is_committed_by_default(vad) ? pages : 0) + (uint64_t)w->counted;
-    if (!check_equal(w->k, "V4", w->vad, commit, get64(&vad->commit_pages)))
+    if (!check_range(w, vad) ||
+        !check_equal(w->k, "V4", w->at.ref, commit, get64(&vad->commit_pages)))
         return false;
-    if (vad_start(vad) < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
-        vad_end(vad) > get64(&w->process->highest_page))
-        return check_fail(w->k, "V1", w->vad, get64(&w->process->highest_page), vad_end(vad));
     w->commit += commit;
     w->virtual += pages;
     w->k->vads++;
     w->counted = 0;
-    w->vad = gap_tree_next(w->k->c->bias, w->vad);
+    go_to(w, w->at.end);
     return true;
 }
 
 /* Move to the VAD that contains a page; V2 when there is none. */
 static bool reach(struct walk *w, uint64_t page, const struct vad **vad)
 {
-    while (w->vad && vad_end(vad_at(w->k->c, w->vad)) <= page) {
+    while (w->at.ref && w->at.end <= page) {
         if (!finish_vad(w))
             return false;
     }
-    *vad = w->vad ? vad_at(w->k->c, w->vad) : NULL;
-    if (!*vad || vad_start(*vad) > page)
+    if (!w->at.ref || w->at.start > page)
         return check_fail(w->k, "V2", page << NTMM_PAGE_SHIFT, 0, 1);
+    *vad = vad_at(w->k->c, w->at.ref);
     return true;
 }
 
@@ -142,7 +155,7 @@ static bool check_entry(struct walk *w, uint64_t raw, uint64_t page, uint64_t ad
 static bool check_leaf(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
                        uint64_t table, bool *is_shared)
 {
-    const struct vad *vad;
+    const struct vad *vad = NULL;
     if (!reach(w, page, &vad) || !check_entry(w, raw, page, address, table, is_shared))
         return false;
     bool is_committed = page_state_of(w->k->c, vad, raw).is_committed;
@@ -200,15 +213,21 @@ static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t
            check_equal(w->k, "V5", frame, shares, get32(&pfn->share_count));
 }
 
+/* V1, and S4 for the root: below it, each node and VAD has the owner of the node above. */
 static bool check_tree(struct checker *k, const struct process *process)
 {
     uint64_t root = get64(&process->vads.root);
-    uint64_t bad;
-    uint32_t owner;
-    if (root && !check_is_vad(k, root, &owner))
+    uint64_t bad, nodes;
+    uint32_t owner = process_index(process);
+    if (root && !check_is_object(k, SLAB_VAD_NODE, root, &owner))
         return check_fail(k, "V1", 0, 0, root);
-    enum gap_tree_defect defect = gap_tree_check(k->c->bias, &process->vads, &bad);
-    return defect == GAP_TREE_SOUND || check_fail(k, "V1", bad, GAP_TREE_SOUND, (uint64_t)defect);
+    if (!check_equal(k, "S4", root, process_index(process), owner))
+        return false;
+    enum gap_tree_defect defect = gap_tree_check(k->c->bias, &process->vads, &nodes, &bad);
+    if (defect != GAP_TREE_SOUND)
+        return check_fail(k, "V1", bad, GAP_TREE_SOUND, (uint64_t)defect);
+    k->vad_nodes += nodes;
+    return true;
 }
 
 /* V6: the root is a table that belongs to itself, and maps itself where the system says. */
@@ -235,7 +254,7 @@ static bool check_hint(struct checker *k, const struct process *process)
 {
     uint64_t hint = get64(&process->vad_hint);
     uint32_t owner = process_index(process);
-    if (hint && !check_is_vad(k, hint, &owner))
+    if (hint && !check_is_object(k, SLAB_VAD, hint, &owner))
         return check_fail(k, "V8", hint, 1, 0);
     return check_equal(k, "V8", hint, process_index(process), owner);
 }
@@ -248,10 +267,10 @@ static bool check_process(struct checker *k, const struct process *process)
     k->process = get64(&process->handle);
     if (!check_tree(k, process) || !check_hint(k, process) || !check_root(k, root))
         return false;
-    w.vad = gap_tree_first(k->c->bias, &process->vads);
+    go_to(&w, 0);
     if (!check_table(&w, root, k->c->sys->levels, 0))
         return false;
-    while (w.vad) {
+    while (w.at.ref) {
         if (!finish_vad(&w))
             return false;
     }

@@ -1,11 +1,11 @@
 /*
- * The checker's view of slabs, and of the references between the VADs in them.
+ * The checker's view of slabs, and of the references in the nodes of VAD trees in them.
  *
  *   class --partial--> slab <--> slab      slab --free--> object --> object, all of the same frame
  *
  * A slab is found by its frame's row, never through a list, and every reference is looked at before
- * it is followed, so that the walks end on any contents. Once the VADs' references are known to
- * name VADs in use, the tree's own checker may follow them.
+ * it is followed, so that the walks end on any contents. Once the references of nodes are known to
+ * name nodes and VADs in use, the tree's own checker may follow them.
  */
 #include "base/bits.h"
 #include "inspect/checker.h"
@@ -32,10 +32,10 @@ static uint32_t object_at(const struct slab *slab, uint64_t ref)
     return offset % size == 0 && offset / size < capacity ? offset / size : capacity;
 }
 
-bool check_is_vad(struct checker *k, uint64_t ref, uint32_t *owner)
+bool check_is_object(struct checker *k, enum slab_kind kind, uint64_t ref, uint32_t *owner)
 {
     const struct slab *slab = slab_around(k, ref);
-    if (!slab || get32(&slab->kind) != SLAB_VAD)
+    if (!slab || get32(&slab->kind) != (uint32_t)kind)
         return false;
     uint32_t index = object_at(slab, ref);
     if (index == get32(&slab->capacity))
@@ -96,26 +96,36 @@ static bool check_partial(struct checker *k, const struct slab_class *class, uin
     return check_equal(k, "S2", 0, with_room, length);
 }
 
-/* V1: what a VAD refers to is a VAD in use, or nothing. */
-static bool check_vad_references(struct checker *k, uint64_t ref)
+/*
+ * V1: what a node refers to is a node in use, if it has a level below it, or a VAD in use.
+ * S4: and has the same owner.
+ */
+static bool check_node_references(struct checker *k, uint64_t ref, uint32_t owner)
 {
-    const struct vad *vad = vad_at(k->c, ref);
-    const uint64_t named[] = {get64(&vad->node.left), get64(&vad->node.right),
-                              get64(&vad->node.parent) & ~UINT64_C(3)};
-    uint32_t owner;
-    for (uint32_t i = 0; i < 3; i++) {
-        if (named[i] && !check_is_vad(k, named[i], &owner))
-            return check_fail(k, "V1", ref, 0, named[i]);
+    const struct gap_node *node = core_at(k->c->bias, ref);
+    enum slab_kind kind = get32(&node->level) > 0 ? SLAB_VAD_NODE : SLAB_VAD;
+    if (get32(&node->count) > GAP_TREE_FANOUT)
+        return check_fail(k, "V1", ref, GAP_TREE_FANOUT, get32(&node->count));
+    for (uint32_t i = 0; i < get32(&node->count); i++) {
+        uint64_t below = get64(&node->ref[i]);
+        uint32_t owner_below;
+        if (!check_is_object(k, kind, below, &owner_below))
+            return check_fail(k, "V1", ref, 0, below);
+        if (!check_equal(k, "S4", below, owner, owner_below))
+            return false;
     }
     return true;
 }
 
-static bool check_vads_of(struct checker *k, uint64_t frame, const struct slab *slab)
+static bool check_nodes_of(struct checker *k, uint64_t frame, const struct slab *slab)
 {
     uint64_t first = frame_ref(k->c, frame) + get32(&slab->first);
+    if (get32(&slab->kind) != SLAB_VAD_NODE)
+        return true;
     for (uint32_t i = 0; i < get32(&slab->capacity); i++) {
-        bool is_used = get32(&slab->owners[i]) != SLAB_FREE;
-        if (is_used && !check_vad_references(k, first + (uint64_t)i * get32(&slab->object_size)))
+        uint32_t owner = get32(&slab->owners[i]);
+        uint64_t ref = first + (uint64_t)i * get32(&slab->object_size);
+        if (owner != SLAB_FREE && !check_node_references(k, ref, owner))
             return false;
     }
     return true;
@@ -160,11 +170,12 @@ bool check_slabs(struct checker *k)
             return false;
         k->commit += k->slabs[i].frames;
     }
-    return for_each_slab(k, check_vads_of);
+    return for_each_slab(k, check_nodes_of);
 }
 
 bool check_slab_owners(struct checker *k)
 {
     k->process = 0;
-    return check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used);
+    return check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used) &&
+           check_equal(k, "S4", SLAB_VAD_NODE, k->vad_nodes, k->slabs[SLAB_VAD_NODE].used);
 }

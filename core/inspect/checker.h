@@ -6,8 +6,8 @@
  * filled.
  *
  * Order: what a part trusts, an earlier part has proved. Lists prove the rows' locations, slabs
- * prove that references between VADs name VADs, so that the walk over processes never follows a
- * wild one.
+ * prove that references in the nodes of trees name nodes and VADs, so that the walk over processes
+ * never follows a wild one.
  */
 #ifndef NTMM_INSPECT_CHECKER_H
 #define NTMM_INSPECT_CHECKER_H
@@ -34,6 +34,7 @@ struct checker {
     ntmm_handle process;     /* being checked, or 0 */
     uint64_t commit;         /* charges met so far */
     uint64_t vads;           /* VADs met so far */
+    uint64_t vad_nodes;      /* nodes of their trees met so far */
     uint64_t process_frames; /* frames of process objects met */
     struct slab_totals slabs[SLAB_KIND_COUNT];
 };
@@ -52,8 +53,8 @@ static inline bool check_equal(struct checker *k, const char *invariant, uint64_
 /* The mark of a frame that exists; NULL otherwise. */
 uint32_t *check_mark(struct checker *k, uint64_t frame);
 
-/* Whether a reference names a VAD in use; *owner: index of its process. */
-bool check_is_vad(struct checker *k, uint64_t ref, uint32_t *owner);
+/* Whether a reference names an object in use of that kind; *owner: index of its process. */
+bool check_is_object(struct checker *k, enum slab_kind kind, uint64_t ref, uint32_t *owner);
 
 bool check_lists(struct checker *k);       /* P1 to P6, P8 */
 bool check_slabs(struct checker *k);       /* S1 to S3, V1 */

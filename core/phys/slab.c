@@ -155,16 +155,29 @@ void slab_release(struct call *c, uint64_t ref)
     lock_release(c, &class->lock, LOCK_SLAB);
 }
 
+bool slab_has_room(struct call *c, enum slab_kind kind)
+{
+    struct slab_class *class = &anchor_of(c)->slabs[kind];
+    lock_acquire(c, &class->lock, LOCK_SLAB);
+    bool has_room = get64(&class->partial) != 0;
+    lock_release(c, &class->lock, LOCK_SLAB);
+    return has_room;
+}
+
+void slab_trim_class(struct call *c, enum slab_kind kind)
+{
+    struct slab_class *class = &anchor_of(c)->slabs[kind];
+    lock_acquire(c, &class->lock, LOCK_SLAB);
+    for (uint64_t ref = get64(&class->partial), next; ref; ref = next) {
+        next = get64(&slab_at(c, ref)->next);
+        if (get32(&slab_at(c, ref)->used) == 0)
+            slab_discard(c, class, ref);
+    }
+    lock_release(c, &class->lock, LOCK_SLAB);
+}
+
 void slab_trim(struct call *c)
 {
-    for (uint32_t kind = 0; kind < SLAB_KIND_COUNT; kind++) {
-        struct slab_class *class = &anchor_of(c)->slabs[kind];
-        lock_acquire(c, &class->lock, LOCK_SLAB);
-        for (uint64_t ref = get64(&class->partial), next; ref; ref = next) {
-            next = get64(&slab_at(c, ref)->next);
-            if (get32(&slab_at(c, ref)->used) == 0)
-                slab_discard(c, class, ref);
-        }
-        lock_release(c, &class->lock, LOCK_SLAB);
-    }
+    for (uint32_t kind = 0; kind < SLAB_KIND_COUNT; kind++)
+        slab_trim_class(c, (enum slab_kind)kind);
 }

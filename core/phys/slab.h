@@ -10,7 +10,7 @@
  *    slabs
  * S3 a slab frame's row has use SLAB and the tag as its original entry; its header agrees with its
  *    class
- * S4 the VADs in use are those of the trees, each owned by its process
+ * S4 the VADs and tree nodes in use are those of the trees, each owned by its process
  *
  * A slab frame is charged to commit. The last empty slab of a class is kept until slab_trim.
  */
@@ -44,7 +44,11 @@ uint64_t slab_allocate(struct call *c, enum slab_kind kind, uint32_t owner);
 /* Takes (S), perhaps (C), (N), (Q). */
 void slab_release(struct call *c, uint64_t ref);
 
-/* Give the empty slabs of every class back. */
+/* Whether the next object needs no frame. Takes (S). */
+bool slab_has_room(struct call *c, enum slab_kind kind);
+
+/* Give the empty slabs of a class, or of every class, back. */
+void slab_trim_class(struct call *c, enum slab_kind kind);
 void slab_trim(struct call *c);
 
 #endif

@@ -100,6 +100,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     list_init(&partition->node.zeroed, NTMM_FRAME_ZEROED);
     list_init(&partition->node.free, NTMM_FRAME_FREE);
     slab_class_init(&anchor->slabs[SLAB_VAD], VAD_TAG, sizeof(struct vad));
+    slab_class_init(&anchor->slabs[SLAB_VAD_NODE], VAD_NODE_TAG, sizeof(struct gap_node));
 }
 
 /* What the instance keeps outside the frames, from the anchor. */

@@ -130,15 +130,15 @@ static void describe_free(struct call *c, const struct process *process, uint64_
     const struct page_range top = {.start = (NTMM_HIGHEST_VAD_ADDRESS >> NTMM_PAGE_SHIFT) + 1,
                                    .end = NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT};
     struct page_range foreign;
+    struct gap_range next;
     uint64_t end = top.start;
 
     if (page >= top.start) {
         describe_reserved(top, page, information);
         return;
     }
-    uint64_t next = gap_tree_find_at_or_after(c->bias, &process->vads, page);
-    if (next)
-        end = min_u64(end, vad_start(vad_at(c, next)));
+    if (gap_tree_find_at_or_after(c->bias, &process->vads, page, &next))
+        end = min_u64(end, next.start);
     if (foreign_at_or_after(c, process, page, &foreign)) {
         if (foreign.start <= page) {
             describe_reserved(foreign, page, information);

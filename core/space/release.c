@@ -79,24 +79,6 @@ ntmm_status private_decommit(struct call *c, struct process *process, struct vad
     return NTMM_STATUS_SUCCESS;
 }
 
-/* The part of a VAD from `start` on becomes a VAD of its own, which takes over `commit` pages. */
-static void split_off(struct call *c, struct process *process, struct vad *vad, struct vad *rest,
-                      uint64_t start, uint64_t commit)
-{
-    uint64_t end = vad_end(vad);
-    uint64_t ref = vad_ref(c, rest);
-    gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), vad_start(vad), start);
-    set64(&rest->node.start, start);
-    set64(&rest->node.end, end);
-    set32(&rest->type, get32(&vad->type));
-    set32(&rest->flags, get32(&vad->flags));
-    set32(&rest->protection, get32(&vad->protection));
-    set32(&rest->win32_protection, get32(&vad->win32_protection));
-    set64(&rest->commit_pages, commit);
-    process_subtract(&vad->commit_pages, commit);
-    gap_tree_insert(c->bias, &process->vads, ref);
-}
-
 /* Committed pages of [start, end): by looking, unless the VAD's count already says it. */
 static uint64_t commit_in(struct call *c, struct process *process, const struct vad *vad,
                           uint64_t start, uint64_t end)
@@ -111,27 +93,32 @@ static uint64_t commit_in(struct call *c, struct process *process, const struct 
     return committed;
 }
 
+/* The hole of a VAD's middle; `spare` holds what the rest behind it needs. */
+static void pierce(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                   uint64_t end, struct vad_spare *spare)
+{
+    uint64_t commit = commit_in(c, process, vad, end, vad_end(vad));
+    struct vad *rest = vad_split(c, process, vad, start, end, spare);
+    set64(&rest->commit_pages, commit);
+    process_subtract(&vad->commit_pages, commit);
+}
+
 ntmm_status private_release(struct call *c, struct process *process, struct vad *vad,
                             uint64_t start, uint64_t end)
 {
     bool is_middle = start > vad_start(vad) && end < vad_end(vad);
-    struct vad *rest = NULL;
+    struct vad_spare spare;
 
-    if (is_middle) {
-        uint64_t ref = slab_allocate(c, SLAB_VAD, process_index(process));
-        if (!ref)
-            return want_status(c);
-        rest = vad_at(c, ref);
-    }
+    if (is_middle && !vad_spare_take(c, process, end, &spare))
+        return want_status(c);
     give_up_commit(c, process, vad, delete_range(c, process, vad, start, end, 0));
     process_subtract(&process->virtual_pages, end - start);
     if (is_middle) {
-        split_off(c, process, vad, rest, end, commit_in(c, process, vad, end, vad_end(vad)));
-        gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), vad_start(vad), start);
+        pierce(c, process, vad, start, end, &spare);
     } else if (start > vad_start(vad)) {
-        gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), vad_start(vad), start);
+        vad_resize(c, process, vad, vad_start(vad), start);
     } else if (end < vad_end(vad)) {
-        gap_tree_resize(c->bias, &process->vads, vad_ref(c, vad), end, vad_end(vad));
+        vad_resize(c, process, vad, end, vad_end(vad));
     } else {
         vad_delete(c, process, vad);
     }

@@ -1,5 +1,5 @@
 /*
- * VADs: making, finding and deleting them.
+ * VADs: making, finding, moving and deleting them, and the nodes of their tree.
  */
 #include "space/vad.h"
 #include "phys/slab.h"
@@ -20,25 +20,103 @@ struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
     return vad_at(c, ref);
 }
 
+/* In the order in which they were taken: so an empty slab that they leave is not one more. */
+static void give_nodes(struct call *c, const struct gap_nodes *nodes)
+{
+    for (uint32_t i = 0; i < nodes->count; i++)
+        slab_release(c, nodes->ref[i]);
+}
+
+static bool take_nodes(struct call *c, struct process *process, uint32_t count,
+                       struct gap_nodes *nodes)
+{
+    while (nodes->count < count) {
+        uint64_t ref = slab_allocate(c, SLAB_VAD_NODE, process_index(process));
+        if (!ref)
+            return false;
+        nodes->ref[nodes->count++] = ref;
+    }
+    return true;
+}
+
+/* A VAD and the nodes that its place needs, or neither and as many frames as before. */
+static bool take_spare(struct call *c, struct process *process, const struct gap_place *place,
+                       struct vad_spare *spare)
+{
+    uint32_t needed = gap_tree_nodes_needed(place);
+    bool had_room = needed > 0 && slab_has_room(c, SLAB_VAD_NODE);
+    spare->nodes.count = 0;
+    if (take_nodes(c, process, needed, &spare->nodes)) {
+        spare->ref = slab_allocate(c, SLAB_VAD, process_index(process));
+        if (spare->ref)
+            return true;
+    }
+    give_nodes(c, &spare->nodes);
+    if (needed > 0 && !had_room)
+        slab_trim_class(c, SLAB_VAD_NODE);
+    return false;
+}
+
+/* The spare VAD goes into the tree; `place` is the way to its start. */
+static struct vad *link(struct call *c, struct process *process, const struct gap_place *place,
+                        uint64_t start, uint64_t end, struct vad_spare *spare)
+{
+    const struct gap_range range = {.start = start, .end = end, .ref = spare->ref};
+    struct vad *vad = vad_at(c, spare->ref);
+    set64(&vad->start, start);
+    set64(&vad->end, end);
+    gap_tree_insert(c->bias, &process->vads, place, &range, &spare->nodes);
+    NTMM_ASSERT(spare->nodes.count == 0);
+    return vad;
+}
+
 struct vad *vad_create(struct call *c, struct process *process, uint64_t start, uint64_t end)
 {
-    uint64_t ref = slab_allocate(c, SLAB_VAD, process_index(process));
-    if (!ref)
+    struct gap_place place;
+    struct vad_spare spare;
+    gap_tree_locate(c->bias, &process->vads, start, &place);
+    if (!take_spare(c, process, &place, &spare))
         return NULL;
-    struct vad *vad = vad_at(c, ref);
-    set64(&vad->node.start, start);
-    set64(&vad->node.end, end);
-    gap_tree_insert(c->bias, &process->vads, ref);
-    set64(&process->vad_hint, ref); /* what was just made is asked for next */
+    struct vad *vad = link(c, process, &place, start, end, &spare);
+    set64(&process->vad_hint, spare.ref); /* what was just made is asked for next */
     return vad;
 }
 
 void vad_delete(struct call *c, struct process *process, struct vad *vad)
 {
+    struct gap_nodes nodes = {.count = 0};
     uint64_t ref = vad_ref(c, vad);
     NTMM_ASSERT(get64(&vad->commit_pages) == 0);
     if (get64(&process->vad_hint) == ref)
         set64(&process->vad_hint, 0);
-    gap_tree_remove(c->bias, &process->vads, ref);
+    gap_tree_remove(c->bias, &process->vads, vad_start(vad), &nodes);
+    give_nodes(c, &nodes);
     slab_release(c, ref);
+}
+
+void vad_resize(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                uint64_t end)
+{
+    gap_tree_resize(c->bias, &process->vads, vad_start(vad), start, end);
+    set64(&vad->start, start);
+    set64(&vad->end, end);
+}
+
+bool vad_spare_take(struct call *c, struct process *process, uint64_t start,
+                    struct vad_spare *spare)
+{
+    struct gap_place place;
+    gap_tree_locate(c->bias, &process->vads, start, &place);
+    return take_spare(c, process, &place, spare);
+}
+
+struct vad *vad_split(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                      uint64_t end, struct vad_spare *spare)
+{
+    struct gap_place place;
+    uint64_t rest_end = vad_end(vad);
+    vad_resize(c, process, vad, vad_start(vad), start);
+    *vad_at(c, spare->ref) = *vad;
+    gap_tree_locate(c->bias, &process->vads, end, &place);
+    return link(c, process, &place, end, rest_end, spare);
 }

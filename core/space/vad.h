@@ -1,7 +1,11 @@
 /*
  * VADs: one a region of a process, in a tree by page number.
  *
- * V1 VADs are disjoint and ordered, inside the process's bounds (the tree's own invariants)
+ * The tree's nodes come from a slab of their own. What a change may need of either is obtained
+ * before anything changes; shortage of frames or commit is the call's status.
+ *
+ * V1 VADs are disjoint and ordered, inside the process's bounds (the tree's own invariants), and
+ *    each has the start and end that the tree has for it
  * V4 commit_pages is the number of committed pages of the region
  * V8 a process's vad_hint is a VAD of its own, or 0
  *
@@ -15,6 +19,8 @@
 #include "space/process.h"
 
 #define VAD_TAG ((uint32_t)'V' | (uint32_t)'a' << 8 | (uint32_t)'d' << 16 | (uint32_t)'S' << 24)
+#define VAD_NODE_TAG                                                                               \
+    ((uint32_t)'V' | (uint32_t)'a' << 8 | (uint32_t)'d' << 16 | (uint32_t)'T' << 24)
 
 /* What a region is; the numbers are NT's VadType. */
 enum vad_type { VAD_PRIVATE = 0 };
@@ -24,7 +30,7 @@ enum {
 };
 
 struct vad {
-    struct gap_node node;  /* start and end in pages (A, W) */
+    le64 start, end;       /* pages, half-open (A, W) */
     le32 type;             /* enum vad_type; fixed */
     le32 flags;            /* VAD_* bits (A, W) */
     le32 protection;       /* PROT_* code given when reserving; fixed */
@@ -42,8 +48,8 @@ static inline uint64_t vad_ref(const struct call *c, const struct vad *vad)
     return (uint64_t)((uintptr_t)vad - c->bias);
 }
 
-static inline uint64_t vad_start(const struct vad *vad) { return get64(&vad->node.start); }
-static inline uint64_t vad_end(const struct vad *vad) { return get64(&vad->node.end); }
+static inline uint64_t vad_start(const struct vad *vad) { return get64(&vad->start); }
+static inline uint64_t vad_end(const struct vad *vad) { return get64(&vad->end); }
 
 static inline bool vad_is_committed_by_default(const struct vad *vad)
 {
@@ -53,10 +59,32 @@ static inline bool vad_is_committed_by_default(const struct vad *vad)
 /* The VAD that contains a page, or NULL. (W) is held. */
 struct vad *vad_find(struct call *c, struct process *process, uint64_t page);
 
-/* A new VAD in the tree; NULL with c->want set. (A) and (W) are held. */
+/* A new VAD in the tree, whose place is free; NULL with c->want set. (A) and (W) are held. */
 struct vad *vad_create(struct call *c, struct process *process, uint64_t start, uint64_t end);
 
 /* Take a VAD without committed pages out of the tree and free it. (A) and (W) are held. */
 void vad_delete(struct call *c, struct process *process, struct vad *vad);
+
+/* Move the ends of a VAD; it meets no other. (A) and (W) are held. */
+void vad_resize(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                uint64_t end);
+
+/* A VAD that is in no tree yet, and the nodes that the tree needs to take it. */
+struct vad_spare {
+    uint64_t ref;
+    struct gap_nodes nodes;
+};
+
+/* What vad_split needs, for a VAD that is to begin at `start`; false with c->want set. */
+bool vad_spare_take(struct call *c, struct process *process, uint64_t start,
+                    struct vad_spare *spare);
+
+/*
+ * Cut [start, end) out of the middle of a VAD: it keeps what lies before. Returns the VAD of what
+ * lies behind, a copy in all but its range; the caller divides commit_pages. No VAD was made or
+ * deleted since the spare was taken, for `end`. (A) and (W) are held.
+ */
+struct vad *vad_split(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                      uint64_t end, struct vad_spare *spare);
 
 #endif

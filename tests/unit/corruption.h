@@ -6,7 +6,8 @@
  *   COMMITTED  64 pages, RESERVE|COMMIT, READWRITE:  0 1 written, 2 on modified, 3 on standby, 4
  *              read, 8 guard, 10 decommitted, 12 READONLY and read; the others never touched
  *   SPARSE     4 MiB reserved, its pages 511 to 513 committed and written: two leaf tables
- *   MANY       40 regions of 64 KiB: one slab of VADs is full, one has room
+ *   MANY       80 regions of 64 KiB: one slab of VADs is full, one has room; the tree has a root
+ *              and two leaves
  *   other      a second process with a region; a third has ended
  *
  * Some free frames are zeroed, one frame is on the bad list.
@@ -20,7 +21,7 @@
 #define SPARSE (BASE + 16 * MIB)
 #define SPARSE_PAGES (SPARSE + 511 * PAGE)
 #define MANY (BASE + 64 * MIB)
-#define MANY_COUNT 40u
+#define MANY_COUNT 80u
 #define MANY_STEP (2 * KIB64)
 
 struct corruption {

@@ -116,16 +116,38 @@ static ntmm_status recommit_pierced(struct machine *m)
     return try_allocate(m, PIERCED, 16 * PAGE, NTMM_MEM_COMMIT, NTMM_PAGE_READONLY);
 }
 
-/* Fill the slab of VADs, so that the next one needs a frame. It is full with 30. */
+/* Where no region was before, and behind all those of FILLERS. */
+static uint64_t next_filler(struct machine *m)
+{
+    return FILLERS + machine_process(m).region_count * KIB64;
+}
+
+static ntmm_status reserve_filler(struct machine *m)
+{
+    return try_allocate(m, next_filler(m), PAGE, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
+}
+
+/* Whether the slabs have a VAD and the nodes that the next filler needs. */
+static bool has_room_for_filler(struct machine *m)
+{
+    const struct slab_class *slabs = machine_anchor(m)->slabs;
+    struct call c = machine_call(m);
+    struct gap_place place;
+    gap_tree_locate(c.bias, &machine_object(m)->vads, next_filler(m) >> NTMM_PAGE_SHIFT, &place);
+    return get64(&slabs[SLAB_VAD].partial) != 0 &&
+           (gap_tree_nodes_needed(&place) == 0 || get64(&slabs[SLAB_VAD_NODE].partial) != 0);
+}
+
+/*
+ * Reserve until the next one needs a frame. That is for a VAD when there are 59, of which the 56th
+ * split the tree's only leaf into 28 and 28 and used up the nodes of the first slab. Later it is
+ * for a node, when the leaf of the fillers has 55 again; and then for a VAD, when there are 118.
+ */
 static ntmm_status fill_slab(struct machine *m)
 {
-    struct slab_class *class = &machine_anchor(m)->slabs[SLAB_VAD];
     ntmm_status status = NTMM_STATUS_SUCCESS;
-    uint64_t base = FILLERS + machine_process(m).region_count * KIB64; /* never used before */
-    while (status == NTMM_STATUS_SUCCESS && get64(&class->partial) != 0) {
-        status = try_allocate(m, base, PAGE, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
-        base += KIB64;
-    }
+    while (status == NTMM_STATUS_SUCCESS && has_room_for_filler(m))
+        status = reserve_filler(m);
     return status;
 }
 
@@ -175,7 +197,7 @@ static ntmm_status end_first_process(struct machine *m)
 const struct step scenario[] = {
     /* what, step, frames, commit, status */
     {"create the first process", create_first_process, 3, 3, OK},
-    {"reserve: the first VAD", reserve_spans, 1, 1, OK},
+    {"reserve: the first VAD, the first node", reserve_spans, 2, 2, OK},
     {"commit across three spans", commit_spans, 5, 514 + 5, OK},
     {"write where the table exists", write_spans, 1, 0, OK},
     {"reserve and commit", allocate_flagged, 0, 16, OK},
@@ -197,6 +219,8 @@ const struct step scenario[] = {
     {"create and end a second process", create_and_end_second, 1, 1, OK},
     {"fill the slab of VADs", fill_slab, 0, 0, OK},
     {"release in the middle: a VAD more", release_middle, 1, 1, OK},
+    {"fill the leaf of the fillers", fill_slab, 0, 0, OK},
+    {"reserve: a node more", reserve_filler, 1, 1, OK},
     {"fill the slab of VADs again", fill_slab, 0, 0, OK},
     {"reserve and commit: a VAD more", allocate_with_full_slab, 1, 8 + 1, OK},
     {"release the head", release_head, 0, 0, OK},

@@ -1,6 +1,6 @@
 /*
- * The gap tree, case by case. A strip draws the pages: a letter is a page of that node (A is node
- * 0), a dot is free.
+ * The gap tree, case by case. A strip draws the pages: a letter is a page of that range (A has
+ * reference 0), a dot is free.
  */
 #include "test_base_gap_tree.h"
 
@@ -10,7 +10,7 @@ enum { A, B, C, D, E, F, G, H };
 
 static void plant_strip(struct orchard *o, uint64_t granule, const char *strip)
 {
-    orchard_init(o, 26, granule);
+    orchard_init(o, 4, granule);
     for (size_t start = 0; strip[start] != '\0';) {
         size_t end = start + 1;
         while (strip[end] == strip[start]) {
@@ -24,10 +24,18 @@ static void plant_strip(struct orchard *o, uint64_t granule, const char *strip)
     }
 }
 
-/* In order, and by both directions, the tree holds what the strip draws. */
+static void assert_range(const struct gap_range *range, size_t index, uint64_t start, uint64_t end)
+{
+    assert_int_equal(range->ref, ref_of(index));
+    assert_int_equal(range->start, start);
+    assert_int_equal(range->end, end);
+}
+
+/* In order the tree holds what the strip draws. */
 static void assert_strip(const struct orchard *o, const char *strip)
 {
-    uint64_t ref = gap_tree_first(o->bias, &o->tree), prev = 0, count = 0;
+    struct gap_range range = {.end = 0};
+    uint64_t count = 0;
     assert_sound(o);
     for (size_t start = 0; strip[start] != '\0';) {
         size_t end = start + 1;
@@ -35,19 +43,17 @@ static void assert_strip(const struct orchard *o, const char *strip)
             end++;
         }
         if (strip[start] != '.') {
-            assert_int_equal(ref, ref_of((size_t)(strip[start] - 'A')));
-            assert_int_equal(get64(&node_of(o, ref)->start), start);
-            assert_int_equal(get64(&node_of(o, ref)->end), end);
-            assert_int_equal(gap_tree_prev(o->bias, ref), prev);
-            prev = ref;
-            ref = gap_tree_next(o->bias, ref);
+            assert_true(gap_tree_find_at_or_after(o->bias, &o->tree, range.end, &range));
+            assert_range(&range, (size_t)(strip[start] - 'A'), start, end);
             count++;
         }
         start = end;
     }
-    assert_int_equal(ref, 0);
-    assert_int_equal(gap_tree_last(o->bias, &o->tree), prev);
+    assert_false(gap_tree_find_at_or_after(o->bias, &o->tree, range.end, &range));
     assert_int_equal(get64(&o->tree.count), count);
+    struct gap_range first = {.ref = 0};
+    (void)gap_tree_find_at_or_after(o->bias, &o->tree, 0, &first);
+    assert_int_equal(gap_tree_first(o->bias, &o->tree), first.ref);
 }
 
 static uint64_t lowest(const struct orchard *o, uint64_t lo, uint64_t hi, uint64_t pages,
@@ -72,24 +78,33 @@ static void an_empty_tree(void **state)
 {
     (void)state;
     struct orchard o;
+    struct gap_range range = {.ref = 77};
     orchard_init(&o, 1, 16);
     assert_sound(&o);
     assert_int_equal(gap_tree_find(o.bias, &o.tree, 0), 0);
-    assert_int_equal(gap_tree_find_at_or_after(o.bias, &o.tree, 0), 0);
-    assert_int_equal(gap_tree_first(o.bias, &o.tree), 0);
-    assert_int_equal(gap_tree_last(o.bias, &o.tree), 0);
+    assert_false(gap_tree_find_at_or_after(o.bias, &o.tree, 0, &range));
+    assert_int_equal(range.ref, 77);
     assert_true(gap_tree_is_free(o.bias, &o.tree, 0, UINT64_MAX));
     assert_int_equal(lowest(&o, 17, 100, 16, 16), 32);
     assert_int_equal(highest(&o, 17, 100, 16, 16), 80);
     assert_int_equal(lowest(&o, 0, 16, 16, 16), 0);
     assert_int_equal(highest(&o, 0, 16, 16, 16), 0);
+    assert_bare(&o);
     orchard_free(&o);
+}
+
+static void assert_next(const struct orchard *o, uint64_t page, size_t index)
+{
+    struct gap_range range;
+    assert_true(gap_tree_find_at_or_after(o->bias, &o->tree, page, &range));
+    assert_int_equal(range.ref, ref_of(index));
 }
 
 static void find_looks_at_both_ends(void **state)
 {
     (void)state;
     struct orchard o;
+    struct gap_range range;
     /*                  0  2   6  9  */
     plant_strip(&o, 1, "..AAAA...BBC");
     assert_int_equal(gap_tree_find(o.bias, &o.tree, 1), 0);
@@ -100,11 +115,11 @@ static void find_looks_at_both_ends(void **state)
     assert_int_equal(gap_tree_find(o.bias, &o.tree, 9), ref_of(B));
     assert_int_equal(gap_tree_find(o.bias, &o.tree, 11), ref_of(C));
     assert_int_equal(gap_tree_find(o.bias, &o.tree, 12), 0);
-    assert_int_equal(gap_tree_find_at_or_after(o.bias, &o.tree, 0), ref_of(A));
-    assert_int_equal(gap_tree_find_at_or_after(o.bias, &o.tree, 5), ref_of(A));
-    assert_int_equal(gap_tree_find_at_or_after(o.bias, &o.tree, 6), ref_of(B));
-    assert_int_equal(gap_tree_find_at_or_after(o.bias, &o.tree, 11), ref_of(C));
-    assert_int_equal(gap_tree_find_at_or_after(o.bias, &o.tree, 12), 0);
+    assert_next(&o, 0, A);
+    assert_next(&o, 5, A);
+    assert_next(&o, 6, B);
+    assert_next(&o, 11, C);
+    assert_false(gap_tree_find_at_or_after(o.bias, &o.tree, 12, &range));
     orchard_free(&o);
 }
 
@@ -124,63 +139,157 @@ static void is_free_takes_half_open_ranges(void **state)
     orchard_free(&o);
 }
 
-/*
- * With a granule of 4: the room before A starts at 0; A ends at 5, so room starts at 8 and none is
- * left before B at 7; B ends at 8 and C starts at 19, 11 pages; C ends at 21, D starts at 30: 24 to
- * 30.
- */
-static void gaps_begin_at_multiples_of_the_granule(void **state)
+/* Ranges of 16 pages every 64, from page 0, in ascending order: the gaps are of 48. */
+static void plant_field(struct orchard *o, size_t count)
+{
+    orchard_init(o, count, 16);
+    for (size_t i = 0; i < count; i++) {
+        plant(o, i, i * 64, i * 64 + 16);
+    }
+    assert_sound(o);
+}
+
+static struct gap_node *root_of(const struct orchard *o)
+{
+    return node_of(o, get64(&o->tree.root));
+}
+
+static struct gap_node *child_of(const struct orchard *o, uint32_t index)
+{
+    return node_of(o, get64(&root_of(o)->ref[index]));
+}
+
+/* How many entries the children of the root have, which has only two. */
+static void assert_halves(const struct orchard *o, uint32_t left, uint32_t right)
+{
+    assert_sound(o);
+    assert_int_equal(get32(&root_of(o)->level), 1);
+    assert_int_equal(get32(&root_of(o)->count), 2);
+    assert_int_equal(get32(&child_of(o, 0)->count), left);
+    assert_int_equal(get32(&child_of(o, 1)->count), right);
+}
+
+/* A full leaf splits into one that has least and one that gets the next of the order, or evenly. */
+static void a_leaf_splits_where_the_order_says(void **state)
 {
     (void)state;
     struct orchard o;
-    /*                  0   4   8   12  16  20  24  28 */
-    plant_strip(&o, 4, "...AA..B...........CC.........DD");
-    assert_int_equal(get64(&o.nodes[A].gap), 3);
-    assert_int_equal(get64(&o.nodes[B].gap), 0);
-    assert_int_equal(get64(&o.nodes[C].gap), 11);
-    assert_int_equal(get64(&o.nodes[D].gap), 6);
-    assert_int_equal(get64(&o.tree.root), ref_of(B)); /* ascending insertions rotate B up */
-    assert_int_equal(get64(&o.nodes[B].left_gap), 3);
-    assert_int_equal(get64(&o.nodes[B].right_gap), 11);
-    assert_int_equal(get64(&o.nodes[C].left_gap), 0);
-    assert_int_equal(get64(&o.nodes[C].right_gap), 6);
+    plant_field(&o, 56);
+    assert_halves(&o, 43, 13);
+    orchard_free(&o);
+
+    orchard_init(&o, 3, 16);
+    for (size_t i = 56; i-- > 0;) {
+        plant(&o, i, i * 64, i * 64 + 16);
+    }
+    assert_halves(&o, 13, 43);
+    orchard_free(&o);
+
+    orchard_init(&o, 3, 16);
+    for (size_t i = 0; i < 55; i++) {
+        plant(&o, i, i * 64, i * 64 + 16);
+    }
+    plant(&o, 55, 30 * 64 + 32, 30 * 64 + 48);
+    assert_halves(&o, 28, 28);
+    assert_int_equal(get64(&root_of(&o)->key[0]), 0);
+    assert_int_equal(get64(&root_of(&o)->key[1]), 28 * 64);
     orchard_free(&o);
 }
 
-static unsigned height_below(const struct orchard *o, uint64_t ref)
-{
-    if (ref == 0) {
-        return 0;
-    }
-    unsigned left = height_below(o, get64(&node_of(o, ref)->left));
-    unsigned right = height_below(o, get64(&node_of(o, ref)->right));
-    return 1 + (left > right ? left : right);
-}
-
-/* However 1,023 nodes come, an AVL tree of them has 10 to 14 levels; the sorted orders give 10. */
-static void every_order_of_insertion_stays_balanced(void **state)
+/* 43 and 13; one less on the right: 27 and 28; sixteen less: 27 + 12 are one leaf. */
+static void leaves_even_out_and_merge(void **state)
 {
     (void)state;
-    enum { COUNT = 1023 };
+    struct orchard o;
+    plant_field(&o, 56);
+    uproot(&o, 50 * 64);
+    assert_halves(&o, 27, 28);
+    assert_int_equal(get64(&root_of(&o)->key[1]), 27 * 64);
+    for (size_t i = 0; i < 15; i++) {
+        uproot(&o, (30 + i) * 64);
+        assert_halves(&o, 27, 27 - (uint32_t)i);
+    }
+    uproot(&o, 27 * 64); /* the first of its leaf */
+    assert_sound(&o);
+    assert_int_equal(get32(&root_of(&o)->level), 0);
+    assert_int_equal(get32(&root_of(&o)->count), 39);
+    assert_int_equal(nodes_used(&o), 1);
+    orchard_free(&o);
+}
+
+static void a_leaf_takes_from_the_left_and_from_the_right(void **state)
+{
+    (void)state;
+    struct orchard o;
+    plant_field(&o, 56);
+    for (size_t i = 0; i < 31; i++) {
+        uproot(&o, i * 64);
+    }
+    /* 12 on the left and 13 on the right are one. */
+    assert_int_equal(get32(&root_of(&o)->level), 0);
+    assert_int_equal(get32(&root_of(&o)->count), 25);
+    orchard_free(&o);
+
+    plant_field(&o, 56 + 30); /* 43, and the other 43 */
+    assert_halves(&o, 43, 43);
+    for (size_t i = 0; i < 31; i++) {
+        uproot(&o, i * 64);
+    }
+    assert_halves(&o, 27, 28);
+    orchard_free(&o);
+}
+
+/* The gaps in the root: of the left leaf up to the first range on the right, of the other open. */
+static void the_root_knows_the_widest_gaps(void **state)
+{
+    (void)state;
+    struct orchard o;
+    plant_field(&o, 56);
+    assert_int_equal(get64(&root_of(&o)->gap[0]), 48);
+    assert_int_equal(get64(&root_of(&o)->gap[1]), GAP_TREE_OPEN);
+    uproot(&o, 43 * 64); /* the first on the right: 12 are left, so both even out */
+    assert_int_equal(get64(&root_of(&o)->gap[0]), 48);
+    uproot(&o, 10 * 64);
+    assert_int_equal(get64(&root_of(&o)->gap[0]), 48 + 64);
+    plant(&o, 10, 10 * 64 + 1, 10 * 64 + 2); /* before it 49, after it 48 */
+    assert_int_equal(get64(&root_of(&o)->gap[0]), 49);
+    assert_sound(&o);
+    gap_tree_resize(o.bias, &o.tree, 5 * 64, 5 * 64 + 3, 5 * 64 + 17); /* from 32 on, to 64: 32 */
+    assert_int_equal(get64(&root_of(&o)->gap[0]), 51);                 /* before it, from 16 on */
+    assert_sound(&o);
+    orchard_free(&o);
+}
+
+/* However 20,000 ranges come and go, half of them in another order, the tree stays sound. */
+static void every_order_keeps_the_tree_sound(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
     for (size_t order = 0; order < 4; order++) {
         struct orchard o;
-        orchard_init(&o, COUNT, 1);
-        for (size_t i = 0; i < COUNT; i++) {
-            size_t zigzag = i % 2 == 0 ? i / 2 : COUNT - 1 - i / 2;
-            size_t places[4] = {i, COUNT - 1 - i, zigzag, i * 512 % COUNT};
-            plant(&o, places[order], places[order] * 3, places[order] * 3 + 2);
-            assert_sound(&o);
+        orchard_init(&o, COUNT / 13 + 200, 1);
+        for (size_t turn = 0; turn < 2; turn++) {
+            for (size_t i = 0; i < COUNT; i++) {
+                size_t zigzag = i % 2 == 0 ? i / 2 : COUNT - 1 - i / 2;
+                size_t places[4] = {i, COUNT - 1 - i, zigzag, i * 7919 % COUNT};
+                size_t place = places[(order + turn) % 4];
+                if (turn == 0) {
+                    plant(&o, place, place * 3, place * 3 + 2);
+                } else {
+                    assert_int_equal(gap_tree_find(o.bias, &o.tree, place * 3), ref_of(place));
+                    uproot(&o, place * 3);
+                }
+                if (i % 97 == 0) {
+                    assert_sound(&o);
+                }
+            }
         }
-        unsigned height = height_below(&o, get64(&o.tree.root));
-        assert_in_range(height, 10, order < 2 ? 10 : 14);
+        assert_bare(&o);
         orchard_free(&o);
     }
 }
 
-/*
- * Seven nodes, a full tree: D at the root, B and F below, A C E G leaves. Removing one or two nodes
- * passes a leaf, one child, two children with the successor near and far, and the root itself.
- */
+/* Seven ranges; removing one or two of them, any. */
 static void removing_keeps_the_rest(void **state)
 {
     (void)state;
@@ -192,11 +301,11 @@ static void removing_keeps_the_rest(void **state)
             memcpy(strip, full, sizeof(full));
             plant_strip(&o, 2, full);
             for (size_t turn = 0; turn < (first == second ? 1 : 2); turn++) {
-                unsigned victim = turn == 0 ? first : second;
+                char victim = (char)('A' + (int)(turn == 0 ? first : second));
+                uproot(&o, (uint64_t)(strchr(full, victim) - full));
                 for (size_t i = 0; strip[i] != '\0'; i++) {
-                    strip[i] = strip[i] == (char)('A' + (int)victim) ? '.' : strip[i];
+                    strip[i] = strip[i] == victim ? '.' : strip[i];
                 }
-                gap_tree_remove(o.bias, &o.tree, ref_of(victim));
                 assert_strip(&o, strip);
             }
             orchard_free(&o);
@@ -204,18 +313,17 @@ static void removing_keeps_the_rest(void **state)
     }
 }
 
-static void removing_all_leaves_an_empty_tree(void **state)
+static void removing_all_leaves_no_node(void **state)
 {
     (void)state;
     struct orchard o;
     plant_strip(&o, 1, "AB.CD.E");
+    assert_int_equal(nodes_used(&o), 1);
     for (unsigned i = A; i <= E; i++) {
-        assert_int_equal(get64(&o.nodes[i].start), i + (i > B) + (i > D));
-        gap_tree_remove(o.bias, &o.tree, ref_of(i));
+        uproot(&o, i + (i > B) + (i > D));
         assert_sound(&o);
     }
-    assert_int_equal(get64(&o.tree.root), 0);
-    assert_int_equal(get64(&o.tree.count), 0);
+    assert_bare(&o);
     orchard_free(&o);
 }
 
@@ -224,19 +332,19 @@ static void resizing_moves_either_end(void **state)
     (void)state;
     struct orchard o;
     plant_strip(&o, 4, "..AA....BBBB....CC..");
-    gap_tree_resize(o.bias, &o.tree, ref_of(B), 8, 16); /* grow up to its successor */
+    gap_tree_resize(o.bias, &o.tree, 8, 8, 16); /* grow up to its successor */
     assert_strip(&o, "..AA....BBBBBBBBCC..");
-    gap_tree_resize(o.bias, &o.tree, ref_of(B), 4, 16); /* grow down to its predecessor */
+    gap_tree_resize(o.bias, &o.tree, 8, 4, 16); /* grow down to its predecessor */
     assert_strip(&o, "..AABBBBBBBBBBBBCC..");
-    gap_tree_resize(o.bias, &o.tree, ref_of(B), 5, 6); /* shrink at both ends */
+    gap_tree_resize(o.bias, &o.tree, 4, 5, 6); /* shrink at both ends */
     assert_strip(&o, "..AA.B..........CC..");
-    gap_tree_resize(o.bias, &o.tree, ref_of(B), 9, 11); /* move off its old place */
+    gap_tree_resize(o.bias, &o.tree, 5, 9, 11); /* move off its old place */
     assert_strip(&o, "..AA.....BB.....CC..");
-    gap_tree_resize(o.bias, &o.tree, ref_of(A), 0, 9); /* the first */
+    gap_tree_resize(o.bias, &o.tree, 2, 0, 9); /* the first */
     assert_strip(&o, "AAAAAAAAABB.....CC..");
-    gap_tree_resize(o.bias, &o.tree, ref_of(C), 17, 20); /* the last */
+    gap_tree_resize(o.bias, &o.tree, 16, 17, 20); /* the last */
     assert_strip(&o, "AAAAAAAAABB......CCC");
-    gap_tree_resize(o.bias, &o.tree, ref_of(C), 17, 20); /* nothing */
+    gap_tree_resize(o.bias, &o.tree, 17, 17, 20); /* nothing */
     assert_strip(&o, "AAAAAAAAABB......CCC");
     orchard_free(&o);
 }
@@ -319,146 +427,153 @@ static void searches_survive_the_end_of_numbers(void **state)
     orchard_free(&o);
 }
 
-/* Seven nodes with D at the root; what each corruption breaks, and at which node it is seen. */
-static const char defect_strip[] = "AA..BB....CC.DD.EE...FF.GG";
+/* Two leaves, of 43 and 13 ranges; what each corruption breaks, and at which node it is seen. */
+struct grove {
+    struct orchard o;
+    struct gap_node *root, *left, *right;
+    uint64_t root_ref, left_ref, right_ref;
+};
 
-static void assert_defect(const struct orchard *o, enum gap_tree_defect defect, uint64_t bad_ref)
+static void plant_grove(struct grove *g)
 {
-    uint64_t seen = 0x5555;
-    assert_int_equal(gap_tree_check(o->bias, &o->tree, &seen), defect);
+    plant_field(&g->o, 56);
+    g->root = root_of(&g->o);
+    g->left = child_of(&g->o, 0);
+    g->right = child_of(&g->o, 1);
+    g->root_ref = get64(&g->o.tree.root);
+    g->left_ref = get64(&g->root->ref[0]);
+    g->right_ref = get64(&g->root->ref[1]);
+}
+
+static void assert_defect(const struct grove *g, enum gap_tree_defect defect, uint64_t bad_ref)
+{
+    uint64_t seen = 0x5555, nodes = 0x6666;
+    assert_int_equal(gap_tree_check(g->o.bias, &g->o.tree, &nodes, &seen), defect);
     assert_int_equal(seen, bad_ref);
+    assert_int_equal(nodes, 0x6666);
 }
 
 /* Put value into the word, expect the defect, and take it back. */
-static void corrupt(struct orchard *o, le64 *word, uint64_t value, enum gap_tree_defect defect,
+static void corrupt(struct grove *g, le64 *word, uint64_t value, enum gap_tree_defect defect,
                     uint64_t bad_ref)
 {
     uint64_t saved = get64(word);
     assert_int_not_equal(saved, value);
     set64(word, value);
-    assert_defect(o, defect, bad_ref);
+    assert_defect(g, defect, bad_ref);
     set64(word, saved);
-    assert_sound(o);
+    assert_sound(&g->o);
+}
+
+static void corrupt32(struct grove *g, le32 *word, uint32_t value, enum gap_tree_defect defect,
+                      uint64_t bad_ref)
+{
+    uint32_t saved = get32(word);
+    assert_int_not_equal(saved, value);
+    set32(word, value);
+    assert_defect(g, defect, bad_ref);
+    set32(word, saved);
+    assert_sound(&g->o);
 }
 
 static void gt1_order(void **state)
 {
     (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    corrupt(&o, &o.nodes[B].start, 6, GAP_TREE_DEFECT_ORDER, ref_of(B));  /* empty */
-    corrupt(&o, &o.nodes[E].start, 13, GAP_TREE_DEFECT_ORDER, ref_of(E)); /* where D starts */
-    corrupt(&o, &o.nodes[G].end, GAP_TREE_END_MAX + 1, GAP_TREE_DEFECT_ORDER, ref_of(G));
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt(&g, &g.left->end[5], 5 * 64, GAP_TREE_DEFECT_ORDER, g.left_ref);   /* empty */
+    corrupt(&g, &g.left->key[5], 4 * 64, GAP_TREE_DEFECT_ORDER, g.left_ref);   /* where 4 starts */
+    corrupt(&g, &g.left->key[42], 43 * 64, GAP_TREE_DEFECT_ORDER, g.left_ref); /* the next leaf's */
+    corrupt(&g, &g.left->key[43], 1, GAP_TREE_DEFECT_ORDER, g.left_ref);       /* not in use */
+    corrupt(&g, &g.right->key[55], 1 << 20, GAP_TREE_DEFECT_ORDER, g.right_ref);
+    corrupt(&g, &g.root->key[1], 0, GAP_TREE_DEFECT_ORDER, g.root_ref);
+    corrupt(&g, &g.right->end[12], GAP_TREE_END_MAX + 1, GAP_TREE_DEFECT_ORDER, g.right_ref);
+    orchard_free(&g.o);
 }
 
 static void gt2_disjoint(void **state)
 {
     (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    corrupt(&o, &o.nodes[C].end, 14, GAP_TREE_DEFECT_OVERLAP, ref_of(D));
-    corrupt(&o, &o.nodes[E].start, 14, GAP_TREE_DEFECT_OVERLAP, ref_of(E));
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt(&g, &g.left->end[5], 6 * 64 + 1, GAP_TREE_DEFECT_OVERLAP, g.left_ref);
+    corrupt(&g, &g.left->end[42], 43 * 64 + 1, GAP_TREE_DEFECT_OVERLAP, g.left_ref);
+    orchard_free(&g.o);
 }
 
-static void gt3_balance(void **state)
+static void gt3_level(void **state)
 {
     (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    for (unsigned balance = 1; balance <= 3; balance++) {
-        corrupt(&o, &o.nodes[D].parent, balance, GAP_TREE_DEFECT_BALANCE, ref_of(D));
-        corrupt(&o, &o.nodes[A].parent, get64(&o.nodes[A].parent) | balance,
-                GAP_TREE_DEFECT_BALANCE, ref_of(A));
-    }
-    gap_tree_remove(o.bias, &o.tree, ref_of(G)); /* F is now heavy on the left */
-    corrupt(&o, &o.nodes[F].parent, ref_of(D), GAP_TREE_DEFECT_BALANCE, ref_of(F));
-    corrupt(&o, &o.nodes[F].parent, ref_of(D) | 2, GAP_TREE_DEFECT_BALANCE, ref_of(F));
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt32(&g, &g.left->level, 1, GAP_TREE_DEFECT_LEVEL, g.left_ref);
+    corrupt32(&g, &g.right->level, 1, GAP_TREE_DEFECT_LEVEL, g.right_ref);
+    corrupt32(&g, &g.root->level, 2, GAP_TREE_DEFECT_LEVEL, g.left_ref);
+    corrupt32(&g, &g.root->level, 16, GAP_TREE_DEFECT_LEVEL, g.root_ref);
+    corrupt(&g, &g.root->ref[0], g.root_ref, GAP_TREE_DEFECT_LEVEL, g.root_ref); /* a cycle */
+    orchard_free(&g.o);
 }
 
-/* A chain of right children, all else in order: bits cannot make a difference of 2 legal. */
-static void gt3_chain(void **state)
+static void gt4_reference(void **state)
 {
     (void)state;
-    enum { COUNT = 200 };
-    for (size_t count = 3; count <= COUNT; count += COUNT - 3) {
-        struct orchard o;
-        orchard_init(&o, COUNT, 1);
-        memset(o.nodes, 0, COUNT * sizeof(struct gap_node));
-        for (size_t i = 0; i < count; i++) {
-            set64(&o.nodes[i].start, i);
-            set64(&o.nodes[i].end, i + 1);
-            set64(&o.nodes[i].right, i + 1 < count ? ref_of(i + 1) : 0);
-            set64(&o.nodes[i].parent, (i > 0 ? ref_of(i - 1) : 0) | (i + 1 < count ? 2 : 0));
-        }
-        set64(&o.tree.root, ref_of(0));
-        set64(&o.tree.count, count);
-        /* Deeper than any balanced tree, it is given up at the 86th level. */
-        assert_defect(&o, GAP_TREE_DEFECT_BALANCE, count == 3 ? ref_of(0) : ref_of(85));
-        orchard_free(&o);
-    }
-}
-
-static void gt4_parent(void **state)
-{
-    (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    corrupt(&o, &o.nodes[A].parent, ref_of(C), GAP_TREE_DEFECT_PARENT, ref_of(A));
-    corrupt(&o, &o.nodes[F].parent, 0, GAP_TREE_DEFECT_PARENT, ref_of(F));
-    corrupt(&o, &o.nodes[D].parent, ref_of(A), GAP_TREE_DEFECT_PARENT, ref_of(D)); /* the root */
-    corrupt(&o, &o.nodes[B].left, ref_of(A) + 32, GAP_TREE_DEFECT_PARENT, ref_of(B));
-    corrupt(&o, &o.nodes[B].right, ref_of(A), GAP_TREE_DEFECT_PARENT, ref_of(B)); /* twice */
-    corrupt(&o, &o.nodes[A].left, ref_of(D), GAP_TREE_DEFECT_PARENT, ref_of(D));  /* a cycle */
-    corrupt(&o, &o.tree.root, ref_of(D) + 8, GAP_TREE_DEFECT_PARENT, ref_of(D) + 8);
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt(&g, &g.left->ref[7], 0, GAP_TREE_DEFECT_REFERENCE, g.left_ref);
+    corrupt(&g, &g.root->ref[1], 0, GAP_TREE_DEFECT_REFERENCE, g.root_ref);
+    corrupt(&g, &g.root->ref[1], g.right_ref + 32, GAP_TREE_DEFECT_REFERENCE, g.root_ref);
+    corrupt(&g, &g.o.tree.root, g.root_ref + 8, GAP_TREE_DEFECT_REFERENCE, g.root_ref + 8);
+    orchard_free(&g.o);
 }
 
 static void gt5_count(void **state)
 {
     (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    corrupt(&o, &o.tree.count, 6, GAP_TREE_DEFECT_COUNT, 0);
-    corrupt(&o, &o.tree.count, 8, GAP_TREE_DEFECT_COUNT, 0);
-    corrupt(&o, &o.tree.root, 0, GAP_TREE_DEFECT_COUNT, 0);
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt(&g, &g.o.tree.count, 55, GAP_TREE_DEFECT_COUNT, 0);
+    corrupt(&g, &g.o.tree.count, 57, GAP_TREE_DEFECT_COUNT, 0);
+    corrupt(&g, &g.o.tree.root, 0, GAP_TREE_DEFECT_COUNT, 0);
+    orchard_free(&g.o);
 }
 
-static void gt6_gap(void **state)
+static void gt6_fill(void **state)
 {
     (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    for (unsigned i = A; i <= G; i++) {
-        corrupt(&o, &o.nodes[i].gap, 9, GAP_TREE_DEFECT_GAP, ref_of(i));
-    }
-    corrupt(&o, &o.tree.granule, 4, GAP_TREE_DEFECT_GAP, ref_of(B)); /* 0, not 2..4 */
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt32(&g, &g.right->count, 12, GAP_TREE_DEFECT_FILL, g.right_ref);
+    corrupt32(&g, &g.left->count, 56, GAP_TREE_DEFECT_FILL, g.left_ref);
+    corrupt32(&g, &g.root->count, 1, GAP_TREE_DEFECT_FILL, g.root_ref);
+    corrupt32(&g, &g.root->count, UINT32_MAX, GAP_TREE_DEFECT_FILL, g.root_ref);
+    orchard_free(&g.o);
+    plant_strip(&g.o, 1, "A");
+    g.root = root_of(&g.o);
+    corrupt32(&g, &g.root->count, 0, GAP_TREE_DEFECT_FILL, get64(&g.o.tree.root));
+    orchard_free(&g.o);
 }
 
-static void gt7_left_gap(void **state)
+static void gt7_key(void **state)
 {
     (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    for (unsigned i = A; i <= G; i++) {
-        corrupt(&o, &o.nodes[i].left_gap, 9, GAP_TREE_DEFECT_LEFT_GAP, ref_of(i));
-    }
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt(&g, &g.root->key[0], 1, GAP_TREE_DEFECT_KEY, g.left_ref);
+    corrupt(&g, &g.root->key[1], 43 * 64 - 1, GAP_TREE_DEFECT_KEY, g.right_ref);
+    corrupt(&g, &g.root->ref[1], g.left_ref, GAP_TREE_DEFECT_KEY, g.left_ref); /* twice */
+    orchard_free(&g.o);
 }
 
-static void gt8_right_gap(void **state)
+static void gt8_gap(void **state)
 {
     (void)state;
-    struct orchard o;
-    plant_strip(&o, 1, defect_strip);
-    for (unsigned i = A; i <= G; i++) {
-        corrupt(&o, &o.nodes[i].right_gap, 9, GAP_TREE_DEFECT_RIGHT_GAP, ref_of(i));
-    }
-    orchard_free(&o);
+    struct grove g;
+    plant_grove(&g);
+    corrupt(&g, &g.root->gap[0], 47, GAP_TREE_DEFECT_GAP, g.left_ref);
+    corrupt(&g, &g.root->gap[0], 49, GAP_TREE_DEFECT_GAP, g.left_ref);
+    corrupt(&g, &g.root->gap[1], 48, GAP_TREE_DEFECT_GAP, g.right_ref);
+    corrupt(&g, &g.o.tree.granule, 32, GAP_TREE_DEFECT_GAP, g.left_ref); /* then gaps are of 32 */
+    orchard_free(&g.o);
 }
 
 int main(void)
@@ -467,22 +582,24 @@ int main(void)
         cmocka_unit_test(an_empty_tree),
         cmocka_unit_test(find_looks_at_both_ends),
         cmocka_unit_test(is_free_takes_half_open_ranges),
-        cmocka_unit_test(gaps_begin_at_multiples_of_the_granule),
-        cmocka_unit_test(every_order_of_insertion_stays_balanced),
+        cmocka_unit_test(a_leaf_splits_where_the_order_says),
+        cmocka_unit_test(leaves_even_out_and_merge),
+        cmocka_unit_test(a_leaf_takes_from_the_left_and_from_the_right),
+        cmocka_unit_test(the_root_knows_the_widest_gaps),
+        cmocka_unit_test(every_order_keeps_the_tree_sound),
         cmocka_unit_test(removing_keeps_the_rest),
-        cmocka_unit_test(removing_all_leaves_an_empty_tree),
+        cmocka_unit_test(removing_all_leaves_no_node),
         cmocka_unit_test(resizing_moves_either_end),
         cmocka_unit_test(searches_find_the_lowest_and_the_highest),
         cmocka_unit_test(searches_survive_the_end_of_numbers),
         cmocka_unit_test(gt1_order),
         cmocka_unit_test(gt2_disjoint),
-        cmocka_unit_test(gt3_balance),
-        cmocka_unit_test(gt3_chain),
-        cmocka_unit_test(gt4_parent),
+        cmocka_unit_test(gt3_level),
+        cmocka_unit_test(gt4_reference),
         cmocka_unit_test(gt5_count),
-        cmocka_unit_test(gt6_gap),
-        cmocka_unit_test(gt7_left_gap),
-        cmocka_unit_test(gt8_right_gap),
+        cmocka_unit_test(gt6_fill),
+        cmocka_unit_test(gt7_key),
+        cmocka_unit_test(gt8_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

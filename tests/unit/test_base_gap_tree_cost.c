@@ -24,24 +24,27 @@ bool counted_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64_
                             uint64_t pages, uint64_t align_pages, uint64_t *start);
 #include "base/gap_tree_search.c" /* NOLINT: the subject, with its accessor replaced */
 
-enum { NODES = 1 << 16, STRIDE = 64, SEARCHES = 20000 };
+enum { NODES = 1 << 16, STRIDE = 64, SEARCHES = 20000, LEVELS = 3 };
 
-/* A node every 64 pages, of 16, 32 or 48, so that gaps of 48, 32 and 16 lie everywhere. */
+/* A range every 64 pages, of 16, 32 or 48, so that gaps of 48, 32 and 16 lie everywhere. */
 static void plant_field(struct orchard *o)
 {
     struct prng prng;
     prng_seed(&prng, 1);
-    orchard_init(o, NODES, 16);
+    orchard_init(o, NODES / 13, 16);
     for (size_t i = 0; i < NODES; i++) {
         size_t place = i * 40503 % NODES;
         plant(o, i, place * STRIDE, place * STRIDE + 16 * prng_between(&prng, 1, 3));
     }
     assert_sound(o);
+    assert_int_equal(get32(&((struct gap_node *)node_of(o, get64(&o->tree.root)))->level),
+                     LEVELS - 1);
 }
 
 /*
- * A search at the granule's alignment walks down once and, at each of at most three candidates, up
- * and down again: of 16 levels times 1.44, with two looks a level, no more than 7 * 2 * 24.
+ * A search at the granule's alignment walks down once and to at most two more candidates, up and
+ * down again, whereby the way up is known; the root is looked at once more, for the room before
+ * all.
  */
 static void bounded_searches_look_at_few_nodes(void **state)
 {
@@ -57,16 +60,16 @@ static void bounded_searches_look_at_few_nodes(void **state)
         uint64_t first = i % 3 == 0 ? 0 : lo, last = i % 3 == 1 ? NODES * STRIDE : hi;
         looks = 0;
         counted_search_lowest(o.bias, &o.tree, first, last, pages, 16, &start);
-        assert_in_range(looks, 0, 7 * 2 * 24);
+        assert_in_range(looks, 0, 3 * LEVELS + 1);
         looks = 0;
         counted_search_highest(o.bias, &o.tree, first, last, pages, 16, &start);
-        assert_in_range(looks, 0, 7 * 2 * 24);
+        assert_in_range(looks, 0, 3 * LEVELS + 1);
     }
     orchard_free(&o);
 }
 
-/* Where nothing fits, the root says so; only the room after the last node is then looked for. */
-static void searches_in_vain_look_at_one_path(void **state)
+/* Where nothing fits, inner nodes say so; only the room after the last range is then looked at. */
+static void searches_in_vain_look_at_two_paths(void **state)
 {
     (void)state;
     struct orchard o;
@@ -74,10 +77,10 @@ static void searches_in_vain_look_at_one_path(void **state)
     plant_field(&o);
     looks = 0;
     assert_false(counted_search_lowest(o.bias, &o.tree, 0, NODES * STRIDE, 64, 16, &start));
-    assert_in_range(looks, 1, 4);
+    assert_in_range(looks, 1, 2 * LEVELS + 1);
     looks = 0;
     assert_false(counted_search_highest(o.bias, &o.tree, 0, NODES * STRIDE, 64, 16, &start));
-    assert_in_range(looks, 1, 4);
+    assert_in_range(looks, 1, 2 * LEVELS + 1);
     orchard_free(&o);
 }
 
@@ -85,7 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounded_searches_look_at_few_nodes),
-        cmocka_unit_test(searches_in_vain_look_at_one_path),
+        cmocka_unit_test(searches_in_vain_look_at_two_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

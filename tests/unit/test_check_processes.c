@@ -18,25 +18,81 @@ static uint64_t add(le64 *word, int64_t by)
     return 0;
 }
 
+/* The tree of regions has a root above two leaves. */
+static struct gap_node *tree_root(struct machine *m)
+{
+    struct call c = machine_call(m);
+    struct gap_node *root = core_at(c.bias, get64(&machine_object(m)->vads.root));
+    assert_int_equal(get32(&root->level), 1);
+    return root;
+}
+
+static uint64_t leaf_reference(struct machine *m) { return get64(&tree_root(m)->ref[0]); }
+
+static struct gap_node *tree_leaf(struct machine *m)
+{
+    struct call c = machine_call(m);
+    return core_at(c.bias, leaf_reference(m));
+}
+
 static uint64_t overlap(struct machine *m)
 {
-    struct vad *vad = machine_vad(m, MANY + MANY_STEP);
-    uint64_t ref = reference_of(m, MANY + MANY_STEP);
-    set64(&vad->node.start, MANY >> NTMM_PAGE_SHIFT);
-    return ref;
+    le64 *ends = tree_leaf(m)->end;
+    add(&ends[5], MANY_STEP >> NTMM_PAGE_SHIFT);
+    return leaf_reference(m);
+}
+
+static uint64_t mistake_start(struct machine *m)
+{
+    add(&machine_vad(m, MANY)->start, -1);
+    return reference_of(m, MANY);
+}
+
+static uint64_t mistake_end(struct machine *m)
+{
+    add(&machine_vad(m, MANY)->end, 1);
+    return reference_of(m, MANY);
 }
 
 static uint64_t mistake_gap(struct machine *m)
 {
-    add(&machine_vad(m, MANY)->node.gap, 1);
-    return reference_of(m, MANY);
+    add(&tree_root(m)->gap[0], 1);
+    return leaf_reference(m);
 }
 
-static uint64_t lead_tree_astray(struct machine *m)
+static uint64_t lead_branch_astray(struct machine *m)
 {
-    uint64_t ref = reference_of(m, COMMITTED);
-    set64(&machine_vad(m, COMMITTED)->node.left, 0xDEAD000000ull);
-    return ref;
+    set64(&tree_root(m)->ref[0], 0xDEAD000000ull);
+    return get64(&machine_object(m)->vads.root);
+}
+
+static uint64_t lead_branch_to_vad(struct machine *m)
+{
+    set64(&tree_root(m)->ref[0], reference_of(m, COMMITTED));
+    return get64(&machine_object(m)->vads.root);
+}
+
+static uint64_t lead_leaf_astray(struct machine *m)
+{
+    set64(&tree_leaf(m)->ref[0], reference_of(m, COMMITTED) + 64 * 1000);
+    return leaf_reference(m);
+}
+
+static uint64_t lead_leaf_to_a_vad_twice(struct machine *m)
+{
+    set64(&tree_leaf(m)->ref[0], get64(&tree_leaf(m)->ref[1]));
+    return get64(&tree_leaf(m)->ref[1]);
+}
+
+static uint64_t overfill_leaf(struct machine *m)
+{
+    set32(&tree_leaf(m)->count, 56);
+    return leaf_reference(m);
+}
+
+static uint64_t miscount_regions(struct machine *m)
+{
+    return add(&machine_object(m)->vads.count, 1);
 }
 
 static uint64_t lead_root_astray(struct machine *m)
@@ -286,7 +342,14 @@ static uint64_t lead_slots_astray(struct machine *m)
 static const struct corruption corruptions[] = {
     {"V1", "two VADs overlap", overlap},
     {"V1", "a gap is wrong", mistake_gap},
-    {"V1", "a VAD refers to nothing", lead_tree_astray},
+    {"V1", "a VAD starts where the tree does not say", mistake_start},
+    {"V1", "a VAD ends where the tree does not say", mistake_end},
+    {"V1", "a branch of the tree refers to nothing", lead_branch_astray},
+    {"V1", "a branch of the tree refers to a VAD", lead_branch_to_vad},
+    {"V1", "a leaf of the tree refers to nothing", lead_leaf_astray},
+    {"V1", "a leaf of the tree refers to a VAD twice", lead_leaf_to_a_vad_twice},
+    {"V1", "a leaf of the tree has more than fit", overfill_leaf},
+    {"V1", "the tree's count is off", miscount_regions},
     {"V1", "the root of the VADs is none", lead_root_astray},
     {"V1", "a VAD lies above the highest address", leave_bounds},
     {"V2", "an entry beside its region", enter_beside_region},

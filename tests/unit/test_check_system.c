@@ -245,14 +245,44 @@ static uint64_t leak_vad(struct machine *m)
     return SLAB_VAD;
 }
 
-static uint64_t give_vad_to_another(struct machine *m)
+static uint64_t leak_node(struct machine *m)
 {
     struct call c = machine_call(m);
-    uint64_t ref = vad_ref(&c, machine_vad(m, COMMITTED));
+    assert_true(slab_allocate(&c, SLAB_VAD_NODE, 0) != 0);
+    return SLAB_VAD_NODE;
+}
+
+static uint64_t give_to_another(struct machine *m, uint64_t ref)
+{
+    struct call c = machine_call(m);
     struct slab *slab = core_at(c.bias, ref & ~(PAGE - 1));
     uint32_t index = (uint32_t)(ref % PAGE - get32(&slab->first)) / get32(&slab->object_size);
     set32(&slab->owners[index], (uint32_t)corruption_other_process());
     return ref;
+}
+
+static uint64_t give_vad_to_another(struct machine *m)
+{
+    struct call c = machine_call(m);
+    return give_to_another(m, vad_ref(&c, machine_vad(m, COMMITTED)));
+}
+
+static uint64_t give_leaf_to_another(struct machine *m)
+{
+    struct call c = machine_call(m);
+    const struct gap_node *root = core_at(c.bias, get64(&machine_object(m)->vads.root));
+    return give_to_another(m, get64(&root->ref[1]));
+}
+
+/* The tree of another process, whose root is a leaf with one VAD. */
+static uint64_t share_tree(struct machine *m)
+{
+    ntmm_handle own = m->process;
+    m->process = corruption_other_process();
+    uint64_t root = get64(&machine_object(m)->vads.root);
+    m->process = own;
+    set64(&machine_object(m)->vads.root, root);
+    return root;
 }
 
 static const struct corruption corruptions[] = {
@@ -291,6 +321,9 @@ static const struct corruption corruptions[] = {
     {"S3", "a slab's objects begin elsewhere", mistake_first},
     {"S4", "a VAD in use is in no tree", leak_vad},
     {"S4", "a VAD is owned by another process", give_vad_to_another},
+    {"S4", "a node in use is in no tree", leak_node},
+    {"S4", "a leaf is owned by another process", give_leaf_to_another},
+    {"S4", "two processes have one tree", share_tree},
 };
 
 int main(void)

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#define PER_SLAB 30u /* VADs of 128 bytes, their owners and the header in 4,096 bytes */
+#define PER_SLAB 59u /* VADs of 64 bytes, their owners and the header in 4,096 bytes */
 
 static uint64_t take(struct machine *m, uint32_t owner)
 {
@@ -33,16 +33,16 @@ static void objects_are_apart_owned_and_zero(void **state)
         const uint8_t *object;
         refs[i] = take(m, 100 + i);
         object = core_at(c.bias, refs[i]);
-        for (uint32_t b = 0; b < 128; b++)
+        for (uint32_t b = 0; b < 64; b++)
             assert_int_equal(object[b], 0);
-        memset(core_at(c.bias, refs[i]), 0xCC, 128);
+        memset(core_at(c.bias, refs[i]), 0xCC, 64);
         assert_int_equal(refs[i] / PAGE, refs[0] / PAGE);
     }
     const struct slab *slab = core_at(c.bias, refs[0] & ~(PAGE - 1));
     for (uint32_t i = 0; i < PER_SLAB; i++) {
         for (uint32_t j = 0; j < i; j++)
-            assert_true(refs[i] >= refs[j] + 128 || refs[j] >= refs[i] + 128);
-        uint32_t index = (uint32_t)(refs[i] % PAGE - get32(&slab->first)) / 128;
+            assert_true(refs[i] >= refs[j] + 64 || refs[j] >= refs[i] + 64);
+        uint32_t index = (uint32_t)(refs[i] % PAGE - get32(&slab->first)) / 64;
         assert_int_equal(get32(&slab->owners[index]), 100 + i);
     }
     struct ntmm_frame_information row;
