@@ -318,6 +318,57 @@ static void errors_come_when_asked_for(void **state)
     end_world(&w);
 }
 
+/* Pages 2 and 3 are bad: what touches a byte of them fails, at either edge, and nothing else. */
+static void errors_keep_to_their_place(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ntmm_emulated_disk_errors errors = {
+        .operations = 1u << NTMM_IO_WRITE | 1u << NTMM_IO_FLUSH,
+        .count = UINT64_MAX,
+        .status = NTMM_STATUS_DEVICE_DATA_ERROR,
+        .base_bytes = 8192,
+        .end_bytes = 16384,
+    };
+    make_world(&w, 1, (struct ntmm_emulated_disk_config){0});
+    assert_int_equal(ntmm_emulated_inject_disk(w.emu, w.disk, &errors), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_WRITE, 4096, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_WRITE, 4097, 0), NTMM_STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(transfer(&w, NTMM_IO_WRITE, 12288, 0), NTMM_STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(transfer(&w, NTMM_IO_WRITE, 16383, 0), NTMM_STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(transfer(&w, NTMM_IO_WRITE, 16384, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 8192, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_FLUSH, 0, 0), NTMM_STATUS_SUCCESS);
+    end_world(&w);
+}
+
+/* Transfers elsewhere use up neither `after` nor `count`. */
+static void errors_count_only_in_their_place(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ntmm_emulated_disk_errors errors = {
+        .operations = 1u << NTMM_IO_READ,
+        .after = 1,
+        .count = 1,
+        .status = NTMM_STATUS_DEVICE_DATA_ERROR,
+        .base_bytes = 4096,
+        .end_bytes = 8192,
+    };
+    make_world(&w, 1, (struct ntmm_emulated_disk_config){0});
+    assert_int_equal(ntmm_emulated_inject_disk(w.emu, w.disk, &errors), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 0, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 4096, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 0, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 4096, 0), NTMM_STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 4096, 0), NTMM_STATUS_SUCCESS);
+    errors.end_bytes = 0;
+    errors.after = 0;
+    assert_int_equal(ntmm_emulated_inject_disk(w.emu, w.disk, &errors), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 0, 0), NTMM_STATUS_DEVICE_DATA_ERROR);
+    end_world(&w);
+}
+
 static void a_refused_transfer_never_completes(void **state)
 {
     (void)state;
@@ -675,6 +726,8 @@ int main(void)
         cmocka_unit_test(transfers_past_the_end_fail),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(errors_come_when_asked_for),
+        cmocka_unit_test(errors_keep_to_their_place),
+        cmocka_unit_test(errors_count_only_in_their_place),
         cmocka_unit_test(a_refused_transfer_never_completes),
         cmocka_unit_test(only_flushed_writes_survive_a_power_cut),
         cmocka_unit_test(a_power_cut_may_keep_some_cached_sectors),

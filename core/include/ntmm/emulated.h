@@ -466,10 +466,13 @@ struct ntmm_emulated_disk_errors {
     uint64_t count;      /**< Transfers that then fail; UINT64_MAX: all. */
     ntmm_status status;  /**< What they fail with. */
     uint32_t reserved;   /**< 0. */
+    uint64_t base_bytes; /**< Only reads and writes that touch a byte from here on count. */
+    uint64_t end_bytes;  /**< And before this; 0: anywhere, and every kind of transfer counts. */
 };
 
 /**
- * Make transfers fail. Replaces what was asked before; the count begins now.
+ * Make transfers fail. Replaces what was asked before; the count begins now. With a range of bytes
+ * the disk is bad in one place: a transfer that only touches others is neither counted nor failed.
  *
  * @param emu     any
  * @param device  a disk

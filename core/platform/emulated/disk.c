@@ -186,6 +186,19 @@ static ntmm_status enqueue(struct ntmm_emulated *emu, struct disk *disk, struct 
     return NTMM_STATUS_SUCCESS;
 }
 
+/* Whether the transfer touches a byte where errors were asked for. (K) */
+static bool meets_errors(const struct disk *disk, const struct ntmm_io *io)
+{
+    if (disk->errors_end == 0)
+        return true;
+    if (io->operation != NTMM_IO_READ && io->operation != NTMM_IO_WRITE)
+        return false;
+    uint64_t length_bytes = length_of(io);
+    return length_bytes != 0 && io->offset_bytes < disk->errors_end &&
+           (io->offset_bytes >= disk->errors_base ||
+            disk->errors_base - io->offset_bytes < length_bytes);
+}
+
 /* Accept a transfer or refuse it; *inline_disk: it is to be finished at once. (K) */
 static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_status *forced,
                           struct disk **inline_disk)
@@ -195,7 +208,8 @@ static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_st
         return NTMM_STATUS_INVALID_PARAMETER;
     if (!disk->is_on)
         return NTMM_STATUS_VOLUME_DISMOUNTED;
-    *forced = take_injection(emu, &disk->errors, 1u << io->operation);
+    if (meets_errors(disk, io))
+        *forced = take_injection(emu, &disk->errors, 1u << io->operation);
     if (*forced != NTMM_STATUS_SUCCESS && disk->refuses_errors)
         return *forced;
     if (disk->flags & NTMM_EMULATED_DISK_INLINE) {
@@ -305,6 +319,8 @@ NTMM_API ntmm_status ntmm_emulated_inject_disk(struct ntmm_emulated *emu, uint64
         disk->errors =
             (struct injection){errors->operations, errors->status, errors->after, errors->count};
         disk->refuses_errors = errors->is_refused;
+        disk->errors_base = errors->base_bytes;
+        disk->errors_end = errors->end_bytes;
     }
     machine_unlock(emu);
     return NTMM_STATUS_SUCCESS;

@@ -26,6 +26,8 @@ struct disk {
     uint32_t refuses_errors; /* (K) submit returns the injected status */
     int file;                /* or -1 */
     struct injection errors; /* (K) */
+    uint64_t errors_base;    /* (K) bytes that they are at */
+    uint64_t errors_end;     /* (K) 0: anywhere */
     uint8_t *image;          /* (K) what reads see; NULL for a file */
     uint8_t *durable;        /* (K) with a cache: what a power cut leaves */
     uint64_t *cached;        /* (K) with a cache: a bit a sector */
