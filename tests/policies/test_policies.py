@@ -67,6 +67,16 @@ def test_same_page_of_two_programs_is_two_pages(tmp_path):
     assert [trace["pages"] for trace in report["traces"]] == [3, 3]
 
 
+def test_many_pages_of_many_programs(tmp_path):
+    paths = [write_lackey(tmp_path / str(index), string_of_pages([*range(5000), *range(5000)]))
+             for index in range(4)]
+    report = judge(paths, [4999, 20000])
+    assert [trace["pages"] for trace in report["traces"]] == [5000] * 4
+    assert report["sizes"][20000]["lru_misses"] == report["sizes"][20000]["min_misses"] == 20000
+    # Each program is done in one turn: a loop over 5,000 pages, twice, always misses with 4,999.
+    assert report["sizes"][4999]["lru_misses"] == 40000
+
+
 def test_shares_of_the_pages(tmp_path):
     path = write_lackey(tmp_path / "t", string_of_pages(range(11)))
     assert list(judge([path], ["1/2", "3", "1/11", "1/100"])["sizes"]) == [5, 3, 1]
@@ -121,7 +131,7 @@ def walk(source, length, pages):
 
 
 @pytest.mark.parametrize("seed, lengths, pages", [
-    (1, [3000], 1500), (2, [60000, 20000], 40), (3, [40000, 1, 50000], 300)])
+    (1, [20000], 2500), (2, [60000, 20000], 40), (3, [40000, 1, 50000], 300)])
 def test_larger_traces_against_naive(tmp_path, seed, lengths, pages):
     """More pages than the front of the stack, more slots than the first; turns in earnest."""
     source = random.Random(seed)
@@ -203,7 +213,9 @@ def test_damaged_binary_is_refused(tmp_path):
 
 def test_folding_changes_no_misses(tmp_path):
     """A folded trace keeps the first reference of each run of references to a page."""
-    path = write_lackey(tmp_path / "t", walk(random.Random(4), 50000, 100))
+    runs = [("L", page * PAGE, 8) for page in range(200, 320) for _ in range(page)]
+    walked = walk(random.Random(4), 50000, 100)
+    path = write_lackey(tmp_path / "t", runs + walked)
     exact, fold = tmp_path / "e.ntt", tmp_path / "f.ntt"
     for option, out in (("--exact", exact), ("--fold", fold)):
         subprocess.run([NTMM, "trace", "convert", option, path, out], check=True)
@@ -211,7 +223,7 @@ def test_folding_changes_no_misses(tmp_path):
     for out in (exact, fold):
         report = judge([out], [3, 10, 50])
         assert report["sizes"] == expected["sizes"]
-        assert report["references"] == expected["references"] == 50000
+        assert report["references"] == expected["references"] == len(runs) + len(walked)
     done = subprocess.run([PAGE_POLICIES, "--data", fold], capture_output=True)
     assert done.returncode == 2
 

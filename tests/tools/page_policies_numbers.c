@@ -35,7 +35,7 @@ void page_numbers_destroy(struct page_numbers *numbers)
 
 static struct entry *find(const struct page_numbers *numbers, uint32_t program, uint64_t page)
 {
-    uint64_t hash = (page + ((uint64_t)program << 52)) * 0x9E3779B97F4A7C15u;
+    uint64_t hash = page * 0x9E3779B97F4A7C15u; /* equal pages of programs lie side by side */
     size_t mask = ((size_t)1 << numbers->bits) - 1;
     size_t i = (size_t)(hash >> (64 - numbers->bits));
     while (numbers->entries[i].number != 0 &&
