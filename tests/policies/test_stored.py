@@ -4,7 +4,7 @@ import subprocess
 import pytest
 from conftest import COUNT_PAGES, STORED, judge
 
-# Distinct pages; frames, LRU's misses and MIN's at a half, a quarter and an eighth of them; turns of
+# Distinct pages; frames, misses of LRU and of MIN at a half, a quarter, an eighth of them; turns of
 # seed 1. Computed once by naive.py's way as well, which takes minutes.
 FIGURES = {
     "cc1": (3225, (1612, 3572, 3225), (806, 5668, 3971), (403, 8711, 5929)),
