@@ -8,9 +8,6 @@
 #include "base/gap_tree.h"
 #include "base/gap_tree_node.h"
 
-/* Leaves so far below the root are more than 2 * 13^2: hardly one is in a near cache. */
-enum { FAR_LEVELS = 3 };
-
 void gap_tree_init(struct gap_tree *tree, uint64_t granule_pages)
 {
     NTMM_ASSERT(is_power_of_two(granule_pages) && granule_pages < GAP_TREE_END_MAX);
@@ -25,11 +22,8 @@ void gap_tree_locate(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
     gap_descend(bias, tree, page, place);
 }
 
-/*
- * The leaf of a tree that is not empty, without the steps above it. Of a leaf that is far away all
- * lines are asked for: what is found is used or changed next.
- */
-static struct gap_step leaf_of(uintptr_t bias, const struct gap_tree *tree, uint64_t page)
+/* The leaf of a tree that is not empty, without the steps above it. */
+static inline struct gap_step leaf_of(uintptr_t bias, const struct gap_tree *tree, uint64_t page)
 {
     struct gap_step step = {gap_node_at(bias, get64(&tree->root)), GAP_TREE_OPEN, 0};
     uint32_t height = gap_node_level(step.node);
@@ -37,10 +31,7 @@ static struct gap_step leaf_of(uintptr_t bias, const struct gap_tree *tree, uint
         step.index = gap_node_search(step.node, page);
         step = gap_step_down(bias, &step);
     }
-    for (uint32_t i = 0; height >= FAR_LEVELS && i < GAP_TREE_FANOUT; i += 8) {
-        __builtin_prefetch(&step.node->end[i]);
-        __builtin_prefetch(&step.node->ref[i]);
-    }
+    gap_node_fetch_ranges(step.node, height);
     step.index = gap_node_search(step.node, page);
     return step;
 }
@@ -86,15 +77,23 @@ uint64_t gap_tree_first(uintptr_t bias, const struct gap_tree *tree)
     return gap_tree_find_at_or_after(bias, tree, 0, &range) ? range.ref : 0;
 }
 
-bool gap_tree_is_free(uintptr_t bias, const struct gap_tree *tree, uint64_t start, uint64_t end)
+bool gap_place_is_free(const struct gap_place *place, uint64_t start, uint64_t end)
 {
-    if (start >= end || get64(&tree->root) == 0) {
+    const struct gap_step *at = &place->step[0];
+    if (start >= end || place->height == 0) {
         return true;
     }
-    struct gap_step at = leaf_of(bias, tree, start);
-    if (start < get64(&at.node->key[at.index])) {
-        return end <= get64(&at.node->key[at.index]);
+    uint64_t key = get64(&at->node->key[at->index]);
+    if (start < key) {
+        return end <= key;
     }
-    return get64(&at.node->end[at.index]) <= start &&
-           end <= gap_next_key(at.node, at.index, at.bound);
+    return get64(&at->node->end[at->index]) <= start &&
+           end <= gap_next_key(at->node, at->index, at->bound);
+}
+
+bool gap_tree_is_free(uintptr_t bias, const struct gap_tree *tree, uint64_t start, uint64_t end)
+{
+    struct gap_place place;
+    gap_descend(bias, tree, start, &place);
+    return gap_place_is_free(&place, start, end);
 }

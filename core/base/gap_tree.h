@@ -130,6 +130,9 @@ bool gap_tree_is_free(uintptr_t bias, const struct gap_tree *tree, uint64_t star
 void gap_tree_locate(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
                      struct gap_place *place);
 
+/* As gap_tree_is_free, with the way to start. */
+bool gap_place_is_free(const struct gap_place *place, uint64_t start, uint64_t end);
+
 /* How many nodes an insertion there uses up: one for each full node from the leaf up, and one for a
  * new root. Mostly 0; at most height + 1. */
 uint32_t gap_tree_nodes_needed(const struct gap_place *place);

@@ -21,6 +21,10 @@ struct entry {
     uint64_t ref;
 };
 
+/* So many entries are moved one by one: a call for each array costs more, and its wide loads would
+ * wait for the narrow stores of the last change. */
+#define FEW 8u
+
 /* Copy entries within a node or to another; what overlaps stays right. */
 static inline void move_entries(struct gap_node *to, uint32_t to_index, const struct gap_node *from,
                                 uint32_t from_index, uint32_t count)
@@ -38,24 +42,47 @@ static void set_count(struct gap_node *node, uint32_t count)
     set32(&node->count, count);
 }
 
+/* Put the carried entry in the place of one, which is then carried. */
+static inline void exchange_entry(struct gap_node *node, uint32_t index, struct entry *carried)
+{
+    const struct entry old = {get64(&node->key[index]), get64(&node->end[index]),
+                              get64(&node->ref[index])};
+    set64(&node->key[index], carried->key);
+    set64(&node->end[index], carried->value);
+    set64(&node->ref[index], carried->ref);
+    *carried = old;
+}
+
 static void open_entry(struct gap_node *node, uint32_t index, const struct entry *entry)
 {
     uint32_t count = gap_node_count(node);
+    struct entry carried = *entry;
     NTMM_ASSERT(count < GAP_TREE_FANOUT && index <= count);
-    move_entries(node, index + 1, node, index, count - index);
-    set64(&node->key[index], entry->key);
-    set64(&node->end[index], entry->value);
-    set64(&node->ref[index], entry->ref);
-    set32(&node->count, count + 1);
+    if (count - index > FEW) {
+        move_entries(node, index + 1, node, index, count - index);
+        count = index;
+    }
+    for (; index < count; index++)
+        exchange_entry(node, index, &carried);
+    set64(&node->key[index], carried.key);
+    set64(&node->end[index], carried.value);
+    set64(&node->ref[index], carried.ref);
+    set32(&node->count, gap_node_count(node) + 1);
 }
 
 static void close_entry(struct gap_node *node, uint32_t index)
 {
-    uint32_t count = gap_node_count(node);
-    NTMM_ASSERT(index < count);
-    move_entries(node, index, node, index + 1, count - index - 1);
-    set64(&node->key[count - 1], GAP_TREE_OPEN);
-    set32(&node->count, count - 1);
+    uint32_t last = gap_node_count(node) - 1;
+    struct entry carried = {.key = GAP_TREE_OPEN};
+    NTMM_ASSERT(index <= last);
+    if (last - index > FEW) {
+        move_entries(node, index, node, index + 1, last - index);
+        set64(&node->key[last], GAP_TREE_OPEN);
+    } else {
+        for (uint32_t i = last + 1; i-- > index;)
+            exchange_entry(node, i, &carried);
+    }
+    set32(&node->count, last);
 }
 
 /* The lowest start below a step changed: tell the keys above that it decides. */

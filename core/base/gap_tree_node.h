@@ -11,6 +11,9 @@
 #include "base/bits.h"
 #include "base/gap_tree.h"
 
+/* Leaves so far below the root are more than 2 * 13^2: hardly one is in a near cache. */
+#define GAP_TREE_FAR_LEVELS 3u
+
 static inline struct gap_node *gap_node_at(uintptr_t bias, uint64_t ref)
 {
     return core_at(bias, ref);
@@ -94,6 +97,18 @@ static inline struct gap_step gap_step_down(uintptr_t bias, const struct gap_ste
     return (struct gap_step){node, gap_next_key(upper->node, upper->index, upper->bound), 0};
 }
 
+/*
+ * Of a leaf that is far away all lines are asked for: what is found there is used or changed next.
+ * (This and the like above must stay where gcc 12 sees an effect: it drops a call of a function
+ * that does nothing but prefetch, hence a macro.)
+ */
+#define gap_node_fetch_ranges(leaf, levels_above)                                                  \
+    for (uint32_t line = 0; (levels_above) >= GAP_TREE_FAR_LEVELS && line < GAP_TREE_FANOUT;       \
+         line += 8) {                                                                              \
+        __builtin_prefetch(&(leaf)->end[line]);                                                    \
+        __builtin_prefetch(&(leaf)->ref[line]);                                                    \
+    }
+
 /* As gap_tree_locate. */
 static inline void gap_descend(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
                                struct gap_place *place)
@@ -104,17 +119,17 @@ static inline void gap_descend(uintptr_t bias, const struct gap_tree *tree, uint
         return;
     }
     struct gap_step step = {gap_node_at(bias, root), GAP_TREE_OPEN, 0};
-    uint32_t level = gap_node_level(step.node);
-    NTMM_ASSERT(level < GAP_TREE_LEVELS_MAX);
-    place->height = level + 1;
-    for (;; level--) {
+    uint32_t height = gap_node_level(step.node);
+    NTMM_ASSERT(height < GAP_TREE_LEVELS_MAX);
+    place->height = height + 1;
+    for (uint32_t level = height; level > 0; level--) {
         step.index = gap_node_search(step.node, page);
         place->step[level] = step;
-        if (level == 0) {
-            return;
-        }
         step = gap_step_down(bias, &step);
     }
+    gap_node_fetch_ranges(step.node, height);
+    step.index = gap_node_search(step.node, page);
+    place->step[0] = step;
 }
 
 #endif

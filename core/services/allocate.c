@@ -63,33 +63,35 @@ struct allocation {
 };
 
 /* Where a reservation goes: the caller's place, checked, or one that is searched. */
-static ntmm_status place(struct call *c, struct process *process, const struct allocation *a,
-                         struct page_range *range)
+static ntmm_status find_place(struct call *c, struct process *process, const struct allocation *a,
+                              struct vad_place *place)
 {
     if (a->base == 0)
         return search_space(c, process, round_up(a->size, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT,
-                            a->zero_bits, (a->type & NTMM_MEM_TOP_DOWN) != 0, range);
+                            a->zero_bits, (a->type & NTMM_MEM_TOP_DOWN) != 0, place);
     uint64_t granule_pages = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
-    *range = capture_range(a->base, a->size);
-    range->start = round_down(range->start, granule_pages);
-    if (range->start < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
+    struct page_range asked = capture_range(a->base, a->size);
+    place->start = round_down(asked.start, granule_pages);
+    place->end = asked.end;
+    if (place->start < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
         a->base >> NTMM_PAGE_SHIFT >= get64(&process->highest_page))
         return NTMM_STATUS_INVALID_PARAMETER_2;
-    if (range->end > get64(&process->highest_page))
+    if (place->end > get64(&process->highest_page))
         return NTMM_STATUS_INVALID_PARAMETER_4;
-    return space_is_free(c, process, *range) ? NTMM_STATUS_SUCCESS
-                                             : NTMM_STATUS_CONFLICTING_ADDRESSES;
+    return space_is_free(c, process, place) ? NTMM_STATUS_SUCCESS
+                                            : NTMM_STATUS_CONFLICTING_ADDRESSES;
 }
 
 static ntmm_status reserve(struct call *c, struct process *process, const struct allocation *a,
                            struct page_range *range)
 {
-    ntmm_status status = place(c, process, a, range);
+    struct vad_place place;
     bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
+    ntmm_status status = find_place(c, process, a, &place);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    return private_reserve(c, process, range->start, range->end, a->protection, a->protect,
-                           is_committed);
+    *range = (struct page_range){.start = place.start, .end = place.end};
+    return private_reserve(c, process, &place, a->protection, a->protect, is_committed);
 }
 
 static ntmm_status commit(struct call *c, struct process *process, const struct allocation *a,

@@ -34,12 +34,13 @@ bool foreign_at_or_after(struct call *c, const struct process *process, uint64_t
     return true;
 }
 
-bool space_is_free(struct call *c, struct process *process, struct page_range range)
+bool space_is_free(struct call *c, struct process *process, struct vad_place *place)
 {
     struct page_range foreign;
-    if (!gap_tree_is_free(c->bias, &process->vads, range.start, range.end))
+    gap_tree_locate(c->bias, &process->vads, place->start, &place->way);
+    if (!gap_place_is_free(&place->way, place->start, place->end))
         return false;
-    return !foreign_at_or_after(c, process, range.start, &foreign) || foreign.start >= range.end;
+    return !foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end;
 }
 
 static bool search_up(struct call *c, struct process *process, uint64_t lo, uint64_t hi,
@@ -71,15 +72,21 @@ static bool search_down(struct call *c, struct process *process, uint64_t lo, ui
 }
 
 ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
-                         uint64_t zero_bits, bool is_top_down, struct page_range *range)
+                         uint64_t zero_bits, bool is_top_down, struct vad_place *place)
 {
+    struct page_range range;
     uint64_t lowest = NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT;
     uint64_t bottom = get64(&process->bottom_page);
     uint64_t hi = limit_of_zero_bits(zero_bits, get64(&process->highest_page));
-    bool is_found = is_top_down ? search_down(c, process, lowest, hi, pages, range)
-                                : search_up(c, process, bottom, hi, pages, range);
+    bool is_found = is_top_down ? search_down(c, process, lowest, hi, pages, &range)
+                                : search_up(c, process, bottom, hi, pages, &range);
 
     if (!is_found && !is_top_down && bottom > lowest)
-        is_found = search_up(c, process, lowest, hi, pages, range);
-    return is_found ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
+        is_found = search_up(c, process, lowest, hi, pages, &range);
+    if (!is_found)
+        return NTMM_STATUS_NO_MEMORY;
+    place->start = range.start;
+    place->end = range.end;
+    gap_tree_locate(c->bias, &process->vads, range.start, &place->way);
+    return NTMM_STATUS_SUCCESS;
 }

@@ -10,10 +10,10 @@
 /* Room for `pages`, 64 KiB aligned: the lowest from the process's bottom, or the highest.
  * NO_MEMORY. */
 ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
-                         uint64_t zero_bits, bool is_top_down, struct page_range *range);
+                         uint64_t zero_bits, bool is_top_down, struct vad_place *place);
 
-/* Whether no region and no foreign range meets the pages. */
-bool space_is_free(struct call *c, struct process *process, struct page_range range);
+/* Whether no region and no foreign range meets the pages; sets place->way. */
+bool space_is_free(struct call *c, struct process *process, struct vad_place *place);
 
 /* The lowest foreign range that ends above a page, in pages; false: none. */
 bool foreign_at_or_after(struct call *c, const struct process *process, uint64_t page,

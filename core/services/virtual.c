@@ -124,21 +124,19 @@ static void describe_reserved(struct page_range range, uint64_t page,
     information->type = NTMM_MEM_PRIVATE;
 }
 
+/* `next`: the page where the next region starts, or beyond all. */
 static void describe_free(struct call *c, const struct process *process, uint64_t page,
-                          struct ntmm_memory_basic_information *information)
+                          uint64_t next, struct ntmm_memory_basic_information *information)
 {
     const struct page_range top = {.start = (NTMM_HIGHEST_VAD_ADDRESS >> NTMM_PAGE_SHIFT) + 1,
                                    .end = NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT};
     struct page_range foreign;
-    struct gap_range next;
-    uint64_t end = top.start;
+    uint64_t end = min_u64(top.start, next);
 
     if (page >= top.start) {
         describe_reserved(top, page, information);
         return;
     }
-    if (gap_tree_find_at_or_after(c->bias, &process->vads, page, &next))
-        end = min_u64(end, next.start);
     if (foreign_at_or_after(c, process, page, &foreign)) {
         if (foreign.start <= page) {
             describe_reserved(foreign, page, information);
@@ -171,6 +169,7 @@ ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle ha
     struct call c = call_begin(system);
     struct process *process;
     uint64_t page = address >> NTMM_PAGE_SHIFT;
+    uint64_t next;
 
     if (!information)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -180,11 +179,11 @@ ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle ha
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     *information = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
-    struct vad *vad = vad_find(&c, process, page);
+    struct vad *vad = vad_find_or_next(&c, process, page, &next);
     if (vad)
         describe_region(&c, process, vad, page, information);
     else
-        describe_free(&c, process, page, information);
+        describe_free(&c, process, page, next, information);
     process_unlock_working_set(&c, process);
     return NTMM_STATUS_SUCCESS;
 }

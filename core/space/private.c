@@ -49,15 +49,15 @@ static void uncharge(struct call *c, struct process *process, uint64_t pages)
     commit_return(c, pages);
 }
 
-ntmm_status private_reserve(struct call *c, struct process *process, uint64_t start, uint64_t end,
+ntmm_status private_reserve(struct call *c, struct process *process, const struct vad_place *place,
                             uint32_t protection, uint32_t win32, bool is_committed)
 {
-    uint64_t pages = end - start;
+    uint64_t pages = place->end - place->start;
     uint64_t committed = is_committed ? pages : 0;
     ntmm_status status = charge(c, process, committed);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    struct vad *vad = vad_create(c, process, start, end);
+    struct vad *vad = vad_create(c, process, place);
     if (!vad) {
         uncharge(c, process, committed);
         return want_status(c);

@@ -27,11 +27,11 @@ struct page_state {
 struct page_state page_state_of(const struct call *c, const struct vad *vad, uint64_t entry);
 
 /*
- * A new region [start, end), free and within bounds.
+ * A new region in a place that is free and within bounds.
  * protection: code; win32: as given; is_committed: all its pages.
  * NO_MEMORY, COMMITMENT_LIMIT, PAGEFILE_QUOTA_EXCEEDED.
  */
-ntmm_status private_reserve(struct call *c, struct process *process, uint64_t start, uint64_t end,
+ntmm_status private_reserve(struct call *c, struct process *process, const struct vad_place *place,
                             uint32_t protection, uint32_t win32, bool is_committed);
 
 /* Commit [start, end) of a VAD; pages that are committed take the protection. Statuses as above. */

@@ -4,20 +4,42 @@
 #include "space/vad.h"
 #include "phys/slab.h"
 
-struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
+/* The VAD found last, if it contains the page. */
+static struct vad *look_at_hint(const struct call *c, const struct process *process, uint64_t page)
 {
     uint64_t hint = get64(&process->vad_hint);
     NTMM_ASSERT(lock_is_held(c, LOCK_WORKING_SET));
-    if (hint) {
-        struct vad *vad = vad_at(c, hint);
-        if (page - vad_start(vad) < vad_end(vad) - vad_start(vad))
-            return vad;
-    }
+    if (!hint)
+        return NULL;
+    struct vad *vad = vad_at(c, hint);
+    return page - vad_start(vad) < vad_end(vad) - vad_start(vad) ? vad : NULL;
+}
+
+struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
+{
+    struct vad *vad = look_at_hint(c, process, page);
+    if (vad)
+        return vad;
     uint64_t ref = gap_tree_find(c->bias, &process->vads, page);
     if (!ref)
         return NULL;
     set64(&process->vad_hint, ref);
     return vad_at(c, ref);
+}
+
+struct vad *vad_find_or_next(struct call *c, struct process *process, uint64_t page, uint64_t *next)
+{
+    struct vad *vad = look_at_hint(c, process, page);
+    struct gap_range range;
+    *next = GAP_TREE_OPEN;
+    if (vad || !gap_tree_find_at_or_after(c->bias, &process->vads, page, &range))
+        return vad;
+    if (range.start > page) {
+        *next = range.start;
+        return NULL;
+    }
+    set64(&process->vad_hint, range.ref);
+    return vad_at(c, range.ref);
 }
 
 /* In the order in which they were taken: so an empty slab that they leave is not one more. */
@@ -70,14 +92,12 @@ static struct vad *link(struct call *c, struct process *process, const struct ga
     return vad;
 }
 
-struct vad *vad_create(struct call *c, struct process *process, uint64_t start, uint64_t end)
+struct vad *vad_create(struct call *c, struct process *process, const struct vad_place *place)
 {
-    struct gap_place place;
     struct vad_spare spare;
-    gap_tree_locate(c->bias, &process->vads, start, &place);
-    if (!take_spare(c, process, &place, &spare))
+    if (!take_spare(c, process, &place->way, &spare))
         return NULL;
-    struct vad *vad = link(c, process, &place, start, end, &spare);
+    struct vad *vad = link(c, process, &place->way, place->start, place->end, &spare);
     set64(&process->vad_hint, spare.ref); /* what was just made is asked for next */
     return vad;
 }

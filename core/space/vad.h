@@ -59,8 +59,19 @@ static inline bool vad_is_committed_by_default(const struct vad *vad)
 /* The VAD that contains a page, or NULL. (W) is held. */
 struct vad *vad_find(struct call *c, struct process *process, uint64_t page);
 
-/* A new VAD in the tree, whose place is free; NULL with c->want set. (A) and (W) are held. */
-struct vad *vad_create(struct call *c, struct process *process, uint64_t start, uint64_t end);
+/* The same; where it is NULL, *next is the page that the next VAD starts at, or GAP_TREE_OPEN. */
+struct vad *vad_find_or_next(struct call *c, struct process *process, uint64_t page,
+                             uint64_t *next);
+
+/* Where a VAD can be made: pages, half-open, and the way to start, which holds until a VAD is made,
+ * deleted or resized. */
+struct vad_place {
+    uint64_t start, end;
+    struct gap_place way;
+};
+
+/* A new VAD in the tree, in a place that is free; NULL with c->want set. (A) and (W) are held. */
+struct vad *vad_create(struct call *c, struct process *process, const struct vad_place *place);
 
 /* Take a VAD without committed pages out of the tree and free it. (A) and (W) are held. */
 void vad_delete(struct call *c, struct process *process, struct vad *vad);
