@@ -131,7 +131,7 @@ ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle
     struct call c = call_begin(system);
     struct allocation a = {.zero_bits = zero_bits, .type = type, .protect = protect};
     struct process *process;
-    struct page_range range;
+    struct page_range range = {.start = 0};
 
     ntmm_status status = check_type(zero_bits, type, protect);
     if (status != NTMM_STATUS_SUCCESS)
