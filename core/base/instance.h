@@ -2,9 +2,9 @@
  * The running side of a system, and the call in progress.
  *
  * struct ntmm_system is what a system keeps outside its frames: the platform, the additions that
- * turn references into pointers, and the list of faults that wait for a frame. Everything else is
- * reached from anchor_ref and lies in frames. It is written once, by create or attach, but for the
- * two words with a letter.
+ * turn references into pointers, the faults that wait, and the transfers in flight. Everything else
+ * is reached from anchor_ref and lies in frames. It is written once, by create or attach, but for
+ * the event mask, the queues and the transfers.
  *
  * struct call is one public call (or one background function) in progress, on the caller's stack:
  * it carries the bias, and in debug builds the set of locks held, so that the lock order is checked
@@ -15,7 +15,7 @@
 #ifndef NTMM_BASE_INSTANCE_H
 #define NTMM_BASE_INSTANCE_H
 
-#include "base/le.h"
+#include "base/transfer.h"
 
 #include <ntmm/platform.h>
 #include <ntmm/status.h>
@@ -26,25 +26,41 @@ enum want_kind {
     WANT_NOTHING,
     WANT_FRAME,  /* a free frame of the partition */
     WANT_COMMIT, /* `pages` of the partition's commit */
+    WANT_BLOCK,  /* a free block for a read */
+    WANT_READ,   /* the transfer of `block`: to be submitted if `is_new`, then waited for */
+    WANT_TABLE,  /* the tables that lead to page `page` in memory */
 };
 
 struct want {
     enum want_kind kind;
     uint64_t pages;
+    uint64_t page;
+    struct transfer_block *block;
+    bool is_new;
+};
+
+/* Frame allocations that a test makes fail: after so many, so many. */
+struct allocation_failures {
+    uint64_t after;
+    uint64_t count;
 };
 
 struct ntmm_system {
     struct ntmm_platform platform;
-    uintptr_t bias;            /* host pointer = bias + core address */
-    uint64_t core_base;        /* core address of physical address 0 */
-    uint64_t anchor_ref;       /* core address of the anchor */
-    uint64_t invalid_mask;     /* swizzle mask of invalid entries */
-    uint64_t fault_wait_100ns; /* longest wait of a fault */
-    uint32_t levels;           /* of page tables: 4 */
-    uint32_t event_mask;       /* kinds of event wanted (relaxed atomic) */
-    le32 waiters_lock;         /* LOCK_WAITERS */
-    le32 waiter_count;         /* waits queued (written under LOCK_WAITERS, read by anybody) */
-    struct ntmm_wait *waiters; /* first of the circular list (LOCK_WAITERS) */
+    uintptr_t bias;                      /* host pointer = bias + core address */
+    uint64_t core_base;                  /* core address of physical address 0 */
+    uint64_t anchor_ref;                 /* core address of the anchor */
+    uint64_t invalid_mask;               /* swizzle mask of invalid entries */
+    uint64_t fault_wait_100ns;           /* longest wait of a fault */
+    uint32_t levels;                     /* of page tables: 4 */
+    uint32_t event_mask;                 /* kinds of event wanted (relaxed atomic) */
+    uint32_t paging_flags;               /* NTMM_PAGING_* */
+    uint32_t read_cluster;               /* pages */
+    uint32_t write_cluster;              /* pages */
+    le32 waiters_lock;                   /* LOCK_WAITERS */
+    struct wait_queue for_frame;         /* faults that wait for a frame */
+    struct allocation_failures failures; /* nobody but a test sets it, in one thread */
+    struct transfers transfers;
 };
 
 struct call {

@@ -59,6 +59,21 @@ static inline _Atomic(uint32_t) *atomic_of32(const le32 *p)
     return (_Atomic(uint32_t) *)(uintptr_t)&p->raw;
 }
 
+static inline _Atomic(uint16_t) *atomic_of16(const le16 *p)
+{
+    return (_Atomic(uint16_t) *)(uintptr_t)&p->raw;
+}
+
+static inline uint16_t load16_relaxed(const le16 *p)
+{
+    return LE_SWAP16(atomic_load_explicit(atomic_of16(p), memory_order_relaxed));
+}
+
+static inline void store16_relaxed(le16 *p, uint16_t v)
+{
+    atomic_store_explicit(atomic_of16(p), LE_SWAP16(v), memory_order_relaxed);
+}
+
 static inline uint64_t load64_relaxed(const le64 *p)
 {
     return LE_SWAP64(atomic_load_explicit(atomic_of64(p), memory_order_relaxed));
@@ -126,6 +141,32 @@ static inline bool cas32_release(le32 *p, uint32_t expected, uint32_t desired)
     uint32_t seen = LE_SWAP32(expected);
     return atomic_compare_exchange_strong_explicit(atomic_of32(p), &seen, LE_SWAP32(desired),
                                                    memory_order_release, memory_order_relaxed);
+}
+
+static inline bool cas32_acq_rel(le32 *p, uint32_t *expected, uint32_t desired)
+{
+    uint32_t seen = LE_SWAP32(*expected);
+    bool done = atomic_compare_exchange_strong_explicit(atomic_of32(p), &seen, LE_SWAP32(desired),
+                                                        memory_order_acq_rel, memory_order_acquire);
+    *expected = LE_SWAP32(seen);
+    return done;
+}
+
+/* Add atomically; the difference may be negative in two's complement. Returns the new value. */
+static inline uint64_t add64(le64 *p, uint64_t difference)
+{
+    uint64_t seen = load64_relaxed(p);
+    while (!cas64(p, &seen, seen + difference)) {
+    }
+    return seen + difference;
+}
+
+static inline uint32_t add32(le32 *p, uint32_t difference)
+{
+    uint32_t seen = load32_relaxed(p);
+    while (!cas32_acq_rel(p, &seen, seen + difference)) {
+    }
+    return seen + difference;
 }
 
 /* The host pointer of a core address. */

@@ -9,18 +9,17 @@
  *
  *   level             letter  protects
  *   LOCK_ADDRESS      (A)     the regions of a process: the VAD tree with (W), and who changes it
- *   LOCK_WORKING_SET  (W)     valid entries and tables of a process, its accounting, its VADs with
- *   (A) LOCK_DIRECTORY    (D)     the process table, and counters of processes that have ended
+ *   LOCK_WORKING_SET  (W)     valid entries and tables of a process, its accounting, VADs with (A)
+ *   LOCK_DIRECTORY    (D)     the process table, and counters of processes that have ended
  *   LOCK_SLAB         (S)     a slab class
+ *   LOCK_FRAME        (F)     rows of frames in transition, on Standby or Modified, or with I/O in
+ *                             flight; one of a fixed array, by frame number
+ *   LOCK_PAGE_FILE    (G)     a page file: its slot map and counts
  *   LOCK_LIST         (L)     a standby, modified, modified-no-write or bad list, and its frames
  *   LOCK_NODE         (N)     zeroed and free lists of a node, its runs, and the frames on them
- *   LOCK_WAITERS      (Q)     faults that wait for a frame
+ *   LOCK_WAITERS      (Q)     queues of faults that wait, and the blocks of transfers
  *
  * L1 no lock is held when no call is in progress.
- *
- * Commit (C) is one word changed by compare and exchange: exact without a lock. A field with two
- * letters is read under either and written under both. (R) marks a word read and written atomically
- * by anyone. No platform operation that can block, and no I/O, happens under any of these.
  */
 #ifndef NTMM_BASE_LOCK_H
 #define NTMM_BASE_LOCK_H
@@ -28,11 +27,21 @@
 #include "base/assert.h"
 #include "base/instance.h"
 
+/*
+ * lock_try does not wait, so it may be used against the order: who comes from a list holds (L) and
+ * tries (F).
+ *
+ * Commit (C) is one word changed by compare and exchange: exact without a lock. A field with two
+ * letters is read under either and written under both. (R) marks a word read and written atomically
+ * by anyone. No platform operation that can block, and no I/O, happens under any of these.
+ */
 enum lock_level {
     LOCK_ADDRESS,
     LOCK_WORKING_SET,
     LOCK_DIRECTORY,
     LOCK_SLAB,
+    LOCK_FRAME,
+    LOCK_PAGE_FILE,
     LOCK_LIST,
     LOCK_NODE,
     LOCK_WAITERS,
@@ -57,6 +66,17 @@ static inline void lock_acquire(struct call *c, le32 *lock, enum lock_level leve
     if (__builtin_expect(!cas32_acquire(lock, 0, 1), 0))
         lock_wait(c, lock);
     c->held |= 1u << level;
+}
+
+/* Take a lock that is free, at any place in the order; a lock is held already. */
+static inline bool lock_try(struct call *c, le32 *lock, enum lock_level level)
+{
+    NTMM_ASSERT(c->depth > 0 && !lock_is_held(c, level));
+    if (!cas32_acquire(lock, 0, 1))
+        return false;
+    c->depth++;
+    c->held |= 1u << level;
+    return true;
 }
 
 static inline void lock_release(struct call *c, le32 *lock, enum lock_level level)

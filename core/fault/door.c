@@ -28,14 +28,14 @@ static ntmm_status resolved(struct door *d, enum ntmm_fault_kind kind, enum ntmm
     return NTMM_STATUS_SUCCESS;
 }
 
-/* Shortage: the empty tables made on the way go again (F1), and d->frames_needed is waited for. */
-static ntmm_status give_up(struct call *c, struct door *d)
+ntmm_status door_give_up(struct call *c, struct door *d)
 {
     struct want want = c->want;
     struct gather g = gather_begin(d->process, NTMM_SHOOTDOWN_UNMAP);
     table_prune(c, d->process, d->page, &g);
     gather_finish(c, d->process, &g);
-    c->want = (struct want){.kind = want.kind, .pages = d->frames_needed};
+    c->want = want;
+    c->want.pages = d->frames_needed;
     if (want.kind == WANT_COMMIT)
         return door_raise(c, d, NTMM_STATUS_COMMITMENT_LIMIT);
     process_count(d->process, NTMM_COUNTER_FAULT_WAITS, 1);
@@ -61,7 +61,7 @@ static bool make_tables(struct call *c, struct door *d, uint32_t pages)
     d->frames_needed = d->span.level - 1 + pages;
     if (d->span.entry)
         return true;
-    if (!frames_are_free(c, d->frames_needed))
+    if (!frames_are_available(c, d->frames_needed))
         return false;
     d->span = table_make(c, d->process, d->page, TABLE_FOR_FAULT);
     return d->span.entry != NULL;
@@ -73,11 +73,11 @@ static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t 
     uint64_t frame;
 
     if (!make_tables(c, d, 1) || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
-        return give_up(c, d);
+        return door_give_up(c, d);
     struct pfn *pfn = pfn_at(c, frame);
     uint64_t entry_address = (uint64_t)((uintptr_t)d->span.entry - c->bias);
     set64(&pfn->entry_address, entry_address);
-    set64(&pfn->original_pte, entry_software(protection));
+    store64_relaxed(&pfn->original_pte, entry_software(protection));
     set64(&pfn->table_frame, ref_frame(c, entry_address));
     pfn_set_modified(pfn); /* it has no backing yet */
     entry_make_valid(c, d->span.table, d->span.entry,
@@ -86,16 +86,26 @@ static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t 
     return resolved(d, NTMM_FAULT_KIND_DEMAND_ZERO, NTMM_COUNTER_DEMAND_ZERO_FAULTS);
 }
 
-static ntmm_status resolve_transition(struct call *c, struct door *d, uint64_t value)
+static ntmm_status resolve_user(struct call *c, struct door *d);
+
+static ntmm_status resolve_transition(struct call *c, struct door *d, uint32_t protection)
 {
     struct process *process = d->process;
-    uint64_t frame = field_get(value, TR_FRAME);
-    uint32_t protection = (uint32_t)field_get(value, TR_PROTECTION);
+    uint64_t frame = entry_lock_transition(c, d->span.entry);
+    bool is_write = d->access == DOOR_WRITE;
 
+    if (frame == FRAME_NONE) /* it was taken meanwhile: what it is now */
+        return resolve_user(c, d);
+    if (pfn_is_being_read(pfn_at(c, frame)))
+        return door_join_read(c, d, frame);
     frame_reactivate(c, frame);
-    entry_make_valid(c, d->span.table, d->span.entry,
-                     entry_hardware(frame, protection, d->access == DOOR_WRITE));
+    entry_make_valid(c, d->span.table, d->span.entry, entry_hardware(frame, protection, is_write));
+    frame_unlock(c, frame);
+    if (is_write)
+        frame_make_modified(c, frame);
     process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
+    if (d->wait->flags & WAIT_IS_HARD)
+        return resolved(d, NTMM_FAULT_KIND_HARD, NTMM_COUNTER_HARD_FAULTS);
     return resolved(d, NTMM_FAULT_KIND_TRANSITION, NTMM_COUNTER_TRANSITION_FAULTS);
 }
 
@@ -105,7 +115,7 @@ static ntmm_status make_dirty(struct call *c, struct door *d, le64 *entry, uint6
     const uint64_t dirty = FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_ACCESSED);
     while (!cas64(entry, &seen, seen | dirty)) {
     }
-    pfn_set_modified(pfn_at(c, field_get(seen, HW_FRAME)));
+    frame_make_modified(c, field_get(seen, HW_FRAME));
     return resolved(d, NTMM_FAULT_KIND_MAKE_DIRTY, NTMM_COUNTER_MAKE_DIRTY_FAULTS);
 }
 
@@ -123,25 +133,23 @@ static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, ui
 }
 
 /* The first access to a guard page: the guard goes, for good, and the access is not made. */
-static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad, uint64_t raw,
+static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad,
                                  uint32_t protection)
 {
     const struct ntmm_thread_stack *stack = d->request->stack;
-    uint64_t value = entry_value(c, raw);
-
-    if (!make_tables(c, d, 0))
-        return give_up(c, d);
-    uint32_t bare = protection_in_region(protection & PROT_ACCESS_MASK, get32(&vad->protection));
-    if (entry_kind(c, raw) == PTE_TRANSITION) {
-        set64(&pfn_at(c, field_get(value, TR_FRAME))->original_pte, entry_software(bare));
-        value = field_set(value, TR_PROTECTION, bare);
-    } else {
-        value = entry_software(bare);
-    }
-    entry_write(c, d->span.table, d->span.entry, value);
-    process_count(d->process, NTMM_COUNTER_GUARD_FAULTS, 1);
     uint64_t va = d->request->address;
-    if (stack && va >= stack->deallocation_stack && va < stack->stack_base)
+    bool is_stack = stack && va >= stack->deallocation_stack && va < stack->stack_base;
+
+    ntmm_status status = is_stack ? door_bring_stack(c, d, vad) : NTMM_STATUS_SUCCESS;
+
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (!make_tables(c, d, 0))
+        return door_give_up(c, d);
+    uint32_t bare = protection_in_region(protection & PROT_ACCESS_MASK, get32(&vad->protection));
+    entry_reprotect(c, d->span.table, d->span.entry, bare);
+    process_count(d->process, NTMM_COUNTER_GUARD_FAULTS, 1);
+    if (is_stack)
         return door_grow_stack(c, d, vad);
     return door_raise(c, d, NTMM_STATUS_GUARD_PAGE_VIOLATION);
 }
@@ -153,15 +161,19 @@ static ntmm_status resolve_committed(struct call *c, struct door *d, struct vad 
     if (!is_allowed(d, protection))
         return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
     if (protection_is_guard(protection))
-        return consume_guard(c, d, vad, raw, protection);
+        return consume_guard(c, d, vad, protection);
     if (entry_kind(c, raw) == PTE_TRANSITION)
-        return resolve_transition(c, d, entry_value(c, raw));
+        return resolve_transition(c, d, protection);
+    if (entry_kind(c, raw) == PTE_PAGEFILE)
+        return door_resolve_page_file(c, d);
     return resolve_demand_zero(c, d, protection);
 }
 
 static ntmm_status resolve_user(struct call *c, struct door *d)
 {
-    d->span = table_find(c, d->process, d->page);
+    ntmm_status status = door_resolve_tables(c, d);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
     uint64_t raw = d->span.entry ? load64_relaxed(d->span.entry) : 0;
 
     switch (entry_kind(c, raw)) {
@@ -169,6 +181,7 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
         return resolve_valid(c, d, d->span.entry, raw);
     case PTE_ZERO:
     case PTE_DEMAND_ZERO:
+    case PTE_PAGEFILE:
     case PTE_TRANSITION: {
         struct vad *vad = vad_find(c, d->process, d->page);
         if (!vad)
@@ -181,8 +194,7 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
     case PTE_DECOMMITTED:
     case PTE_NO_ACCESS:
         break;
-    case PTE_PAGEFILE: /* no page file, no section and no large page can be made yet */
-    case PTE_PROTOTYPE:
+    case PTE_PROTOTYPE: /* no section and no large page can be made yet */
     case PTE_LARGE:
         NTMM_ASSERT(false);
         return NTMM_STATUS_INTERNAL_ERROR;
@@ -191,11 +203,13 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
 }
 
 ntmm_status door_resolve(struct call *c, struct process *process,
-                         const struct ntmm_fault_request *request, struct ntmm_fault_result *result)
+                         const struct ntmm_fault_request *request, struct ntmm_wait *wait,
+                         struct ntmm_fault_result *result)
 {
     struct door d = {
         .request = request,
         .result = result,
+        .wait = wait,
         .process = process,
         .page = request->address >> NTMM_PAGE_SHIFT,
         .access = request->error_code & NTMM_FAULT_EXECUTE ? DOOR_EXECUTE

@@ -33,12 +33,35 @@ static ntmm_status overflow(struct call *c, struct door *d, struct vad *vad, uin
     return door_raise(c, d, NTMM_STATUS_STACK_OVERFLOW);
 }
 
+static uint64_t guard_pages_of(const struct ntmm_thread_stack *stack)
+{
+    return 1 + (round_up(stack->guaranteed_bytes, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT);
+}
+
+ntmm_status door_bring_stack(struct call *c, struct door *d, const struct vad *vad)
+{
+    const struct ntmm_thread_stack *stack = d->request->stack;
+    uint64_t guard_pages = guard_pages_of(stack);
+    uint64_t start = d->page - min_u64(guard_pages, d->page);
+    uint64_t end = max_u64(d->page + 1, stack->stack_limit >> NTMM_PAGE_SHIFT);
+    start = max_u64(start, vad_start(vad));
+    end = min_u64(end, vad_end(vad));
+    while (!tables_are_present(c, d->process, start, end)) {
+        ntmm_status status = door_bring_tables(c, d->process, c->want.page, d->wait);
+        if (status == NTMM_STATUS_PENDING)
+            return status;
+        if (status != NTMM_STATUS_SUCCESS)
+            return door_raise_in_page_error(c, d, status);
+    }
+    d->span = table_find(c, d->process, d->page);
+    return NTMM_STATUS_SUCCESS;
+}
+
 ntmm_status door_grow_stack(struct call *c, struct door *d, struct vad *vad)
 {
     struct ntmm_thread_stack *stack = d->request->stack;
     uint64_t lowest = (stack->deallocation_stack >> NTMM_PAGE_SHIFT) + 1;
-    uint64_t guard_pages =
-        1 + (round_up(stack->guaranteed_bytes, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT);
+    uint64_t guard_pages = guard_pages_of(stack);
     uint64_t old_limit = stack->stack_limit >> NTMM_PAGE_SHIFT;
 
     if (d->page < lowest || d->page - lowest < guard_pages)

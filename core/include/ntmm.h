@@ -10,6 +10,7 @@
 #include <ntmm/event.h>
 #include <ntmm/fault.h>
 #include <ntmm/inspect.h>
+#include <ntmm/paging.h>
 #include <ntmm/platform.h>
 #include <ntmm/process.h>
 #include <ntmm/status.h>

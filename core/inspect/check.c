@@ -85,6 +85,7 @@ static bool check_commit(struct checker *k)
 
     k->process = 0;
     k->commit += k->process_frames;
+    k->commit += load64_relaxed(&partition->paging_pages);
     if (!check_equal(k, "C1", 0, k->commit, charged))
         return false;
     if (charged > most)
@@ -94,18 +95,23 @@ static bool check_commit(struct checker *k)
     return true;
 }
 
-static bool check_waiters(struct checker *k)
+static bool check_queue(struct checker *k, const struct wait_queue *queue)
 {
-    struct ntmm_system *sys = k->c->sys;
     uint64_t length = 0;
-    struct ntmm_wait *wait = sys->waiters;
-    while (wait && (length == 0 || wait != sys->waiters)) {
+    const struct ntmm_wait *wait = queue->first;
+    while (wait && (length == 0 || wait != queue->first)) {
         length++;
         if (!wait->is_queued || wait->next->prev != wait)
             return check_fail(k, "I2", 0, 1, 0);
         wait = wait->next;
     }
-    return check_equal(k, "I2", 0, length, load32_relaxed(&sys->waiter_count));
+    return check_equal(k, "I2", 0, length, load32_relaxed(&queue->count));
+}
+
+static bool check_waiters(struct checker *k)
+{
+    const struct ntmm_system *sys = k->c->sys;
+    return check_queue(k, &sys->for_frame) && check_queue(k, &sys->transfers.for_block);
 }
 
 ntmm_status ntmm_check(struct ntmm_system *system, void *scratch, size_t size,

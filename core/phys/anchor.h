@@ -25,6 +25,7 @@
 #define FRAME_RANGES_MAX 16u
 #define FRAME_NONE 0xFFFFFFFFFFull /* the end of a page list: 40 bits of ones */
 #define STANDBY_PRIORITIES 8u
+#define FRAME_LOCKS 64u /* a power of two */
 
 /* Frames handed over, and where their rows are. Fixed after create. */
 struct frame_range {
@@ -55,6 +56,8 @@ struct node {
     struct frame_list free;   /* (N) */
     le64 whole_runs;          /* first run with all 512 frames zeroed or free, a reference (N) */
     le64 whole_run_count;     /* such runs (N) */
+    le64 user_pages;          /* frames with NTMM_USE_PRIVATE (N) */
+    le64 user_peak;           /* (N) */
 };
 
 struct partition {
@@ -65,6 +68,12 @@ struct partition {
     le64 total_pages;    /* frames handed over */
     le64 metadata_pages; /* of these, fixed metadata */
     le64 process_pages;  /* frames of process objects and their directory (D) */
+    le64 standby_pages;  /* frames on the standby lists together (R) */
+    le64 paging_ref;     /* frame of the page files' descriptors, or 0: there is none (D) */
+    le64 paging_pages;   /* frames of descriptors, slot maps and the dummy page (R) */
+    le64 dummy_frame;    /* where pages that nobody wants are read to; fixed once there is a file */
+    le32 page_file_count; /* (D) to write, (R) */
+    le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];
     struct frame_list modified;
     struct frame_list modified_no_write;
@@ -106,7 +115,12 @@ struct anchor {
     le32 slot_count;      /* slots that exist (D) */
     le32 live_count;      /* live processes (D) */
     le32 reserved;
-    le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (D) */
+    le32 paging_flags;  /* NTMM_PAGING_*; fixed */
+    le32 read_cluster;  /* pages; fixed */
+    le32 write_cluster; /* pages; fixed */
+    le32 reserved2;
+    le32 frame_locks[FRAME_LOCKS];     /* LOCK_FRAME */
+    le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (R) */
 };
 
 NTMM_STATIC_ASSERT(sizeof(struct anchor) <= NTMM_PAGE_SIZE, "A1");
@@ -114,6 +128,12 @@ NTMM_STATIC_ASSERT(sizeof(struct anchor) <= NTMM_PAGE_SIZE, "A1");
 static inline struct anchor *anchor_of(const struct call *c)
 {
     return core_at(c->bias, c->sys->anchor_ref);
+}
+
+/* A counter that the system owns. */
+static inline void system_count(const struct call *c, enum ntmm_counter counter, uint64_t by)
+{
+    add64(&anchor_of(c)->counters[counter], by);
 }
 
 static inline struct partition *partition_of(const struct call *c)

@@ -2,7 +2,7 @@
  * Commit: pages promised, exact to the page.
  *
  * C1 the partition's charge is the sum of: private pages committed and tables of every process,
- *    frames of slabs, frames of process objects.
+ *    frames of slabs, frames of process objects, frames of page files' descriptors and slot maps.
  * C2 the charge never passes the limit, but for page tables made by faults: these may go beyond by
  *    at most the reserve, and each such page is counted by the process.
  * C3 the recorded peak is at least the charge.
@@ -61,4 +61,13 @@ void commit_return(struct call *c, uint64_t pages)
     do {
         NTMM_ASSERT(seen >= pages);
     } while (!cas64(&partition->commit, &seen, seen - pages));
+}
+
+/* First the charge, so that nobody is promised what it takes. */
+void commit_extend(struct call *c, uint64_t limit_pages, uint64_t charge_pages)
+{
+    struct partition *partition = partition_of(c);
+    NTMM_ASSERT(charge_pages <= limit_pages);
+    note_peak(partition, add64(&partition->commit, charge_pages));
+    (void)add64(&partition->commit_limit, limit_pages);
 }

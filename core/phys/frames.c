@@ -82,7 +82,7 @@ static void make_active(struct pfn *pfn, enum ntmm_frame_use use)
 {
     set32(&pfn->share_count, 1);
     set16(&pfn->reference_count, 1);
-    set16(&pfn->state, pfn_state(NTMM_FRAME_ACTIVE, use, PRIORITY_DEFAULT));
+    store16_relaxed(&pfn->state, pfn_state(NTMM_FRAME_ACTIVE, use, PRIORITY_DEFAULT));
 }
 
 /* Take the head of a node list. FRAME_NONE: empty. */
@@ -102,16 +102,122 @@ static uint64_t pop(struct call *c, struct node *node, struct frame_list *list,
     return frame;
 }
 
-static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool *is_zeroed)
+/* Frames that hold pages of processes. (N) is held. */
+static void count_user(struct node *node, int64_t difference)
+{
+    uint64_t now = get64(&node->user_pages) + (uint64_t)difference;
+    set64(&node->user_pages, now);
+    if (now > get64(&node->user_peak))
+        set64(&node->user_peak, now);
+}
+
+static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool wants_zeroed, bool *is_zeroed)
 {
     struct node *node = &partition_of(c)->node;
+    struct frame_list *first = wants_zeroed ? &node->zeroed : &node->free;
+    struct frame_list *second = wants_zeroed ? &node->free : &node->zeroed;
+
     lock_acquire(c, &node->lock, LOCK_NODE);
-    uint64_t frame = pop(c, node, &node->zeroed, use);
-    *is_zeroed = frame != FRAME_NONE;
+    uint64_t frame = pop(c, node, first, use);
+    *is_zeroed = wants_zeroed && frame != FRAME_NONE;
     if (frame == FRAME_NONE)
-        frame = pop(c, node, &node->free, use);
+        frame = pop(c, node, second, use);
+    if (use == NTMM_USE_PRIVATE && frame != FRAME_NONE)
+        count_user(node, 1);
     lock_release(c, &node->lock, LOCK_NODE);
     return frame;
+}
+
+/* The oldest frame of a standby list whose lock is free, taken off with (F) held; or FRAME_NONE. */
+static uint64_t lock_oldest(struct call *c, struct frame_list *list)
+{
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    uint64_t frame = get64(&list->head);
+    while (frame != FRAME_NONE && !lock_try(c, frame_lock_word(c, frame), LOCK_FRAME))
+        frame = get64(&pfn_at(c, frame)->flink);
+    if (frame != FRAME_NONE) {
+        list_remove(c, list, frame);
+        (void)add64(&partition_of(c)->standby_pages, ~0ull);
+    }
+    lock_release(c, &list->lock, LOCK_LIST);
+    return frame;
+}
+
+/* Take the frame of a page that is on standby: lowest priority, then oldest, first. */
+static uint64_t take_standby(struct call *c, enum ntmm_frame_use use)
+{
+    struct partition *partition = partition_of(c);
+    uint64_t frame = FRAME_NONE;
+    for (uint32_t i = 0; i < STANDBY_PRIORITIES && frame == FRAME_NONE; i++) {
+        if (load64_relaxed(&partition->standby[i].count) != 0)
+            frame = lock_oldest(c, &partition->standby[i]);
+    }
+    if (frame == FRAME_NONE)
+        return FRAME_NONE;
+    struct pfn *pfn = pfn_at(c, frame);
+    int64_t difference = (use == NTMM_USE_PRIVATE) - (pfn_use(pfn) == NTMM_USE_PRIVATE);
+    frame_restore_entry(c, pfn);
+    set64(&pfn->entry_address, 0);
+    store64_relaxed(&pfn->original_pte, 0);
+    set64(&pfn->table_frame, 0);
+    make_active(pfn, use);
+    frame_unlock(c, frame);
+    system_count(c, NTMM_COUNTER_PAGES_REPURPOSED, 1);
+    if (difference) {
+        lock_acquire(c, &partition->node.lock, LOCK_NODE);
+        count_user(&partition->node, difference);
+        lock_release(c, &partition->node.lock, LOCK_NODE);
+    }
+    return frame;
+}
+
+/* Whether a test wants this allocation to fail. */
+static bool is_to_fail(struct call *c)
+{
+    struct allocation_failures *failures = &c->sys->failures;
+    if (__builtin_expect(failures->count == 0, 1))
+        return false;
+    if (failures->after != 0) {
+        failures->after--;
+        return false;
+    }
+    failures->count -= failures->count != UINT64_MAX;
+    return true;
+}
+
+/* A zeroed or free frame, else one from standby. FRAME_NONE with c->want set: none is left. */
+static uint64_t take_any(struct call *c, enum ntmm_frame_use use, bool wants_zeroed,
+                         bool *is_zeroed)
+{
+    bool is_failed = is_to_fail(c);
+    uint64_t frame = is_failed ? FRAME_NONE : pop_any(c, use, wants_zeroed, is_zeroed);
+    if (frame == FRAME_NONE && !is_failed)
+        frame = take_standby(c, use);
+    if (frame == FRAME_NONE)
+        c->want = (struct want){.kind = WANT_FRAME, .pages = 1};
+    return frame;
+}
+
+bool frame_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *frame)
+{
+    bool is_zeroed;
+    uint64_t taken = take_any(c, use, false, &is_zeroed);
+    if (taken != FRAME_NONE)
+        *frame = taken;
+    return taken != FRAME_NONE;
+}
+
+/* A frame that cannot be zeroed never was what it was taken for. */
+static void retire(struct call *c, uint64_t frame, enum ntmm_frame_use use)
+{
+    struct node *node = &partition_of(c)->node;
+    if (use == NTMM_USE_PRIVATE) {
+        lock_acquire(c, &node->lock, LOCK_NODE);
+        count_user(node, -1);
+        lock_release(c, &node->lock, LOCK_NODE);
+    }
+    make_active(pfn_at(c, frame), NTMM_USE_FREE);
+    frame_enlist(c, frame, NTMM_FRAME_BAD);
 }
 
 bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame)
@@ -119,31 +225,40 @@ bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *fr
     const struct ntmm_platform *platform = &c->sys->platform;
     for (;;) {
         bool is_zeroed;
-        uint64_t taken = pop_any(c, use, &is_zeroed);
-        if (taken == FRAME_NONE) {
-            c->want = (struct want){.kind = WANT_FRAME, .pages = 1};
+        uint64_t taken = take_any(c, use, true, &is_zeroed);
+        if (taken == FRAME_NONE)
             return false;
-        }
         *frame = taken;
         if (is_zeroed)
             return true;
         c->zeroed_inline++;
         if (NTMM_SUCCEEDED(platform->zero(platform->context, &taken, 1)))
             return true;
-        make_active(pfn_at(c, taken), NTMM_USE_FREE); /* it never was what it was taken for */
-        frame_enlist(c, taken, NTMM_FRAME_BAD);
+        retire(c, taken, use);
     }
 }
 
-bool frames_are_free(struct call *c, uint64_t pages)
+uint64_t frames_available(struct call *c)
 {
-    struct node *node = &partition_of(c)->node;
+    struct partition *partition = partition_of(c);
+    struct node *node = &partition->node;
+    const struct allocation_failures *failures = &c->sys->failures;
+    if (__builtin_expect(failures->count == UINT64_MAX, 0) && failures->after == 0)
+        return 0; /* a test lets every allocation fail */
     lock_acquire(c, &node->lock, LOCK_NODE);
-    bool are_free = get64(&node->zeroed.count) + get64(&node->free.count) >= pages;
+    uint64_t available = get64(&node->zeroed.count) + get64(&node->free.count);
     lock_release(c, &node->lock, LOCK_NODE);
-    if (!are_free)
-        c->want = (struct want){.kind = WANT_FRAME, .pages = pages};
-    return are_free;
+    atomic_thread_fence(
+        memory_order_seq_cst); /* against frame_enlist: count, then look for waiters */
+    return available + load64_relaxed(&partition->standby_pages);
+}
+
+bool frames_are_available(struct call *c, uint64_t pages)
+{
+    if (frames_available(c) >= pages)
+        return true;
+    c->want = (struct want){.kind = WANT_FRAME, .pages = pages};
+    return false;
 }
 
 void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)
@@ -162,11 +277,13 @@ void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)
 static void give_back(struct call *c, struct node *node, uint64_t previous, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
+    if (pfn_use(pfn) == NTMM_USE_PRIVATE)
+        count_user(node, -1);
     set64(&pfn->entry_address, 0);
-    set64(&pfn->original_pte, 0);
+    store64_relaxed(&pfn->original_pte, 0);
     set32(&pfn->share_count, 0);
     set16(&pfn->reference_count, 0);
-    set16(&pfn->state, pfn_state(NTMM_FRAME_FREE, NTMM_USE_FREE, 0));
+    store16_relaxed(&pfn->state, pfn_state(NTMM_FRAME_FREE, NTMM_USE_FREE, 0));
     set64(&pfn->table_frame, 0);
     list_push_after(c, &node->free, previous, frame);
     run_give(c, node, frame);
@@ -187,7 +304,7 @@ void chain_free(struct call *c, struct frame_chain *chain)
     }
     lock_release(c, &node->lock, LOCK_NODE);
     *chain = chain_empty();
-    waiters_wake_all(c);
+    waiters_wake_all(c, &c->sys->for_frame);
 }
 
 void frame_free(struct call *c, uint64_t frame)
@@ -216,6 +333,8 @@ bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame)
         list_remove(c, list_for(c, pfn_location(pfn), 0), frame);
         make_active(pfn, use);
     }
+    if (use == NTMM_USE_PRIVATE)
+        count_user(node, RUN_FRAMES);
     lock_release(c, &node->lock, LOCK_NODE);
     *base_frame = base;
     return true;
@@ -248,13 +367,13 @@ static void put_batch(struct call *c, const uint64_t *frames, uint32_t count,
         struct pfn *pfn = pfn_at(c, frames[i]);
         set32(&pfn->share_count, 0);
         set16(&pfn->reference_count, 0);
-        set16(&pfn->state,
-              pfn_state((enum ntmm_frame_location)get32(&list->location), NTMM_USE_FREE, 0));
+        store16_relaxed(&pfn->state, pfn_state((enum ntmm_frame_location)get32(&list->location),
+                                               NTMM_USE_FREE, 0));
         list_push_head(c, list, frames[i]);
         run_give(c, node, frames[i]);
     }
     lock_release(c, &node->lock, LOCK_NODE);
-    waiters_wake_all(c);
+    waiters_wake_all(c, &c->sys->for_frame);
 }
 
 uint64_t frames_zero_some(struct call *c, uint64_t budget)

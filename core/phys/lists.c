@@ -9,7 +9,7 @@
 
 void list_init(struct frame_list *list, enum ntmm_frame_location location)
 {
-    set64(&list->count, 0);
+    store64_relaxed(&list->count, 0);
     set64(&list->head, FRAME_NONE);
     set64(&list->tail, FRAME_NONE);
     set32(&list->lock, 0);
@@ -30,7 +30,7 @@ static void link_between(struct call *c, struct frame_list *list, uint64_t frame
         set64(&list->tail, frame);
     else
         set64(&pfn_at(c, next)->blink, frame);
-    set64(&list->count, get64(&list->count) + 1);
+    store64_relaxed(&list->count, get64(&list->count) + 1);
 }
 
 void list_push_head(struct call *c, struct frame_list *list, uint64_t frame)
@@ -63,7 +63,7 @@ void list_remove(struct call *c, struct frame_list *list, uint64_t frame)
         set64(&list->tail, previous);
     else
         set64(&pfn_at(c, next)->blink, previous);
-    set64(&list->count, get64(&list->count) - 1);
+    store64_relaxed(&list->count, get64(&list->count) - 1);
     set64(&pfn->flink, FRAME_NONE);
     set64(&pfn->blink, FRAME_NONE);
 }
@@ -94,7 +94,8 @@ struct frame_list *list_for(const struct call *c, enum ntmm_frame_location locat
 
 static void set_location(struct pfn *pfn, enum ntmm_frame_location location)
 {
-    set16(&pfn->state, (uint16_t)((get16(&pfn->state) & ~(uint32_t)PFN_LOCATION) | location));
+    store16_relaxed(&pfn->state,
+                    (uint16_t)((load16_relaxed(&pfn->state) & ~(uint32_t)PFN_LOCATION) | location));
 }
 
 void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location)
@@ -109,24 +110,10 @@ void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location locat
     set_location(pfn, location);
     list_push_tail(c, list, frame);
     lock_release(c, &list->lock, LOCK_LIST);
+    if (location == NTMM_FRAME_STANDBY) {
+        (void)add64(&partition_of(c)->standby_pages, 1);
+        atomic_thread_fence(memory_order_seq_cst); /* against frames_available */
+        waiters_wake_all(c, &c->sys->for_frame);
+    }
     event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address), location);
 }
-
-static void take_off(struct call *c, uint64_t frame, uint32_t shares)
-{
-    struct pfn *pfn = pfn_at(c, frame);
-    struct frame_list *list = list_for(c, pfn_location(pfn), pfn_priority(pfn));
-
-    NTMM_ASSERT(list && list != &partition_of(c)->node.free);
-    lock_acquire(c, &list->lock, LOCK_LIST);
-    list_remove(c, list, frame);
-    set32(&pfn->share_count, shares);
-    set16(&pfn->reference_count, 1);
-    set_location(pfn, NTMM_FRAME_ACTIVE);
-    lock_release(c, &list->lock, LOCK_LIST);
-    event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address), NTMM_FRAME_ACTIVE);
-}
-
-void frame_reactivate(struct call *c, uint64_t frame) { take_off(c, frame, 1); }
-
-void frame_withdraw(struct call *c, uint64_t frame) { take_off(c, frame, 0); }

@@ -4,7 +4,7 @@
  *            alloc                      delete
  *   Zeroed --------> Active ------------------------------> Free --zeroing--> Zeroed
  *   Free   --------> (share 1, ref 1)                         ^
- *                       | last share goes                     |
+ *   Standby ---taken--^ | last share goes                     |
  *                       +--> reference left: Transition       |
  *                       +--> modified: Modified, else Standby +-- delete
  *
@@ -20,7 +20,8 @@
  *       table that its row names; any other active frame by none; a free frame names none
  *
  * A frame's owner is a value: the core address of the entry that maps it. While a frame is active
- * its row belongs to whoever owns that entry (W); while it is listed, to the list's lock (L, N).
+ * its row belongs to whoever owns that entry (W), and once I/O may be in flight or the entry is in
+ * transition to the frame's lock (F); on a free list to (N). docs/paging.md.
  * Source: symbol-derived layouts of MMPFN; the packing is ours.
  */
 #ifndef NTMM_PHYS_PFN_H
@@ -35,7 +36,7 @@
 #define PRIORITY_DEFAULT 5u
 
 struct pfn {
-    le64 flink;           /* next frame of its list, or of a chain of frames being freed */
+    le64 flink;           /* next frame of its list or of a chain; while it is read: its block */
     le64 blink;           /* previous frame of its list, or FRAME_NONE */
     le64 entry_address;   /* core address of the entry that maps it; 0: none */
     le64 original_pte;    /* what that entry becomes when the frame is taken; a slab's tag */
@@ -83,22 +84,22 @@ struct pfn *pfn_find(const struct call *c, uint64_t frame);
 
 static inline enum ntmm_frame_location pfn_location(const struct pfn *pfn)
 {
-    return (enum ntmm_frame_location)(get16(&pfn->state) & PFN_LOCATION);
+    return (enum ntmm_frame_location)(load16_relaxed(&pfn->state) & PFN_LOCATION);
 }
 
 static inline enum ntmm_frame_use pfn_use(const struct pfn *pfn)
 {
-    return (enum ntmm_frame_use)((get16(&pfn->state) & PFN_USE) >> PFN_USE_SHIFT);
+    return (enum ntmm_frame_use)((load16_relaxed(&pfn->state) & PFN_USE) >> PFN_USE_SHIFT);
 }
 
 static inline bool pfn_is_modified(const struct pfn *pfn)
 {
-    return (get16(&pfn->state) & PFN_MODIFIED) != 0;
+    return (load16_relaxed(&pfn->state) & PFN_MODIFIED) != 0;
 }
 
 static inline uint32_t pfn_priority(const struct pfn *pfn)
 {
-    return (get16(&pfn->state) & PFN_PRIORITY) >> PFN_PRIORITY_SHIFT;
+    return (load16_relaxed(&pfn->state) & PFN_PRIORITY) >> PFN_PRIORITY_SHIFT;
 }
 
 static inline uint16_t pfn_state(enum ntmm_frame_location location, enum ntmm_frame_use use,
@@ -108,10 +109,22 @@ static inline uint16_t pfn_state(enum ntmm_frame_location location, enum ntmm_fr
                       (uint32_t)use << PFN_USE_SHIFT);
 }
 
-static inline void pfn_set_modified(struct pfn *pfn)
+static inline bool pfn_is_being_read(const struct pfn *pfn)
 {
-    set16(&pfn->state, get16(&pfn->state) | PFN_MODIFIED);
+    return (load16_relaxed(&pfn->state) & PFN_READ_IN_PROGRESS) != 0;
 }
+
+static inline bool pfn_is_being_written(const struct pfn *pfn)
+{
+    return (load16_relaxed(&pfn->state) & PFN_WRITE_IN_PROGRESS) != 0;
+}
+
+static inline void pfn_change_state(struct pfn *pfn, uint32_t clear, uint32_t set)
+{
+    store16_relaxed(&pfn->state, (uint16_t)((load16_relaxed(&pfn->state) & ~clear) | set));
+}
+
+static inline void pfn_set_modified(struct pfn *pfn) { pfn_change_state(pfn, 0, PFN_MODIFIED); }
 
 static inline uint64_t pfn_table_frame(const struct pfn *pfn)
 {
@@ -129,9 +142,22 @@ static inline void pfn_add_used(struct pfn *pfn, int32_t entries)
     set64(&pfn->table_frame, get64(&pfn->table_frame) + ((uint64_t)(int64_t)entries << 40));
 }
 
+/* Of a table: atomic, because an entry in transition may go without (W). */
 static inline void pfn_add_share(struct pfn *pfn, int32_t shares)
 {
-    set32(&pfn->share_count, get32(&pfn->share_count) + (uint32_t)shares);
+    (void)add32(&pfn->share_count, (uint32_t)shares);
+}
+
+/* Frames on their way to the free list: nobody can reach them any more. */
+struct frame_chain {
+    uint64_t head;  /* first frame or FRAME_NONE; through flink */
+    uint64_t tail;  /* last frame */
+    uint64_t count; /* frames */
+};
+
+static inline struct frame_chain chain_empty(void)
+{
+    return (struct frame_chain){.head = FRAME_NONE, .tail = FRAME_NONE};
 }
 
 /* --- database.c: building it --- */
@@ -154,14 +180,95 @@ void list_remove(struct call *c, struct frame_list *list, uint64_t frame);
 struct frame_list *list_for(const struct call *c, enum ntmm_frame_location location,
                             uint32_t priority);
 
-/* Put an unreferenced frame without share on a standby, modified or bad list. Takes (L). */
+/* Put an unreferenced frame without share at the tail of a standby, modified or bad list, and wake
+ * who waits when it can be taken. Takes (L), (Q). Needs (F) unless nobody else can reach it. */
 void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location);
 
-/* Take a frame off its standby or modified list, making it active with one share. Takes (L). */
+/* --- frame_state.c: frames that an entry names, and their I/O; docs/paging.md --- */
+
+static inline le32 *frame_lock_word(const struct call *c, uint64_t frame)
+{
+    return &anchor_of(c)->frame_locks[frame & (FRAME_LOCKS - 1)];
+}
+
+static inline void frame_lock(struct call *c, uint64_t frame)
+{
+    lock_acquire(c, frame_lock_word(c, frame), LOCK_FRAME);
+}
+
+static inline void frame_unlock(struct call *c, uint64_t frame)
+{
+    lock_release(c, frame_lock_word(c, frame), LOCK_FRAME);
+}
+
+/* A frame whose entry, in transition, becomes valid again: active with a share. (F) held; takes
+ * (L). The frame is not being read. */
 void frame_reactivate(struct call *c, uint64_t frame);
 
-/* Take a frame off its standby or modified list to delete it: active, no share. Takes (L). */
-void frame_withdraw(struct call *c, uint64_t frame);
+/* The last share of a frame went, and no processor can reach it: to Modified or Standby, or into
+ * transition while it is referenced. Takes (F), (L), (Q). */
+void frame_end_share(struct call *c, uint64_t frame);
+
+/*
+ * The entry of a frame, in transition, names it no more: off its list, without entry. True: the
+ * frame is the caller's to delete. False: a transfer uses it, whose completion frees it and its
+ * slot. (F) is held; takes (L).
+ */
+bool frame_detach(struct call *c, uint64_t frame);
+
+/*
+ * No processor can reach the frame any more; it is active, its valid entry gone, or detached. Its
+ * slot is free, and it joins the chain; while a transfer uses it both are left to the completion.
+ * Takes (F), (G).
+ */
+void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain);
+
+/* The page differs from its slot from now on: it is modified, and has no slot (while a write is in
+ * flight its completion frees it). Takes (F), (G). */
+void frame_make_modified(struct call *c, uint64_t frame);
+
+/* Change the protection in a frame's original entry. Takes (F). */
+void frame_set_protection(struct call *c, uint64_t frame, uint32_t protection);
+
+/*
+ * The first frame of the modified list whose lock is free: in transition, being written, not
+ * modified, one reference. FRAME_NONE: there is none. Takes (L), (F).
+ */
+uint64_t frame_begin_write(struct call *c);
+
+/* Name the slot that a frame being written is written to. Takes (F). */
+void frame_set_slot(struct call *c, uint64_t frame, uint32_t file, uint64_t slot);
+
+enum write_outcome {
+    WRITE_DONE,     /* the slot, if one was named, holds the page; none: the page is all zero */
+    WRITE_FAILED,   /* the slot may be used again */
+    WRITE_BAD_SLOT, /* the slot is marked bad already */
+};
+
+/*
+ * A write is over. If it failed the page is modified again; a modified page has no slot. Lists or
+ * frees the frame as its references say. Takes (F), (G), (L), (N), (Q).
+ */
+void frame_end_write(struct call *c, uint64_t frame, enum write_outcome outcome);
+
+/* A fresh frame begins to be read for an entry: in transition, one reference. original: the entry's
+ * value, with its slot. Nobody knows the frame yet. */
+void frame_begin_read(struct call *c, uint64_t frame, uint64_t entry_address, uint64_t original,
+                      uint32_t block);
+
+/*
+ * A read is over. On success the frame stays in transition while is_kept (the block's reference),
+ * otherwise it goes to Standby. On failure its entry becomes its original entry and it is free.
+ * Takes (F), (G), (L), (N), (Q).
+ */
+void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept);
+
+/* The entry of a frame, in transition, becomes the frame's original entry, and its table loses a
+ * share. (F) is held. */
+void frame_restore_entry(struct call *c, const struct pfn *pfn);
+
+/* A reference goes; the last one lists or frees the frame. Takes (F), (G), (L), (N), (Q). */
+void frame_end_reference(struct call *c, uint64_t frame);
 
 /* --- frames.c: free frames --- */
 
@@ -173,20 +280,14 @@ void frame_withdraw(struct call *c, uint64_t frame);
  */
 bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
 
-/* Whether so many frames are zeroed or free at this moment; false with c->want set. Takes (N). */
-bool frames_are_free(struct call *c, uint64_t pages);
+/* As frame_allocate_zeroed, of any contents: free frames first. */
+bool frame_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
 
-/* Frames on their way to the free list: nobody can reach them any more. */
-struct frame_chain {
-    uint64_t head;  /* first frame or FRAME_NONE; through flink */
-    uint64_t tail;  /* last frame */
-    uint64_t count; /* frames */
-};
+/* Frames that are zeroed, free or on standby: what can be taken without I/O. Takes (N). */
+uint64_t frames_available(struct call *c);
 
-static inline struct frame_chain chain_empty(void)
-{
-    return (struct frame_chain){.head = FRAME_NONE, .tail = FRAME_NONE};
-}
+/* Whether so many frames are available at this moment; false with c->want set. Takes (N). */
+bool frames_are_available(struct call *c, uint64_t pages);
 
 /* Add a frame nobody can reach any more. */
 void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame);
@@ -208,11 +309,18 @@ void run_list_add(struct call *c, struct node *node, struct run *run);
  * */
 uint64_t frames_zero_some(struct call *c, uint64_t budget);
 
-/* --- waiters.c: faults that wait for a frame --- */
+/* --- waiters.c: faults that wait --- */
 
-void waiters_add(struct call *c, struct ntmm_wait *wait);
-void waiters_cancel(struct call *c, struct ntmm_wait *wait);
-void waiters_wake_all(struct call *c);
+void waiters_add(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait);
+
+/* Take a wait out of the queue it was added to, if it is still in it. */
+void waiters_cancel(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait);
+void waiters_wake_all(struct call *c, struct wait_queue *queue);
+
+/* As these, with (Q) held. */
+void waiters_add_locked(struct wait_queue *queue, struct ntmm_wait *wait);
+void waiters_cancel_locked(struct wait_queue *queue, struct ntmm_wait *wait);
+void waiters_wake_locked(struct call *c, struct wait_queue *queue);
 
 /* --- commit.c --- */
 
@@ -223,5 +331,9 @@ bool commit_charge(struct call *c, uint64_t pages);
 bool commit_charge_fault(struct call *c, uint64_t pages, uint64_t *overdrawn);
 
 void commit_return(struct call *c, uint64_t pages);
+
+/* The limit rises, and of what that brings some pages are charged at once: a page file can be added
+ * or grown when all commit is promised already. charge_pages <= limit_pages. */
+void commit_extend(struct call *c, uint64_t limit_pages, uint64_t charge_pages);
 
 #endif

@@ -1,75 +1,88 @@
 /*
- * Faults that wait for a frame.
+ * Faults that wait: for a frame, for a block, for a transfer.
  *
- * The waits are the callers' own structs, linked in a circle outside managed memory. Freeing a
- * frame wakes all of them: each begins its fault anew, and those that find nothing wait again.
+ * The waits are the callers' own structs, linked in circles outside managed memory. What they wait
+ * for wakes all of a queue: each begins its fault anew, and those that find nothing wait again.
  *
- * I2 a wait is in the list exactly while is_queued is set; waiter_count is the length of the list.
+ * I2 a wait is in a queue exactly while is_queued is set; a queue's count is its length.
  */
 #include "base/lock.h"
 #include "phys/pfn.h"
 
-static void unlink_wait(struct ntmm_system *sys, struct ntmm_wait *wait)
+static void unlink_wait(struct wait_queue *queue, struct ntmm_wait *wait)
 {
     if (wait->next == wait) {
-        sys->waiters = NULL;
+        queue->first = NULL;
     } else {
         wait->next->prev = wait->prev;
         wait->prev->next = wait->next;
-        if (sys->waiters == wait)
-            sys->waiters = wait->next;
+        if (queue->first == wait)
+            queue->first = wait->next;
     }
     wait->next = NULL;
     wait->prev = NULL;
     wait->is_queued = 0;
-    store32_release(&sys->waiter_count, load32_relaxed(&sys->waiter_count) - 1);
+    store32_release(&queue->count, load32_relaxed(&queue->count) - 1);
 }
 
-void waiters_add(struct call *c, struct ntmm_wait *wait)
+void waiters_add_locked(struct wait_queue *queue, struct ntmm_wait *wait)
 {
-    struct ntmm_system *sys = c->sys;
-    lock_acquire(c, &sys->waiters_lock, LOCK_WAITERS);
     wait->is_queued = 1;
     wait->is_woken = 0;
-    if (sys->waiters) {
-        wait->next = sys->waiters;
-        wait->prev = sys->waiters->prev;
+    if (queue->first) {
+        wait->next = queue->first;
+        wait->prev = queue->first->prev;
         wait->prev->next = wait;
         wait->next->prev = wait;
     } else {
         wait->next = wait;
         wait->prev = wait;
-        sys->waiters = wait;
+        queue->first = wait;
     }
-    store32_release(&sys->waiter_count, load32_relaxed(&sys->waiter_count) + 1);
-    lock_release(c, &sys->waiters_lock, LOCK_WAITERS);
+    store32_release(&queue->count, load32_relaxed(&queue->count) + 1);
 }
 
-void waiters_cancel(struct call *c, struct ntmm_wait *wait)
+void waiters_cancel_locked(struct wait_queue *queue, struct ntmm_wait *wait)
 {
-    struct ntmm_system *sys = c->sys;
-    lock_acquire(c, &sys->waiters_lock, LOCK_WAITERS);
     if (wait->is_queued)
-        unlink_wait(sys, wait);
-    lock_release(c, &sys->waiters_lock, LOCK_WAITERS);
+        unlink_wait(queue, wait);
 }
 
 /*
  * Waking happens under the lock: once is_woken is seen the owner may free the wait, so the platform
  * must be done with it before the owner can get past waiters_cancel.
  */
-void waiters_wake_all(struct call *c)
+void waiters_wake_locked(struct call *c, struct wait_queue *queue)
 {
-    struct ntmm_system *sys = c->sys;
-    if (__builtin_expect(load32_acquire(&sys->waiter_count) == 0, 1))
-        return;
-    lock_acquire(c, &sys->waiters_lock, LOCK_WAITERS);
-    while (sys->waiters) {
-        struct ntmm_wait *wait = sys->waiters;
-        unlink_wait(sys, wait);
+    const struct ntmm_platform *platform = &c->sys->platform;
+    while (queue->first) {
+        struct ntmm_wait *wait = queue->first;
+        unlink_wait(queue, wait);
         __atomic_store_n(&wait->is_woken, 1, __ATOMIC_RELEASE);
-        if (sys->platform.wake)
-            sys->platform.wake(sys->platform.context, wait);
+        if (platform->wake)
+            platform->wake(platform->context, wait);
     }
-    lock_release(c, &sys->waiters_lock, LOCK_WAITERS);
+}
+
+void waiters_add(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait)
+{
+    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
+    waiters_add_locked(queue, wait);
+    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
+}
+
+void waiters_cancel(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait)
+{
+    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
+    waiters_cancel_locked(queue, wait);
+    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
+}
+
+void waiters_wake_all(struct call *c, struct wait_queue *queue)
+{
+    if (__builtin_expect(load32_acquire(&queue->count) == 0, 1))
+        return;
+    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
+    waiters_wake_locked(c, queue);
+    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
 }

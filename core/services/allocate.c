@@ -5,6 +5,7 @@
  * two paths: reserve (a new region, perhaps wholly committed) or commit (pages of one region).
  */
 #include "services/capture.h"
+#include "services/relief.h"
 #include "services/space_search.h"
 #include "space/private.h"
 #include "space/protection.h"
@@ -145,14 +146,17 @@ ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle
     status = check_range(a.base, a.size);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    status = process_lock_address(&c, handle, &process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    status = allocate(&c, process, &a, &range);
-    if (status == NTMM_STATUS_SUCCESS) {
-        give_range(range, base, size);
-        note(&c, handle, &a, range);
-    }
-    process_unlock_address(&c, process);
+    struct relief relief = relief_begin();
+    do {
+        status = process_lock_address(&c, handle, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        status = allocate(&c, process, &a, &range);
+        if (status == NTMM_STATUS_SUCCESS) {
+            give_range(range, base, size);
+            note(&c, handle, &a, range);
+        }
+        process_unlock_address(&c, process);
+    } while (relieve(&c, &relief, process, &status));
     return status;
 }

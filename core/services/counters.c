@@ -42,10 +42,8 @@ void ntmm_query_counters(struct ntmm_system *system, uint64_t *values, uint32_t 
     struct anchor *anchor = anchor_of(&c);
     uint64_t sums[NTMM_COUNTER_COUNT];
 
-    lock_acquire(&c, &anchor->directory_lock, LOCK_DIRECTORY);
     for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++)
-        sums[i] = get64(&anchor->counters[i]);
-    lock_release(&c, &anchor->directory_lock, LOCK_DIRECTORY);
+        sums[i] = load64_relaxed(&anchor->counters[i]);
     sum_processes(&c, sums);
     for (uint32_t i = 0; i < count; i++)
         values[i] = i < NTMM_COUNTER_COUNT ? sums[i] : 0;
@@ -79,6 +77,8 @@ static void fill_lists(struct call *c, struct ntmm_memory_information *m)
     m->zeroed_pages = get64(&node->zeroed.count);
     m->free_pages = get64(&node->free.count);
     m->free_large_runs = get64(&node->whole_run_count);
+    m->user_pages = get64(&node->user_pages);
+    m->user_peak_pages = get64(&node->user_peak);
     lock_release(c, &node->lock, LOCK_NODE);
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         m->standby_pages[i] = list_count(c, &partition->standby[i]);
@@ -95,6 +95,7 @@ void ntmm_query_memory(struct ntmm_system *system, struct ntmm_memory_informatio
     struct ntmm_memory_information m = {
         .total_pages = get64(&partition->total_pages),
         .metadata_pages = get64(&partition->metadata_pages),
+        .paging_pages = load64_relaxed(&partition->paging_pages),
         .commit_pages = load64_relaxed(&partition->commit),
         .commit_limit_pages = load64_relaxed(&partition->commit_limit),
         .commit_peak_pages = load64_relaxed(&partition->commit_peak),

@@ -1,23 +1,36 @@
 /*
  * The public side of the door: locks, waiting, trying again.
  *
- * A fault that lacks frames queues its wait first and then looks once more whether as many as it
- * needs have come free: freeing looks for waiters after it has put a frame on the list, both under
- * (N), so one of the two sees the other and no wake-up is lost.
+ *   begin --> resolve under (W) --> PENDING --> relieve a shortage of frames --> queue the wait,
+ *     ^                                          submit a new read                   |
+ *     +-------------- woken, or nothing to wait for any more -----------------------+
+ *
+ * The block that a fault waited for is left only after the fault was resolved anew: until then it
+ * keeps the page in memory.
  */
 #include "fault/door.h"
+#include "paging/transfers.h"
+#include "services/relief.h"
 
 static ntmm_status resolve_once(struct call *c, const struct ntmm_fault_request *request,
-                                struct ntmm_fault_result *result)
+                                struct ntmm_wait *wait, struct ntmm_fault_result *result)
 {
     struct process *process;
     *result = (struct ntmm_fault_result){.kind = NTMM_FAULT_KIND_NONE};
     ntmm_status status = process_lock_working_set(c, request->process, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    status = door_resolve(c, process, request, result);
+    status = door_resolve(c, process, request, wait, result);
     process_unlock_working_set(c, process);
     return status;
+}
+
+/* Leave what was waited for last time; c->want is about the next time. */
+static void leave_last(struct call *c, struct ntmm_wait *wait)
+{
+    struct want want = c->want;
+    wait_end(c, wait);
+    c->want = want;
 }
 
 ntmm_status ntmm_fault_begin(struct ntmm_system *system, const struct ntmm_fault_request *request,
@@ -25,49 +38,42 @@ ntmm_status ntmm_fault_begin(struct ntmm_system *system, const struct ntmm_fault
 {
     struct call c = call_begin(system);
     for (;;) {
-        ntmm_status status = resolve_once(&c, request, result);
+        wait_leave_queue(&c, wait);
+        ntmm_status status = resolve_once(&c, request, wait, result);
+        leave_last(&c, wait);
         if (status != NTMM_STATUS_PENDING)
             return status;
-        waiters_add(&c, wait);
-        if (!frames_are_free(&c, c.want.pages)) {
+        if (c.want.kind == WANT_FRAME && relieve_frames(&c, c.want.pages))
+            continue;
+        if (wait_begin(&c, wait)) {
             event_note(&c, NTMM_EVENT_FAULT_WAIT, request->process, request->address, 0, 0);
             return NTMM_STATUS_PENDING;
         }
-        waiters_cancel(&c, wait);
     }
 }
 
 void ntmm_fault_cancel(struct ntmm_system *system, struct ntmm_wait *wait)
 {
     struct call c = call_begin(system);
-    waiters_cancel(&c, wait);
-}
-
-static ntmm_status wait_for_frame(struct ntmm_system *system, struct ntmm_wait *wait,
-                                  uint64_t deadline)
-{
-    const struct ntmm_platform *platform = &system->platform;
-    ntmm_status status = NTMM_STATUS_TIMEOUT;
-    if (platform->wait)
-        status = platform->wait(platform->context, wait, deadline);
-    ntmm_fault_cancel(system, wait);
-    return status;
+    wait_end(&c, wait);
 }
 
 ntmm_status ntmm_page_fault(struct ntmm_system *system, const struct ntmm_fault_request *request,
                             struct ntmm_fault_result *result)
 {
-    const struct ntmm_platform *platform = &system->platform;
+    struct call c = call_begin(system);
+    struct ntmm_wait wait = {0};
     uint64_t deadline = 0;
-    struct ntmm_wait wait;
 
     for (;;) {
         ntmm_status status = ntmm_fault_begin(system, request, &wait, result);
+        if (status == NTMM_STATUS_COMMITMENT_LIMIT && page_files_extend(&c, 1))
+            continue;
         if (status != NTMM_STATUS_PENDING)
             return status;
-        if (deadline == 0 && platform->now)
-            deadline = platform->now(platform->context) + system->fault_wait_100ns;
-        if (wait_for_frame(system, &wait, deadline) != NTMM_STATUS_SUCCESS)
+        if (!wait_block(&c, &wait, &deadline)) {
+            ntmm_fault_cancel(system, &wait);
             return NTMM_STATUS_NO_MEMORY;
+        }
     }
 }

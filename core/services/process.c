@@ -2,6 +2,7 @@
  * Creating, ending and describing processes.
  */
 #include "base/bits.h"
+#include "services/relief.h"
 #include "space/private.h"
 
 #include <ntmm/constants.h>
@@ -28,21 +29,37 @@ ntmm_status ntmm_create_process(struct ntmm_system *system,
     const struct ntmm_process_config defaults = {.size = sizeof defaults,
                                                  .version = NTMM_PROCESS_CONFIG_VERSION};
     struct call c = call_begin(system);
+    struct relief relief = relief_begin();
     if (!config)
         config = &defaults;
     ntmm_status status = check_config(config);
-    return status == NTMM_STATUS_SUCCESS ? process_create(&c, config, process) : status;
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    do {
+        status = process_create(&c, config, process);
+    } while (relieve(&c, &relief, NULL, &status));
+    return status;
 }
 
 ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
 {
     struct call c = call_begin(system);
+    struct relief relief = relief_begin();
     struct process *process;
-    ntmm_status status = process_lock_address(&c, handle, &process);
+    ntmm_status status = process_lock_ending(&c, handle, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    set32(&process->state, PROCESS_ENDING);
-    private_run_down(&c, process);
+    while (!private_run_down(&c, process)) {
+        process_unlock_address(&c, process);
+        relief.tables = 0; /* each brought in is done with: there is no limit to their number */
+        bool is_relieved = relieve(&c, &relief, process, &status);
+        process_relock_ending(&c, process);
+        if (!is_relieved) {
+            set32(&process->state, PROCESS_END_FAILED);
+            process_unlock_address(&c, process);
+            return status;
+        }
+    }
     struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROCESS);
     g.is_needed = true;
     gather_finish(&c, process, &g);
@@ -70,6 +87,8 @@ ntmm_status ntmm_query_process(struct ntmm_system *system, ntmm_handle handle,
         .working_set_pages = get64(&process->working_set_pages),
         .peak_working_set_pages = get64(&process->working_set_peak),
         .table_pages = get64(&process->table_pages),
+        .working_set_minimum_pages = get64(&process->working_set_minimum),
+        .working_set_maximum_pages = get64(&process->working_set_maximum),
     };
     for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++)
         information->counters[i] = get64(&process->counters[i]);

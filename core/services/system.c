@@ -2,6 +2,7 @@
  * Creating, attaching, destroying and describing a system.
  */
 #include "base/bits.h"
+#include "paging/transfers.h"
 #include "phys/slab.h"
 #include "space/private.h"
 
@@ -12,6 +13,9 @@
 #define DEFAULT_COMMIT_RESERVE_PAGES 64u
 #define DEFAULT_FAULT_WAIT_100NS 100000000ull /* 10 s */
 #define PAGE_TABLE_LEVELS 4u
+#define DEFAULT_READ_CLUSTER 8u
+#define IDLE_PUMPS_LIMIT 65536u /* pumps in a row that complete nothing, before giving up */
+#define DEFAULT_WRITE_CLUSTER 64u
 
 size_t ntmm_system_size(void) { return sizeof(struct ntmm_system); }
 
@@ -28,6 +32,10 @@ static ntmm_status check_config(const struct ntmm_config *config)
         (slot && (slot < 256 || slot > 511)))
         return NTMM_STATUS_INVALID_PARAMETER_3;
     if (!is_multiple(config->core_base, NTMM_PAGE_SIZE))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (config->paging_flags & ~NTMM_PAGING_ZEROS_NEED_NO_SLOT ||
+        config->read_cluster_pages > NTMM_READ_CLUSTER_MAXIMUM ||
+        config->write_cluster_pages > NTMM_WRITE_CLUSTER_MAXIMUM)
         return NTMM_STATUS_INVALID_PARAMETER_3;
     return NTMM_STATUS_SUCCESS;
 }
@@ -71,6 +79,7 @@ static void start_instance(struct ntmm_system *sys, const struct ntmm_platform *
     sys->bias = platform->direct_map - (uintptr_t)core_base;
     sys->anchor_ref = core_base + (platform->ranges[0].base_frame << NTMM_PAGE_SHIFT);
     sys->levels = PAGE_TABLE_LEVELS;
+    transfers_init(sys);
 }
 
 static void fill_anchor(struct call *c, const struct ntmm_config *config)
@@ -81,6 +90,8 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     uint32_t build = config->windows_build;
     uint64_t reserve = config->commit_reserve_pages;
     uint64_t wait = config->fault_wait_100ns;
+    uint32_t read_cluster = config->read_cluster_pages;
+    uint32_t write_cluster = config->write_cluster_pages;
 
     __builtin_memset(anchor, 0, NTMM_PAGE_SIZE);
     set64(&anchor->core_base, config->core_base);
@@ -91,6 +102,9 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     set32(&anchor->physical_address_bits, bits ? bits : DEFAULT_PHYSICAL_ADDRESS_BITS);
     set32(&anchor->self_map_slot, config->self_map_slot);
     set32(&anchor->next_generation, 1);
+    set32(&anchor->paging_flags, config->paging_flags);
+    set32(&anchor->read_cluster, read_cluster ? read_cluster : DEFAULT_READ_CLUSTER);
+    set32(&anchor->write_cluster, write_cluster ? write_cluster : DEFAULT_WRITE_CLUSTER);
     set64(&partition->commit_reserve, reserve ? reserve : DEFAULT_COMMIT_RESERVE_PAGES);
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         list_init(&partition->standby[i], NTMM_FRAME_STANDBY);
@@ -108,6 +122,9 @@ static void adopt_anchor(struct ntmm_system *sys, const struct anchor *anchor)
 {
     sys->invalid_mask = get64(&anchor->invalid_mask);
     sys->fault_wait_100ns = get64(&anchor->fault_wait_100ns);
+    sys->paging_flags = get32(&anchor->paging_flags);
+    sys->read_cluster = get32(&anchor->read_cluster);
+    sys->write_cluster = get32(&anchor->write_cluster);
 }
 
 ntmm_status ntmm_create_system(void *storage, size_t size, const struct ntmm_config *config,
@@ -177,13 +194,45 @@ ntmm_status ntmm_attach_system(void *storage, size_t size, const struct ntmm_pla
     return NTMM_STATUS_SUCCESS;
 }
 
+/* End a process, forgetting tables that cannot be read: their slots go with the page files. */
+static bool end_for_good(struct call *c, ntmm_handle handle)
+{
+    struct process *process;
+    while (ntmm_end_process(c->sys, handle) != NTMM_STATUS_SUCCESS) {
+        if (process_lock_ending(c, handle, &process) != NTMM_STATUS_SUCCESS)
+            return false;
+        if (!private_run_down(c, process))
+            private_abandon_table(c, process, c->want.page);
+        set32(&process->state, PROCESS_END_FAILED);
+        process_unlock_address(c, process);
+    }
+    return true;
+}
+
+/* Completions free frames and blocks: let all of them come. */
+static uint64_t finish_transfers(struct call *c)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    uint64_t left = transfers_in_use(c);
+    for (uint32_t idle = 0; left != 0 && idle < IDLE_PUMPS_LIMIT; idle++) {
+        if (!platform->pump)
+            break;
+        platform->pump(platform->context);
+        uint64_t now = transfers_in_use(c);
+        if (now != left)
+            idle = 0;
+        left = now;
+    }
+    return left;
+}
+
 static uint64_t end_all_processes(struct call *c)
 {
     uint64_t ended = 0;
     uint32_t slots = get32(&anchor_of(c)->slot_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         ntmm_handle handle = get64(&process_in_slot(c, slot)->handle);
-        if (handle && ntmm_end_process(c->sys, handle) == NTMM_STATUS_SUCCESS)
+        if (handle && end_for_good(c, handle))
             ended++;
     }
     return ended;
@@ -194,9 +243,12 @@ void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teard
     struct call c = call_begin(system);
     struct anchor *anchor = anchor_of(&c);
     struct partition *partition = &anchor->partition;
-    struct ntmm_teardown report = {.waiters = load32_relaxed(&system->waiter_count)};
+    struct ntmm_teardown report = {.waiters = load32_relaxed(&system->for_frame.count) +
+                                              load32_relaxed(&system->transfers.for_block.count)};
 
     report.processes_ended = end_all_processes(&c);
+    report.transfers = finish_transfers(&c);
+    slots_free_all(&c);
     process_directory_free(&c);
     slab_trim(&c);
     for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++)
@@ -213,12 +265,8 @@ void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teard
 uint64_t ntmm_zero_free_pages(struct ntmm_system *system, uint64_t budget_pages)
 {
     struct call c = call_begin(system);
-    struct anchor *anchor = anchor_of(&c);
     uint64_t zeroed = frames_zero_some(&c, budget_pages);
-    lock_acquire(&c, &anchor->directory_lock, LOCK_DIRECTORY);
-    le64 *counter = &anchor->counters[NTMM_COUNTER_FRAMES_ZEROED_BACKGROUND];
-    set64(counter, get64(counter) + zeroed);
-    lock_release(&c, &anchor->directory_lock, LOCK_DIRECTORY);
+    system_count(&c, NTMM_COUNTER_FRAMES_ZEROED_BACKGROUND, zeroed);
     return zeroed;
 }
 

@@ -2,6 +2,7 @@
  * NtFreeVirtualMemory, NtProtectVirtualMemory and NtQueryVirtualMemory (basic) for private memory.
  */
 #include "services/capture.h"
+#include "services/relief.h"
 #include "services/space_search.h"
 #include "space/private.h"
 #include "space/protection.h"
@@ -56,20 +57,23 @@ ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle han
         return NTMM_STATUS_INVALID_PARAMETER_2;
     if (reaches_past(*base, asked, NTMM_HIGHEST_USER_ADDRESS))
         return NTMM_STATUS_INVALID_PARAMETER_3;
-    ntmm_status status = process_lock_address(&c, handle, &process);
+    struct relief relief = relief_begin();
+    ntmm_status status;
+    do {
+        status = process_lock_address(&c, handle, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        status = free_range(&c, process, type, *base, asked, &range);
+        process_unlock_address(&c, process);
+    } while (relieve(&c, &relief, process, &status));
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    status = free_range(&c, process, type, *base, asked, &range);
-    if (status == NTMM_STATUS_SUCCESS) {
-        bool is_release = type == NTMM_MEM_RELEASE;
-        give_range(range, base, size);
-        event_note(&c, is_release ? NTMM_EVENT_RELEASE : NTMM_EVENT_DECOMMIT, handle, *base, *size,
-                   0);
-        if (asked == 0 && !is_release &&
-            get32(&anchor_of(&c)->windows_build) >= BUILD_DECOMMIT_SIZE_ZERO)
-            *size = 0;
-    }
-    process_unlock_address(&c, process);
+    bool is_release = type == NTMM_MEM_RELEASE;
+    give_range(range, base, size);
+    event_note(&c, is_release ? NTMM_EVENT_RELEASE : NTMM_EVENT_DECOMMIT, handle, *base, *size, 0);
+    if (asked == 0 && !is_release &&
+        get32(&anchor_of(&c)->windows_build) >= BUILD_DECOMMIT_SIZE_ZERO)
+        *size = 0;
     return status;
 }
 
@@ -100,16 +104,20 @@ ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system, ntmm_handle 
     if (*size == 0 || reaches_past(*base, *size, NTMM_HIGHEST_USER_ADDRESS))
         return NTMM_STATUS_INVALID_PARAMETER_3;
     struct page_range range = capture_range(*base, *size);
-    ntmm_status status = process_lock_address(&c, handle, &process);
+    struct relief relief = relief_begin();
+    ntmm_status status;
+    do {
+        status = process_lock_address(&c, handle, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        status = protect_range(&c, process, range, protection, &before);
+        process_unlock_address(&c, process);
+    } while (relieve(&c, &relief, process, &status));
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    status = protect_range(&c, process, range, protection, &before);
-    if (status == NTMM_STATUS_SUCCESS) {
-        give_range(range, base, size);
-        *old = protection_to_win32(before);
-        event_note(&c, NTMM_EVENT_PROTECT, handle, *base, *size, protect);
-    }
-    process_unlock_address(&c, process);
+    give_range(range, base, size);
+    *old = protection_to_win32(before);
+    event_note(&c, NTMM_EVENT_PROTECT, handle, *base, *size, protect);
     return status;
 }
 
@@ -175,15 +183,22 @@ ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle ha
         return NTMM_STATUS_ACCESS_VIOLATION;
     if (address > NTMM_HIGHEST_USER_ADDRESS)
         return NTMM_STATUS_INVALID_PARAMETER;
-    ntmm_status status = process_lock_working_set(&c, handle, &process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    *information = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
-    struct vad *vad = vad_find_or_next(&c, process, page, &next);
-    if (vad)
-        describe_region(&c, process, vad, page, information);
-    else
-        describe_free(&c, process, page, next, information);
-    process_unlock_working_set(&c, process);
-    return NTMM_STATUS_SUCCESS;
+    struct ntmm_memory_basic_information found;
+    struct relief relief = relief_begin();
+    ntmm_status status;
+    do {
+        status = process_lock_working_set(&c, handle, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        found = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
+        struct vad *vad = vad_find_or_next(&c, process, page, &next);
+        if (vad)
+            describe_region(&c, process, vad, page, &found);
+        else
+            describe_free(&c, process, page, next, &found);
+        process_unlock_working_set(&c, process);
+    } while (relieve(&c, &relief, process, &status));
+    if (status == NTMM_STATUS_SUCCESS)
+        *information = found;
+    return status;
 }

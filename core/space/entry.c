@@ -19,6 +19,20 @@ static void keep_counts(const struct call *c, struct pfn *table, uint64_t old, u
         pfn_add_share(table, shares);
 }
 
+uint64_t entry_lock_transition(struct call *c, const le64 *entry)
+{
+    for (;;) {
+        uint64_t raw = load64_acquire(entry);
+        if (raw == 0 || (raw & FIELD_MASK(HW_VALID)) || entry_kind(c, raw) != PTE_TRANSITION)
+            return FRAME_NONE;
+        uint64_t frame = field_get(entry_value(c, raw), TR_FRAME);
+        frame_lock(c, frame);
+        if (load64_relaxed(entry) == raw)
+            return frame;
+        frame_unlock(c, frame);
+    }
+}
+
 uint64_t entry_write(struct call *c, struct pfn *table, le64 *entry, uint64_t value)
 {
     uint64_t old = load64_relaxed(entry);
@@ -27,6 +41,23 @@ uint64_t entry_write(struct call *c, struct pfn *table, le64 *entry, uint64_t va
     store64_relaxed(entry, new);
     keep_counts(c, table, old, new);
     return old;
+}
+
+void entry_reprotect(struct call *c, struct pfn *table, le64 *entry, uint32_t protection)
+{
+    uint64_t frame = entry_lock_transition(c, entry);
+    if (frame != FRAME_NONE) {
+        struct pfn *pfn = pfn_at(c, frame);
+        uint64_t original = load64_relaxed(&pfn->original_pte);
+        entry_write(c, table, entry, entry_transition(protection, frame));
+        store64_relaxed(&pfn->original_pte, field_set(original, SW_PROTECTION, protection));
+        frame_unlock(c, frame);
+        return;
+    }
+    uint64_t raw = load64_relaxed(entry);
+    bool has_slot = entry_kind(c, raw) == PTE_PAGEFILE;
+    uint64_t value = has_slot ? entry_value(c, raw) : 0;
+    entry_write(c, table, entry, field_set(value, SW_PROTECTION, protection));
 }
 
 void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t hardware)
@@ -53,8 +84,8 @@ uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *tab
     uint64_t frame = field_get(old, HW_FRAME);
 
     NTMM_ASSERT(old & FIELD_MASK(HW_VALID));
-    if (old & FIELD_MASK(HW_DIRTY))
-        pfn_set_modified(pfn_at(c, frame));
+    /* whoever let a processor write marked the frame: a dirty entry has nothing to add */
+    NTMM_ASSERT(!(old & FIELD_MASK(HW_DIRTY)) || pfn_is_modified(pfn_at(c, frame)));
     keep_counts(c, table, old, new);
     process_subtract(&process->working_set_pages, 1);
     gather_range(g, page, page + 1);
@@ -109,8 +140,14 @@ void gather_finish(struct call *c, struct process *process, struct gather *g)
     }
     for (uint64_t frame = g->trimmed.head, next; frame != FRAME_NONE; frame = next) {
         next = get64(&pfn_at(c, frame)->flink);
-        frame_enlist(c, frame, NTMM_FRAME_MODIFIED);
+        frame_end_share(c, frame);
+    }
+    struct frame_chain unused = chain_empty();
+    for (uint64_t frame = g->freed.head, next; frame != FRAME_NONE; frame = next) {
+        next = get64(&pfn_at(c, frame)->flink);
+        frame_delete(c, frame, &unused);
     }
     g->trimmed = chain_empty();
-    chain_free(c, &g->freed);
+    g->freed = chain_empty();
+    chain_free(c, &unused);
 }

@@ -16,7 +16,7 @@ struct page_state page_state_of(const struct call *c, const struct vad *vad, uin
         return (struct page_state){.is_committed = false};
     case PTE_VALID: {
         const struct pfn *pfn = pfn_at(c, field_get(entry, HW_FRAME));
-        uint64_t original = get64(&pfn->original_pte);
+        uint64_t original = load64_relaxed(&pfn->original_pte);
         return (struct page_state){true, (uint32_t)field_get(original, SW_PROTECTION)};
     }
     case PTE_DEMAND_ZERO:
@@ -101,7 +101,7 @@ static void reprotect_valid(struct call *c, le64 *entry, uint64_t page, uint32_t
         bool is_dirty = (old & FIELD_MASK(HW_DIRTY)) != 0;
         new = (entry_hardware(frame, protection, is_dirty) & ~kept) | (old & kept);
     } while (!cas64(entry, &old, new));
-    set64(&pfn_at(c, frame)->original_pte, entry_software(protection));
+    frame_set_protection(c, frame, protection);
     bool is_narrower = (old & ~new) != 0 || (new & ~old &FIELD_MASK(HW_NO_EXECUTE)) != 0;
     if (is_narrower)
         gather_range(g, page, page + 1);
@@ -119,17 +119,12 @@ static void reprotect(struct call *c, struct process *process, struct table_span
         reprotect_valid(c, entry, page, protection, g);
     } else if (kind == PTE_VALID) {
         uint64_t frame = field_get(raw, HW_FRAME);
-        uint64_t value = field_set(entry_software(protection), TR_TRANSITION, 1);
-        value = field_set(value, TR_FRAME, frame);
-        entry_withdraw(c, process, span->table, entry, page, value, g);
-        set64(&pfn_at(c, frame)->original_pte, entry_software(protection));
+        entry_withdraw(c, process, span->table, entry, page, entry_transition(protection, frame),
+                       g);
+        frame_set_protection(c, frame, protection);
         chain_add(c, &g->trimmed, frame);
-    } else if (kind == PTE_TRANSITION) {
-        uint64_t value = entry_value(c, raw);
-        entry_write(c, span->table, entry, field_set(value, TR_PROTECTION, protection));
-        set64(&pfn_at(c, field_get(value, TR_FRAME))->original_pte, entry_software(protection));
     } else {
-        entry_write(c, span->table, entry, entry_software(protection));
+        entry_reprotect(c, span->table, entry, protection);
     }
 }
 
@@ -172,6 +167,8 @@ ntmm_status private_commit(struct call *c, struct process *process, struct vad *
                            uint64_t end, uint32_t protection)
 {
     uint32_t code = protection_in_region(protection, get32(&vad->protection));
+    if (!tables_are_present(c, process, start, end))
+        return want_status(c);
     uint64_t added = end - start - count_committed(c, process, vad, start, end);
     bool is_by_flag = can_commit_by_flag(vad, start, end, code);
 
@@ -194,6 +191,8 @@ ntmm_status private_protect(struct call *c, struct process *process, struct vad 
                             uint64_t start, uint64_t end, uint32_t protection, uint32_t *old)
 {
     uint32_t code = protection_in_region(protection, get32(&vad->protection));
+    if (!tables_are_present(c, process, start, end))
+        return want_status(c);
     if (count_committed(c, process, vad, start, end) != end - start)
         return NTMM_STATUS_NOT_COMMITTED;
     if (!is_default_state(vad, code) && !table_make_range(c, process, start, end))
@@ -218,6 +217,10 @@ struct page_state private_query(struct call *c, const struct process *process,
 
     while (page < stop) {
         struct table_span span = table_find(c, process, page);
+        if (span.is_out) {
+            c->want = (struct want){.kind = WANT_TABLE, .page = page};
+            break;
+        }
         uint64_t span_end = min_u64(span.end, stop);
         uint64_t entries = span.entry ? span_end - page : 1;
         for (uint64_t i = 0; i < entries; i++) {

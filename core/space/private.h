@@ -3,12 +3,13 @@
  *
  * Each begins by looking, then obtains what it may lack (tables, a VAD, commit), and only then
  * changes anything, in steps that cannot fail. A shortage leaves c->want set and the state as the
- * page-array model sees it unchanged. All need (A) and (W), but private_query, which needs (W).
+ * page-array model sees it unchanged. All need (A) and (W), but private_query, which needs (W). A
+ * table of the range that is out of memory is a shortage too: WANT_TABLE.
  *
  *   page state      entry
  *   reserved        0 without VAD_MEM_COMMIT; software, PROT_DECOMMITTED with it
  *   committed       0 with VAD_MEM_COMMIT (the VAD's protection); software with a protection (never
- *                   touched); valid; transition (touched, then made inaccessible)
+ *                   touched); valid; transition (trimmed, or made inaccessible); page file
  */
 #ifndef NTMM_SPACE_PRIVATE_H
 #define NTMM_SPACE_PRIVATE_H
@@ -51,12 +52,17 @@ ntmm_status private_release(struct call *c, struct process *process, struct vad 
 ntmm_status private_protect(struct call *c, struct process *process, struct vad *vad,
                             uint64_t start, uint64_t end, uint32_t protection, uint32_t *old);
 
-/* State of a page, and in *end the page after the run of equal pages, at most limit. */
+/* State of a page, and in *end the page after the run of equal pages, at most limit. WANT_TABLE is
+ * set in c->want, and the answer means nothing, when a table that matters is out. */
 struct page_state private_query(struct call *c, const struct process *process,
                                 const struct vad *vad, uint64_t page, uint64_t limit,
                                 uint64_t *end);
 
-/* Free everything a process has but its root. */
-void private_run_down(struct call *c, struct process *process);
+/* Free everything an ending process has but its root. False with WANT_TABLE: a table is out. */
+bool private_run_down(struct call *c, struct process *process);
+
+/* The system ends, and slots with it: a table that cannot be read is forgotten with what it holds.
+ * private_run_down gives its charges back with the last region. */
+void private_abandon_table(struct call *c, struct process *process, uint64_t page);
 
 #endif

@@ -11,6 +11,9 @@
 #define HANDLE_KIND_SHIFT 56
 #define HANDLE_GENERATION_SHIFT 32
 #define HANDLE_GENERATION_MAX 0xFFFFFFu
+/* NT's own, pages. */
+#define WORKING_SET_MINIMUM_DEFAULT 50u
+#define WORKING_SET_MAXIMUM_DEFAULT 345u
 
 static le64 *directory(const struct call *c)
 {
@@ -66,6 +69,29 @@ ntmm_status process_lock_address(struct call *c, ntmm_handle handle, struct proc
     lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
     status = judge(*process, handle);
     if (status != NTMM_STATUS_SUCCESS)
+        process_unlock_address(c, *process);
+    return status;
+}
+
+void process_relock_ending(struct call *c, struct process *process)
+{
+    lock_acquire(c, &process->address_lock, LOCK_ADDRESS);
+    lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+}
+
+ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, struct process **process)
+{
+    ntmm_status status = find_slot(c, handle, process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    process_relock_ending(c, *process);
+    status = judge(*process, handle);
+    bool has_failed = get32(&(*process)->state) == PROCESS_END_FAILED;
+    if (status == NTMM_STATUS_PROCESS_IS_TERMINATING && has_failed)
+        status = NTMM_STATUS_SUCCESS;
+    if (status == NTMM_STATUS_SUCCESS)
+        set32(&(*process)->state, PROCESS_ENDING);
+    else
         process_unlock_address(c, *process);
     return status;
 }
@@ -186,6 +212,12 @@ static void fill_slot(struct process *process, const struct ntmm_process_config 
     set64(&process->bottom_page, bottom >> NTMM_PAGE_SHIFT);
     set64(&process->commit_limit, limit);
     set64(&process->table_pages, 1);
+    uint64_t minimum = config->working_set_minimum_pages;
+    uint64_t maximum = config->working_set_maximum_pages;
+    minimum = minimum ? minimum : WORKING_SET_MINIMUM_DEFAULT;
+    maximum = maximum ? maximum : WORKING_SET_MAXIMUM_DEFAULT;
+    set64(&process->working_set_minimum, minimum);
+    set64(&process->working_set_maximum, max_u64(minimum, maximum));
     gap_tree_init(&process->vads, NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE);
 }
 
@@ -218,8 +250,7 @@ ntmm_status process_create(struct call *c, const struct ntmm_process_config *con
         struct process *process = process_in_slot(c, slot);
         *handle = next_handle(anchor, slot);
         set32(&anchor->live_count, get32(&anchor->live_count) + 1);
-        le64 *created = &anchor->counters[NTMM_COUNTER_PROCESSES_CREATED];
-        set64(created, get64(created) + 1);
+        system_count(c, NTMM_COUNTER_PROCESSES_CREATED, 1);
         set32(&process->state, PROCESS_LIVE);
         store64_release(&process->handle, *handle);
         event_note(c, NTMM_EVENT_PROCESS_CREATED, *handle, *handle, get64(&process->root_frame), 0);
@@ -235,11 +266,11 @@ void process_retire(struct call *c, struct process *process)
 
     NTMM_ASSERT(get64(&process->commit_pages) == 0 && get64(&process->working_set_pages) == 0);
     table_root_free(c, get64(&process->root_frame));
+    commit_return(c, get64(&process->table_pages) - 1); /* tables that were abandoned */
     lock_acquire(c, &anchor->directory_lock, LOCK_DIRECTORY);
     for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++)
-        set64(&anchor->counters[i], get64(&anchor->counters[i]) + get64(&process->counters[i]));
-    le64 *ended = &anchor->counters[NTMM_COUNTER_PROCESSES_ENDED];
-    set64(ended, get64(ended) + 1);
+        system_count(c, (enum ntmm_counter)i, get64(&process->counters[i]));
+    system_count(c, NTMM_COUNTER_PROCESSES_ENDED, 1);
     set32(&anchor->live_count, get32(&anchor->live_count) - 1);
     event_note(c, NTMM_EVENT_PROCESS_ENDED, get64(&process->handle), get64(&process->handle), 0, 0);
     set64(&process->handle, 0);

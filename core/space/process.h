@@ -9,7 +9,7 @@
  *
  * PR1 a slot is free (handle 0, on the free chain), live, or ending; its handle names its own index
  * PR2 commit_pages is the sum of its VADs' commit; virtual_bytes the sum of their sizes
- * PR3 table_pages is the number of its table frames, the root included
+ * PR3 table_pages is the number of its tables, the root and those that are paged out included
  * PR4 process_pages of the partition is the number of frames of the directory and of process
  *     objects
  * W1  working_set_pages is the number of its valid leaf entries
@@ -28,7 +28,8 @@
 #define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
 #define HANDLE_KIND_PROCESS 1u
 
-enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING };
+/* END_FAILED: a table could not be read; it may be ended again. */
+enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING, PROCESS_END_FAILED };
 
 struct process {
     le32 address_lock;                 /* LOCK_ADDRESS */
@@ -48,7 +49,11 @@ struct process {
     le64 commit_peak;                  /* (W) */
     le64 working_set_pages;            /* (W) */
     le64 working_set_peak;             /* (W) */
-    le64 table_pages;                  /* (W) */
+    le64 table_pages;                  /* those that are out included (W) */
+    le64 tables_out;                   /* of these, in transition or paged out (W) */
+    le64 working_set_minimum;          /* pages; fixed */
+    le64 working_set_maximum;          /* pages; fixed */
+    le64 hand;                         /* page at which the next sweep begins (W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
 
@@ -63,6 +68,12 @@ struct process *process_in_slot(const struct call *c, uint32_t slot);
  */
 ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, struct process **process);
 ntmm_status process_lock_address(struct call *c, ntmm_handle handle, struct process **process);
+
+/* As process_lock_address, making it ENDING: also one whose end failed. */
+ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, struct process **process);
+
+/* The same locks again for one that the caller made ENDING. */
+void process_relock_ending(struct call *c, struct process *process);
 void process_unlock_working_set(struct call *c, struct process *process);
 void process_unlock_address(struct call *c, struct process *process);
 

@@ -6,6 +6,7 @@
  */
 #include "base/bits.h"
 #include "phys/slab.h"
+#include "phys/slots.h"
 #include "space/private.h"
 
 /* Empty one entry; returns how many committed pages went: 0 or 1. */
@@ -23,12 +24,19 @@ static uint64_t delete_page(struct call *c, struct process *process, const struc
         process_count(process, NTMM_COUNTER_PAGES_FREED, 1);
         return committed;
     }
-    if (kind == PTE_TRANSITION) {
-        uint64_t frame = field_get(entry_value(c, raw), TR_FRAME);
-        frame_withdraw(c, frame);
-        chain_add(c, &g->freed, frame);
+    uint64_t frame = entry_lock_transition(c, entry);
+    if (frame != FRAME_NONE) {
+        entry_write(c, span->table, entry, value);
+        bool is_ours = frame_detach(c, frame);
+        frame_unlock(c, frame);
+        if (is_ours)
+            chain_add(c, &g->freed, frame);
         process_count(process, NTMM_COUNTER_PAGES_FREED, 1);
+        return committed;
     }
+    raw = load64_relaxed(entry);
+    if (entry_kind(c, raw) == PTE_PAGEFILE)
+        slot_release(c, entry_value(c, raw));
     if (raw != value)
         entry_write(c, span->table, entry, value);
     return committed;
@@ -59,6 +67,9 @@ static uint64_t delete_range(struct call *c, struct process *process, const stru
 
 static void give_up_commit(struct call *c, struct process *process, struct vad *vad, uint64_t pages)
 {
+    /* what an abandoned table held is not known, and counts with the last of its region */
+    if (get32(&process->state) != PROCESS_LIVE)
+        pages = min_u64(pages, get64(&vad->commit_pages));
     process_subtract(&vad->commit_pages, pages);
     process_subtract(&process->commit_pages, pages);
     commit_return(c, pages);
@@ -70,6 +81,8 @@ ntmm_status private_decommit(struct call *c, struct process *process, struct vad
     bool is_whole = start == vad_start(vad) && end == vad_end(vad);
     bool needs_marks = vad_is_committed_by_default(vad) && !is_whole;
 
+    if (!tables_are_present(c, process, start, end))
+        return want_status(c);
     if (needs_marks && !table_make_range(c, process, start, end))
         return want_status(c);
     uint64_t value = needs_marks ? entry_software(PROT_DECOMMITTED) : 0;
@@ -109,6 +122,8 @@ ntmm_status private_release(struct call *c, struct process *process, struct vad 
     bool is_middle = start > vad_start(vad) && end < vad_end(vad);
     struct vad_spare spare;
 
+    if (!tables_are_present(c, process, start, is_middle ? vad_end(vad) : end))
+        return want_status(c);
     if (is_middle && !vad_spare_take(c, process, end, &spare))
         return want_status(c);
     give_up_commit(c, process, vad, delete_range(c, process, vad, start, end, 0));
@@ -120,17 +135,59 @@ ntmm_status private_release(struct call *c, struct process *process, struct vad 
     } else if (end < vad_end(vad)) {
         vad_resize(c, process, vad, end, vad_end(vad));
     } else {
+        /* of tables that were abandoned */
+        give_up_commit(c, process, vad, get64(&vad->commit_pages));
         vad_delete(c, process, vad);
     }
     return NTMM_STATUS_SUCCESS;
 }
 
-void private_run_down(struct call *c, struct process *process)
+/* Release a region from its start as far as its tables are in memory. */
+static bool run_down_region(struct call *c, struct process *process, struct vad *vad)
+{
+    uint64_t start = vad_start(vad);
+    uint64_t end = start;
+    while (end < vad_end(vad)) {
+        struct table_span span = table_find(c, process, end);
+        if (span.is_out) {
+            c->want = (struct want){.kind = WANT_TABLE, .page = end};
+            break;
+        }
+        end = min_u64(span.end, vad_end(vad));
+    }
+    bool is_whole = end == vad_end(vad);
+    if (end == start)
+        return false;
+    ntmm_status status = private_release(c, process, vad, start, end);
+    NTMM_ASSERT(status == NTMM_STATUS_SUCCESS);
+    (void)status;
+    return is_whole;
+}
+
+bool private_run_down(struct call *c, struct process *process)
 {
     for (uint64_t ref; (ref = gap_tree_first(c->bias, &process->vads)) != 0;) {
-        struct vad *vad = vad_at(c, ref);
-        ntmm_status status = private_release(c, process, vad, vad_start(vad), vad_end(vad));
-        NTMM_ASSERT(status == NTMM_STATUS_SUCCESS);
-        (void)status;
+        if (!run_down_region(c, process, vad_at(c, ref)))
+            return false;
     }
+    return true;
+}
+
+void private_abandon_table(struct call *c, struct process *process, uint64_t page)
+{
+    struct table_span span = table_find(c, process, page);
+    NTMM_ASSERT(span.is_out);
+    uint64_t frame = entry_lock_transition(c, span.upper);
+    struct frame_chain chain = chain_empty();
+    if (frame != FRAME_NONE) {
+        bool is_ours = frame_detach(c, frame);
+        frame_unlock(c, frame);
+        if (is_ours)
+            frame_delete(c, frame, &chain);
+        pfn_add_share(span.upper_table, -1);
+    }
+    store64_release(span.upper, 0);
+    pfn_add_used(span.upper_table, -1);
+    process_subtract(&process->tables_out, 1);
+    chain_free(c, &chain);
 }

@@ -22,7 +22,13 @@ struct table_span table_find(struct call *c, const struct process *process, uint
         uint64_t entry = load64_relaxed(&table[index_of(page, level)]);
         if (!(entry & FIELD_MASK(HW_VALID))) {
             uint64_t span = 1ull << 9 * (level - 1);
-            return (struct table_span){.end = round_down(page, span) + span, .level = level};
+            return (struct table_span){
+                .end = round_down(page, span) + span,
+                .level = level,
+                .is_out = entry != 0,
+                .upper = &table[index_of(page, level)],
+                .upper_table = pfn_at(c, frame),
+            };
         }
         frame = field_get(entry, HW_FRAME);
     }
@@ -61,8 +67,9 @@ static bool add_table(struct call *c, struct process *process, uint64_t page, ui
     le64 *entry = (le64 *)table_at(c, parent_frame) + index_of(page, level);
     uint64_t ref = frame_ref(c, parent_frame) + index_of(page, level) * sizeof(le64);
     set64(&pfn->entry_address, ref);
-    set64(&pfn->original_pte, entry_software(PROT_READWRITE));
+    store64_relaxed(&pfn->original_pte, entry_software(PROT_READWRITE));
     set64(&pfn->table_frame, parent_frame);
+    pfn_set_modified(pfn); /* no slot holds it */
     pfn_add_used(parent, 1);
     pfn_add_share(parent, 1);
     store64_release(entry, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
@@ -90,6 +97,10 @@ struct table_span table_make(struct call *c, struct process *process, uint64_t p
 {
     struct table_span span = table_find(c, process, page);
     while (!span.entry) {
+        if (span.is_out) {
+            c->want = (struct want){.kind = WANT_TABLE, .page = page};
+            return span;
+        }
         uint64_t parent = table_frame_at(c, process, page, span.level);
         if (!add_table(c, process, page, span.level, parent, payer))
             return span;
@@ -146,6 +157,38 @@ bool table_root_create(struct call *c, uint64_t *root_frame)
     return true;
 }
 
+bool tables_are_present(struct call *c, const struct process *process, uint64_t start, uint64_t end)
+{
+    if (get64(&process->tables_out) == 0)
+        return true;
+    for (uint64_t page = start; page < end;) {
+        struct table_span span = table_find(c, process, page);
+        if (span.is_out) {
+            c->want = (struct want){.kind = WANT_TABLE, .page = page};
+            return false;
+        }
+        page = span.end;
+    }
+    return true;
+}
+
+bool table_return(struct call *c, struct process *process, const struct table_span *span)
+{
+    uint64_t frame = entry_lock_transition(c, span->upper);
+    if (frame == FRAME_NONE)
+        return false;
+    if (pfn_is_being_read(pfn_at(c, frame))) {
+        frame_unlock(c, frame);
+        return false;
+    }
+    frame_reactivate(c, frame);
+    store64_release(span->upper, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
+    frame_unlock(c, frame);
+    frame_make_modified(c, frame);
+    process_subtract(&process->tables_out, 1);
+    return true;
+}
+
 void table_root_free(struct call *c, uint64_t root_frame)
 {
     frame_free(c, root_frame);
@@ -174,10 +217,42 @@ static void drop_table(struct call *c, struct process *process, uint64_t page, u
                level - 1);
 }
 
+/* Nothing in a table that is used is in memory: it goes into transition itself. */
+static void trim_table(struct call *c, struct process *process, uint64_t page, uint32_t level,
+                       uint64_t frame, struct gather *g)
+{
+    uint64_t parent_frame = pfn_table_frame(pfn_at(c, frame));
+    le64 *entry = (le64 *)table_at(c, parent_frame) + index_of(page, level);
+    uint64_t span = 1ull << 9 * (level - 1);
+    uint64_t first = round_down(page, span);
+    uint64_t value = entry_transition(PROT_READWRITE, frame);
+
+    exchange64(entry, invalid_encode(value, c->sys->invalid_mask));
+    chain_add(c, &g->trimmed, frame);
+    gather_range(g, first, first + span);
+    set64(&process->tables_out, get64(&process->tables_out) + 1);
+    process_count(process, NTMM_COUNTER_TABLES_TRIMMED, 1);
+}
+
+uint32_t table_trim(struct call *c, struct process *process, uint64_t page, struct gather *g)
+{
+    struct table_span span = table_find(c, process, page);
+    uint32_t trimmed = 0;
+    for (uint32_t level = span.level; level < c->sys->levels; level++) {
+        uint64_t frame = table_frame_at(c, process, page, level);
+        const struct pfn *table = pfn_at(c, frame);
+        if (load32_acquire(&table->share_count) != 1 || pfn_used(table) == 0)
+            break;
+        trim_table(c, process, page, level + 1, frame, g);
+        trimmed++;
+    }
+    return trimmed;
+}
+
 void table_prune(struct call *c, struct process *process, uint64_t page, struct gather *g)
 {
     struct table_span span = table_find(c, process, page);
-    for (uint32_t level = span.level; level < c->sys->levels; level++) {
+    for (uint32_t level = span.level; !span.is_out && level < c->sys->levels; level++) {
         uint64_t frame = table_frame_at(c, process, page, level);
         if (pfn_used(pfn_at(c, frame)) != 0)
             return;

@@ -17,7 +17,7 @@
  *   V7 a valid leaf entry grants what its page's protection says, and the processor's write bit
  *      only together with dirty; a guard or no-access page is not valid
  *   V9 a software entry holds the protection of a private page, or the mark of a decommitted one,
- *      and nothing else
+ *      perhaps a slot, and nothing else
  *   T1 no processor uses a translation that the tables do not grant once the call that took it
  *      returns
  *
@@ -39,6 +39,9 @@ struct table_span {
     struct pfn *table; /* row of the leaf table, when there is one */
     uint64_t end;      /* page after the last one of the same table, or of the same missing table */
     uint32_t level;    /* level at which the walk stopped: 1 when there is an entry */
+    bool is_out;       /* a table above the entry exists, but is not in memory */
+    le64 *upper;       /* is_out: the entry of that table, transition or page file */
+    struct pfn *upper_table; /* is_out: row of the table that holds `upper` */
 };
 
 /* Find the entry of a page. */
@@ -47,8 +50,8 @@ struct table_span table_find(struct call *c, const struct process *process, uint
 /* Who pays for a table. */
 enum table_payer { TABLE_FOR_SERVICE, TABLE_FOR_FAULT };
 
-/* As table_find, making the tables. entry is NULL, with c->want set, on shortage; tables made on
- * the way stay, empty, for table_prune. */
+/* As table_find, making the tables. entry is NULL, with c->want set, on shortage or when a table is
+ * out (WANT_TABLE); tables made on the way stay, empty, for table_prune. */
 struct table_span table_make(struct call *c, struct process *process, uint64_t page,
                              enum table_payer payer);
 
@@ -58,11 +61,19 @@ bool table_make_range(struct call *c, struct process *process, uint64_t start, u
 bool table_root_create(struct call *c, uint64_t *root_frame);
 void table_root_free(struct call *c, uint64_t root_frame);
 
+/* The table that a span found out of memory comes back, if it is in transition and not being read.
+ * It counts as modified from then on. False: it is neither, any more. */
+bool table_return(struct call *c, struct process *process, const struct table_span *span);
+
+/* Whether every table of [start, end) is in memory; false with WANT_TABLE. */
+bool tables_are_present(struct call *c, const struct process *process, uint64_t start,
+                        uint64_t end);
+
 /* What an operation takes away: ranges to invalidate, frames to free or list afterwards. */
 struct gather {
     struct ntmm_shootdown shootdown;
-    struct frame_chain freed;   /* to the free list */
-    struct frame_chain trimmed; /* to the modified list */
+    struct frame_chain freed;   /* nothing names them any more */
+    struct frame_chain trimmed; /* their entries are in transition */
     bool is_needed;             /* a processor may hold something that was withdrawn */
 };
 
@@ -73,6 +84,10 @@ void gather_range(struct gather *g, uint64_t page, uint64_t end);
 
 /* One round if one is needed; then free and list the frames. */
 void gather_finish(struct call *c, struct process *process, struct gather *g);
+
+/* Trim the leaf table of a page, and tables above it, as far as nothing in them is in memory.
+ * Returns how many went. */
+uint32_t table_trim(struct call *c, struct process *process, uint64_t page, struct gather *g);
 
 /* Free the leaf table of a page, and tables above it, as far as they are empty. */
 void table_prune(struct call *c, struct process *process, uint64_t page, struct gather *g);
@@ -100,9 +115,25 @@ static inline uint64_t entry_software(uint32_t protection)
     return (uint64_t)protection << (SW_PROTECTION & 0xFF);
 }
 
+/*
+ * An entry in transition, with its frame locked (F): the frame's number; FRAME_NONE, nothing
+ * locked, when the entry is not in transition, or no longer.
+ */
+uint64_t entry_lock_transition(struct call *c, const le64 *entry);
+
+/* The transition form of a value: protection, and the frame. */
+static inline uint64_t entry_transition(uint32_t protection, uint64_t frame)
+{
+    uint64_t value = field_set(entry_software(protection), TR_TRANSITION, 1);
+    return field_set(value, TR_FRAME, frame);
+}
+
 /* Replace an entry that no processor can see by a software or transition value, or by 0 for empty;
- * keeps the table's counts. Returns the old raw entry. */
+ * keeps the table's counts. In transition: its frame is locked. Returns the old raw entry. */
 uint64_t entry_write(struct call *c, struct pfn *table, le64 *entry, uint64_t value);
+
+/* An entry that is not valid takes a protection; what it names stays. Takes (F). */
+void entry_reprotect(struct call *c, struct pfn *table, le64 *entry, uint32_t protection);
 
 /* Enter a frame: the entry, not valid, becomes valid; keeps the table's counts. */
 void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t hardware);

@@ -23,16 +23,18 @@ static void must_reserve_in_other(uint64_t base, uint64_t size)
 }
 
 /*
- * Page 3 of COMMITTED goes from the modified to its standby list, as after a write to a page file.
+ * Page 3 of COMMITTED goes from the modified to its standby list, as a page of zeros does that the
+ * writer looked at; page 2, which stands before it, comes back.
  */
-static void make_standby(struct machine *m, uint64_t va)
+static void make_standby(struct machine *m)
 {
     struct call c = machine_call(m);
-    uint64_t frame = machine_frame(m, va);
-    struct pfn *row = machine_row(m, frame);
-    frame_withdraw(&c, frame);
-    set16(&row->state, (uint16_t)(get16(&row->state) & ~(uint32_t)PFN_MODIFIED));
-    frame_enlist(&c, frame, NTMM_FRAME_STANDBY);
+    uint64_t before = frame_begin_write(&c);
+    uint64_t frame = frame_begin_write(&c);
+    assert_int_equal(before, machine_frame(m, COMMITTED + 2 * PAGE));
+    assert_int_equal(frame, machine_frame(m, COMMITTED + 3 * PAGE));
+    frame_end_write(&c, frame, WRITE_DONE);
+    frame_end_write(&c, before, WRITE_FAILED);
 }
 
 static void make_bad(struct machine *m)
@@ -49,7 +51,7 @@ static void make_regions(struct machine *m)
     must_allocate(m, COMMITTED, 64 * PAGE, NTMM_PAGE_READWRITE);
     must_fill(m, COMMITTED, 4 * PAGE);
     must_protect(m, COMMITTED + 2 * PAGE, 2 * PAGE, NTMM_PAGE_NOACCESS);
-    make_standby(m, COMMITTED + 3 * PAGE);
+    make_standby(m);
     assert_int_equal(try_read(m, COMMITTED + 4 * PAGE, &value), NTMM_STATUS_SUCCESS);
     must_protect(m, COMMITTED + 8 * PAGE, PAGE, NTMM_PAGE_READWRITE | NTMM_PAGE_GUARD);
     must_decommit(m, COMMITTED + 10 * PAGE, PAGE);

@@ -73,6 +73,7 @@ void machine_close(struct machine *m)
     assert_int_equal(left.outstanding_commit, 0);
     assert_int_equal(left.live_objects, 0);
     assert_int_equal(left.waiters, 0);
+    assert_int_equal(left.transfers, 0);
     free(m->scratch);
     free(m);
 }

@@ -12,13 +12,13 @@ static void waits_are_counted_and_linked(void **state)
     struct machine *m = machine_open(NULL);
     struct call c = machine_call(m);
     struct ntmm_wait a = {0}, b = {0};
-    waiters_add(&c, &a);
-    waiters_add(&c, &b);
+    waiters_add(&c, &m->system->for_frame, &a);
+    waiters_add(&c, &m->system->for_frame, &b);
     machine_assert_sound(m);
 
-    set32(&m->system->waiter_count, 3);
+    set32(&m->system->for_frame.count, 3);
     machine_assert_broken(m, "I2", 0);
-    set32(&m->system->waiter_count, 2);
+    set32(&m->system->for_frame.count, 2);
     b.is_queued = 0;
     machine_assert_broken(m, "I2", 0);
     b.is_queued = 1;
@@ -27,12 +27,12 @@ static void waits_are_counted_and_linked(void **state)
     b.prev = &a;
     machine_assert_sound(m);
 
-    waiters_cancel(&c, &a);
-    waiters_cancel(&c, &a);
+    waiters_cancel(&c, &m->system->for_frame, &a);
+    waiters_cancel(&c, &m->system->for_frame, &a);
     machine_assert_sound(m);
-    assert_int_equal(get32(&m->system->waiter_count), 1);
-    waiters_cancel(&c, &b);
-    assert_null(m->system->waiters);
+    assert_int_equal(get32(&m->system->for_frame.count), 1);
+    waiters_cancel(&c, &m->system->for_frame, &b);
+    assert_null(m->system->for_frame.first);
     set32(&m->system->waiters_lock, 1);
     machine_assert_broken(m, "L1", LOCK_WAITERS);
     set32(&m->system->waiters_lock, 0);

@@ -105,7 +105,7 @@ static void a_fault_that_nobody_wakes_times_out(void **state)
     struct machine *m = open_full(0);
     uint64_t commit = machine_memory(m).commit_pages;
     assert_int_equal(try_write(m, BASE + PAGE, 1), NTMM_STATUS_NO_MEMORY);
-    assert_null(m->system->waiters);
+    assert_null(m->system->for_frame.first);
     assert_int_equal(machine_memory(m).commit_pages, commit);
     must_decommit(m, BASE, PAGE);
     must_write(m, BASE + PAGE, 1);

@@ -82,6 +82,27 @@ static void expect_list(struct machine *m, struct frame_list *list, const uint64
     assert_int_equal(get64(&list->count), count);
 }
 
+/* Take a frame off a list: back to an entry that names it, or away from the one that did. */
+static void take(struct machine *m, struct frame_list *list, uint64_t frame, bool is_reactivated)
+{
+    struct call c = machine_call(m);
+    enum ntmm_frame_location location = pfn_location(machine_row(m, frame));
+    if (location != NTMM_FRAME_STANDBY && location != NTMM_FRAME_MODIFIED) {
+        list_remove(&c, list, frame); /* nobody comes back from these lists */
+        return;
+    }
+    frame_lock(&c, frame);
+    if (is_reactivated)
+        frame_reactivate(&c, frame);
+    else
+        assert_true(frame_detach(&c, frame));
+    frame_unlock(&c, frame);
+    if (is_reactivated)
+        expect_row(m, frame, NTMM_FRAME_ACTIVE, 1, 1);
+    else
+        expect_row(m, frame, NTMM_FRAME_TRANSITION, 0, 0);
+}
+
 static void try_list(struct machine *m, enum ntmm_frame_location location, uint32_t priority)
 {
     struct call c = machine_call(m);
@@ -94,13 +115,11 @@ static void try_list(struct machine *m, enum ntmm_frame_location location, uint3
         expect_row(m, f[i], location, 0, 0);
     }
     expect_list(m, list, f, 3);
-    frame_withdraw(&c, f[1]);
-    expect_row(m, f[1], NTMM_FRAME_ACTIVE, 0, 1);
+    take(m, list, f[1], false);
     expect_list(m, list, (const uint64_t[]){f[0], f[2]}, 2);
-    frame_reactivate(&c, f[0]);
-    expect_row(m, f[0], NTMM_FRAME_ACTIVE, 1, 1);
+    take(m, list, f[0], true);
     expect_list(m, list, &f[2], 1);
-    frame_withdraw(&c, f[2]);
+    take(m, list, f[2], false);
     expect_list(m, list, NULL, 0);
     for (uint32_t i = 0; i < 3; i++)
         frame_free(&c, f[i]);

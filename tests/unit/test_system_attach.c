@@ -169,13 +169,14 @@ static void tear_down_tells_what_is_left(void **state)
     assert_true(frame_allocate_zeroed(&c, NTMM_USE_FREE, &frame));
     assert_true(commit_charge(&c, 3));
     assert_true(slab_allocate(&c, SLAB_VAD, 0) != 0);
-    waiters_add(&c, &wait);
+    waiters_add(&c, &m->system->for_frame, &wait);
     ntmm_emulated_destroy(m->emu, &left);
     assert_int_equal(left.processes_ended, 2);
     assert_int_equal(left.lost_pages, 1 + 1);         /* the frame, and the object's slab */
     assert_int_equal(left.outstanding_commit, 3 + 1); /* the charge, and the slab's */
     assert_int_equal(left.live_objects, 1);
     assert_int_equal(left.waiters, 1);
+    assert_int_equal(left.transfers, 0);
     free(m->scratch);
     free(m);
 }

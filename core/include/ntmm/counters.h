@@ -19,6 +19,14 @@ extern "C" {
     X(PAGE_FAULTS, "page_faults", "Memory\\Page Faults", "faults", PROCESS)                        \
     X(DEMAND_ZERO_FAULTS, "demand_zero_faults", "Memory\\Demand Zero Faults", "faults", PROCESS)   \
     X(TRANSITION_FAULTS, "transition_faults", "Memory\\Transition Faults", "faults", PROCESS)      \
+    X(HARD_FAULTS, "hard_faults", "ours", "faults", PROCESS)                                       \
+    X(COLLIDED_FAULTS, "collided_faults", "ours", "faults", PROCESS)                               \
+    X(IN_PAGE_ERRORS, "in_page_errors", "ours", "faults", PROCESS)                                 \
+    X(TABLE_READS, "table_reads", "ours", "pages", PROCESS)                                        \
+    X(PAGES_READ, "pages_read", "Memory\\Pages Input/sec", "pages", PROCESS)                       \
+    X(PAGES_AGED, "pages_aged", "ours", "pages", PROCESS)                                          \
+    X(PAGES_TRIMMED, "pages_trimmed", "ours", "pages", PROCESS)                                    \
+    X(TABLES_TRIMMED, "tables_trimmed", "ours", "pages", PROCESS)                                  \
     X(MAKE_DIRTY_FAULTS, "make_dirty_faults", "ours", "faults", PROCESS)                           \
     X(GUARD_FAULTS, "guard_faults", "ours", "faults", PROCESS)                                     \
     X(STACK_GROWTHS, "stack_growths", "ours", "faults", PROCESS)                                   \
@@ -31,6 +39,13 @@ extern "C" {
     X(PAGES_FREED, "pages_freed", "ours", "pages", PROCESS)                                        \
     X(INVALIDATIONS, "invalidations", "ours", "rounds", PROCESS)                                   \
     X(COMMIT_OVERDRAFTS, "commit_overdrafts", "ours", "pages", PROCESS)                            \
+    X(PAGE_READS, "page_reads", "Memory\\Page Reads/sec", "transfers", SYSTEM)                     \
+    X(DUMMY_PAGES_READ, "dummy_pages_read", "ours", "pages", SYSTEM)                               \
+    X(PAGE_WRITES, "page_writes", "Memory\\Page Writes/sec", "transfers", SYSTEM)                  \
+    X(PAGES_WRITTEN, "pages_written", "Memory\\Pages Output/sec", "pages", SYSTEM)                 \
+    X(ZERO_PAGES_NOT_WRITTEN, "zero_pages_not_written", "ours", "pages", SYSTEM)                   \
+    X(PAGES_REPURPOSED, "pages_repurposed", "Memory\\Transition Pages RePurposed/sec", "pages",    \
+      SYSTEM)                                                                                      \
     X(FRAMES_ZEROED_BACKGROUND, "frames_zeroed_background", "ours", "pages", SYSTEM)               \
     X(PROCESSES_CREATED, "processes_created", "ours", "processes", SYSTEM)                         \
     X(PROCESSES_ENDED, "processes_ended", "ours", "processes", SYSTEM)

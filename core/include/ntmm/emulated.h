@@ -458,6 +458,25 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_add_disk(
 NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t device,
                                         uint64_t *size_bytes);
 
+/**
+ * Read a disk as a look at it would: at once, without a transfer, whatever errors were asked for
+ * and whether it has power or not. It is the reader that ntmm_check_with_storage takes, with the
+ * emulator as its context.
+ *
+ * @param emulated      a struct ntmm_emulated
+ * @param device        a disk
+ * @param offset_bytes  any
+ * @param buffer        out: what a read would see now; unspecified on failure
+ * @param size_bytes    bytes at buffer
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_PARAMETER_2 when there is no such disk,
+ *         NTMM_STATUS_END_OF_FILE past its size, or NTMM_STATUS_DEVICE_DATA_ERROR when the host
+ *         cannot read its file
+ * Locks: takes the disks' lock. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_read_disk(void *emulated, uint64_t device,
+                                                           uint64_t offset_bytes, void *buffer,
+                                                           size_t size_bytes);
+
 /** Errors of a disk, to come. */
 struct ntmm_emulated_disk_errors {
     uint32_t operations; /**< Bit (1 << ntmm_io_operation) of each kind that is counted. */

@@ -23,6 +23,10 @@ enum ntmm_event_kind {
     NTMM_EVENT_SHOOTDOWN,       /**< a: first byte, b: end, detail: number of ranges. */
     NTMM_EVENT_PROCESS_CREATED, /**< a: handle, b: root frame. */
     NTMM_EVENT_PROCESS_ENDED,   /**< a: handle. */
+    NTMM_EVENT_PAGE_READ,       /**< a: device offset, b: status, detail: pages. Complete. */
+    NTMM_EVENT_PAGE_WRITE,      /**< a: device offset, b: status, detail: pages. Complete. */
+    NTMM_EVENT_TRIM,            /**< a: pages trimmed, b: pages left. Of one working set. */
+    NTMM_EVENT_PAGE_FILE,       /**< a: size in pages, b: device, detail: number. Made or grown. */
 };
 
 /** One record. 32 bytes on every host; fields in the host's byte order. */

@@ -6,8 +6,8 @@
  * decodes the entry it stopped at and calls the one resolver of that kind. A success means: run the
  * access again. Anything else is the exception that NT would raise in the program.
  *
- * ntmm_fault_begin may return NTMM_STATUS_PENDING: the fault waits for a frame. When the wait is
- * woken the fault is begun anew, from the walk; nothing is kept in between. ntmm_page_fault is the
+ * ntmm_fault_begin may return NTMM_STATUS_PENDING: the fault waits for a frame, or for a page to be
+ * read. When the wait is woken the fault is begun anew, from the walk. ntmm_page_fault is the
  * loop.
  */
 #ifndef NTMM_FAULT_H
@@ -60,6 +60,7 @@ enum ntmm_fault_kind {
     NTMM_FAULT_KIND_MAKE_DIRTY,  /**< The first write of a clean writable page. */
     NTMM_FAULT_KIND_GUARD,       /**< A guard page of the thread's stack: it grew. */
     NTMM_FAULT_KIND_SPURIOUS,    /**< The entry already grants the access. */
+    NTMM_FAULT_KIND_HARD,        /**< The page was read from a page file. */
 };
 
 /** The outcome. */
@@ -74,22 +75,25 @@ struct ntmm_fault_result {
  *
  * @param system   any
  * @param request  the fault; its stack is written when a guard page grows it
- * @param wait     caller-owned; queued when PENDING is returned, and then alive until it is woken
- *                 or ntmm_fault_cancel has returned
+ * @param wait     caller-owned; zeroed before the fault is begun for the first time, then handed in
+ *                 as it is. After PENDING it is alive until the fault is begun again or
+ *                 ntmm_fault_cancel has returned
  * @param result   out: filled whole
  * @return NTMM_STATUS_SUCCESS               resolved: run the access again
- *         NTMM_STATUS_PENDING               `wait` is queued until a frame is freed; then begin
- *                                           again
+ *         NTMM_STATUS_PENDING               `wait` is queued; when it is woken begin again
  *         NTMM_STATUS_ACCESS_VIOLATION      raise it, two parameters; an address that is not
  *                                           canonical is reported as all ones
+ *         NTMM_STATUS_IN_PAGE_ERROR         raise it, three parameters: the page, or a table above
+ *                                           it, could not be read; the third is the I/O status
  *         NTMM_STATUS_GUARD_PAGE_VIOLATION  raise it, two parameters; the guard is gone
  *         NTMM_STATUS_STACK_OVERFLOW        raise it, two parameters; no room to grow the stack
  *         NTMM_STATUS_INVALID_HANDLE        the process is gone
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_COMMITMENT_LIMIT      a page table could not be charged, even to the reserve
- * Locks: takes (W), (L), (N), (C), (Q); a guard or a freed table may wait for a shootdown, nothing
- * else blocks. A guard consumed stays consumed.
+ * Locks: takes (W), (F), (G), (L), (N), (C), (Q), and (W) of other processes when it trims; may
+ * wait for a shootdown, nothing else blocks. Submits transfers, with no lock held. A guard consumed
+ * stays consumed.
  * Source: public descriptions of NT's fault handling; docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_fault_begin(struct ntmm_system *system,
@@ -98,7 +102,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_fault_begin(struct ntmm_system *system,
                                                     struct ntmm_fault_result *result);
 
 /**
- * Give up a wait. When this returns the wait is in no list and will not be woken.
+ * Give up a fault that waits. When this returns the wait is in no queue and will not be woken.
  *
  * @param system  any
  * @param wait    as given to ntmm_fault_begin

@@ -65,6 +65,7 @@ enum ntmm_frame_use {
     NTMM_USE_TABLE,    /**< A page table. */
     NTMM_USE_SLAB,     /**< Objects of one tag. */
     NTMM_USE_PROCESS,  /**< Process objects. */
+    NTMM_USE_PAGING,   /**< Page file descriptors and slot maps, and the dummy page. */
 };
 
 /** A row of the PFN database. */

@@ -72,12 +72,17 @@ struct ntmm_shootdown {
 };
 
 /**
- * A wait, owned by the caller of ntmm_fault_begin and kept alive until it is woken or cancelled.
- * The core links it into a list; the platform may use `platform_word` as it likes.
+ * A wait, owned by the caller of ntmm_fault_begin: zeroed before the first begin of a fault, handed
+ * in unchanged each time the fault is begun again, and done with when begin returns anything but
+ * PENDING, or when it is cancelled. The core links it into a list; the platform may use
+ * `platform_word` as it likes.
  */
 struct ntmm_wait {
     struct ntmm_wait *next; /**< The core's list. */
     struct ntmm_wait *prev; /**< The core's list. */
+    void *block;            /**< The core's: the transfer that the fault waits for, or NULL. */
+    uint32_t flags;         /**< The core's: what the fault did so far. */
+    uint32_t reserved;      /**< 0. */
     uint64_t platform_word; /**< The platform's. */
     uint32_t is_queued;     /**< The core's: linked and not yet woken. */
     uint32_t is_woken;      /**< Set, with release order, before the platform's wake is called. */

@@ -18,26 +18,30 @@ extern "C" {
 
 /** How a process is made. Zero the struct, set `size` and `version`; 0 elsewhere: the default. */
 struct ntmm_process_config {
-    uint32_t size;               /**< sizeof(struct ntmm_process_config). */
-    uint32_t version;            /**< NTMM_PROCESS_CONFIG_VERSION. */
-    uint64_t highest_address;    /**< Highest byte of a reservation; default
+    uint32_t size;                      /**< sizeof(struct ntmm_process_config). */
+    uint32_t version;                   /**< NTMM_PROCESS_CONFIG_VERSION. */
+    uint64_t highest_address;           /**< Highest byte of a reservation; default
                                       NTMM_HIGHEST_VAD_ADDRESS. */
-    uint64_t bottom_up_start;    /**< Where searches for space begin; default 64 KiB. */
-    uint64_t commit_limit_pages; /**< Private commit of the process; default: no limit. */
+    uint64_t bottom_up_start;           /**< Where searches for space begin; default 64 KiB. */
+    uint64_t commit_limit_pages;        /**< Private commit of the process; default: no limit. */
+    uint64_t working_set_minimum_pages; /**< Not trimmed below while others can be; default 50. */
+    uint64_t working_set_maximum_pages; /**< Trimmed first above it; default 345 or the minimum. */
 };
 
 /** Accounting of one process. */
 struct ntmm_process_information {
-    ntmm_handle process;                   /**< The handle. */
-    uint64_t root_frame;                   /**< Frame of the root table: CR3 >> 12. */
-    uint64_t virtual_size_bytes;           /**< Reserved and committed address space. */
-    uint64_t peak_virtual_size_bytes;      /**< Its highest value. */
-    uint64_t region_count;                 /**< VADs. */
-    uint64_t commit_pages;                 /**< Private pages promised. */
-    uint64_t peak_commit_pages;            /**< Its highest value. */
-    uint64_t working_set_pages;            /**< Valid leaf entries. */
-    uint64_t peak_working_set_pages;       /**< Their highest number. */
-    uint64_t table_pages;                  /**< Page tables, the root included. */
+    ntmm_handle process;                /**< The handle. */
+    uint64_t root_frame;                /**< Frame of the root table: CR3 >> 12. */
+    uint64_t virtual_size_bytes;        /**< Reserved and committed address space. */
+    uint64_t peak_virtual_size_bytes;   /**< Its highest value. */
+    uint64_t region_count;              /**< VADs. */
+    uint64_t commit_pages;              /**< Private pages promised. */
+    uint64_t peak_commit_pages;         /**< Its highest value. */
+    uint64_t working_set_pages;         /**< Valid leaf entries. */
+    uint64_t peak_working_set_pages;    /**< Their highest number. */
+    uint64_t working_set_minimum_pages; /**< As configured. */
+    uint64_t working_set_maximum_pages; /**< As configured. */
+    uint64_t table_pages;               /**< Page tables, the root and those paged out included. */
     uint64_t counters[NTMM_COUNTER_COUNT]; /**< By enum ntmm_counter; 0 where the system owns it. */
 };
 
@@ -67,7 +71,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *syste
  * @param process  no processor may run in its address space when this returns; faults of it that
  *                 wait are woken and see the process end
  * @return NTMM_STATUS_SUCCESS; or NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, or
- *         NTMM_STATUS_PROCESS_IS_TERMINATING when another thread ends it already
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING when another thread ends it already; or the status of
+ *         a read that failed: a page table could not be read, the process is ended so far as it
+ *         could, no call but this one reaches it, and it may be ended again
  * Locks: takes (A), (W) and the process list lock. Waits for a shootdown. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_end_process(struct ntmm_system *system,

@@ -23,7 +23,17 @@ extern "C" {
 #endif
 
 /** ntmm_config.version of this header. */
-#define NTMM_CONFIG_VERSION 1u
+#define NTMM_CONFIG_VERSION 2u
+
+/** @name Bits of ntmm_config.paging_flags
+ * @{ */
+/** A modified page that holds only zeros is not written: it becomes demand zero again. */
+#define NTMM_PAGING_ZEROS_NEED_NO_SLOT 0x1u
+/** @} */
+/** Most pages of a transfer from a page file. */
+#define NTMM_READ_CLUSTER_MAXIMUM 16u
+/** Most pages of a transfer to a page file. */
+#define NTMM_WRITE_CLUSTER_MAXIMUM 256u
 
 /** The Windows build whose behaviour is the default: Windows 11 23H2. */
 #define NTMM_DEFAULT_WINDOWS_BUILD 22631u
@@ -38,10 +48,12 @@ struct ntmm_config {
     uint64_t invalid_pte_mask;      /**< Swizzle mask of invalid entries: 0 or one bit, 32..51. */
     uint64_t seed;                  /**< Of every random choice. */
     uint32_t self_map_slot;         /**< Slot of the root that maps itself, 256..511; 0: none. */
-    uint32_t reserved;              /**< 0. */
-    uint64_t extra_commit_pages;   /**< Commit limit beyond RAM; faults may then wait for frames. */
-    uint64_t commit_reserve_pages; /**< Overdraft for page tables made by faults; default 64. */
-    uint64_t fault_wait_100ns;     /**< Longest wait of a fault for a frame; default 10 s. */
+    uint32_t paging_flags;          /**< NTMM_PAGING_* bits. */
+    uint32_t read_cluster_pages;    /**< Of a hard fault, 1 (no read-ahead)..16; default 8. */
+    uint32_t write_cluster_pages;   /**< Of the modified page writer, 1..256; default 64. */
+    uint64_t extra_commit_pages;    /**< Commit limit beyond RAM and page files. */
+    uint64_t commit_reserve_pages;  /**< Overdraft for page tables made by faults; default 64. */
+    uint64_t fault_wait_100ns;      /**< Longest wait of a fault for a frame; default 10 s. */
 };
 
 /** One running system; opaque. */
@@ -62,6 +74,9 @@ struct ntmm_memory_information {
     uint64_t table_pages;             /**< Of the active: page tables, roots included. */
     uint64_t slab_pages;              /**< Of the active: the core's object slabs. */
     uint64_t process_pages;           /**< Of the active: process objects and their directory. */
+    uint64_t paging_pages;            /**< Of the active: page file tables and slot maps. */
+    uint64_t user_pages;              /**< Frames that hold pages of processes, on any list. */
+    uint64_t user_peak_pages;         /**< Their highest number. */
     uint64_t free_large_runs;         /**< Aligned 2 MiB runs wholly zeroed or free. */
     uint64_t commit_pages;            /**< Commit charge. */
     uint64_t commit_limit_pages;      /**< Commit limit. */
@@ -75,6 +90,7 @@ struct ntmm_teardown {
     uint64_t live_objects;       /**< Slab objects never freed. */
     uint64_t processes_ended;    /**< Processes that were still alive and were ended. */
     uint64_t waiters;            /**< Faults still waiting. */
+    uint64_t transfers;          /**< Transfers still in flight. */
 };
 
 /**

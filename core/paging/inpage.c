@@ -1,0 +1,195 @@
+/*
+ * Reads from page files: the cluster, its frames, and the completion.
+ *
+ *   entries of one table   . P P R P .      P: page file, slots in a row; R: resident, of that row
+ *   slots                    5 6 7 8        one transfer of slots 5..8
+ *   frames                   a b d c        d: the dummy page, whose contents nobody wants
+ *
+ * The page that was asked for comes first to frames; what is read ahead takes only what is left in
+ * plenty, and ends a cluster where frames do. Source: nt_semantics 6.7; which neighbours, ours.
+ */
+#include "base/bits.h"
+#include "paging/transfers.h"
+#include "space/table.h"
+
+/* Read-ahead begins only while so many times the cluster is available. */
+#define PLENTY_CLUSTERS 4u
+
+/* Pages around the one asked for, in slot order. */
+struct cluster {
+    le64 *first;    /* entry of the first page */
+    uint32_t count; /* pages, dummies included */
+    uint32_t target;
+    uint64_t first_slot;
+    uint32_t file;
+};
+
+/* Whether a page in memory has this slot. (W) is held. */
+static bool is_resident_copy(struct call *c, const le64 *entry, uint64_t raw, uint64_t wanted)
+{
+    uint64_t frame = FRAME_NONE;
+    if (raw & FIELD_MASK(HW_VALID)) {
+        frame = field_get(raw, HW_FRAME);
+        frame_lock(c, frame);
+    } else {
+        frame = entry_lock_transition(c, entry);
+    }
+    if (frame == FRAME_NONE)
+        return false;
+    uint64_t original = load64_relaxed(&pfn_at(c, frame)->original_pte);
+    frame_unlock(c, frame);
+    return slot_of(original) == slot_of(wanted) && slot_file(original) == slot_file(wanted);
+}
+
+enum neighbour { NEIGHBOUR_NONE, NEIGHBOUR_OUT, NEIGHBOUR_RESIDENT };
+
+/* What the entry of a neighbour is, if `wanted` names the slot that it would have. */
+static enum neighbour look_at(struct call *c, const le64 *entry, uint64_t wanted)
+{
+    uint64_t raw = load64_relaxed(entry);
+    if (entry_kind(c, raw) == PTE_PAGEFILE) {
+        uint64_t value = entry_value(c, raw);
+        bool is_next = slot_of(value) == slot_of(wanted) && slot_file(value) == slot_file(wanted);
+        return is_next ? NEIGHBOUR_OUT : NEIGHBOUR_NONE;
+    }
+    return is_resident_copy(c, entry, raw, wanted) ? NEIGHBOUR_RESIDENT : NEIGHBOUR_NONE;
+}
+
+/* Pages in a row from `entry` on, in steps of +1 or -1, at most `most`; the last one is out. */
+static uint32_t count_neighbours(struct call *c, const le64 *entry, uint64_t value, int32_t step,
+                                 uint32_t most)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 1; i <= most; i++) {
+        int64_t offset = step * (int64_t)i;
+        uint64_t wanted = slot_set(value, slot_file(value), slot_of(value) + (uint64_t)offset);
+        enum neighbour neighbour = look_at(c, entry + offset, wanted);
+        if (neighbour == NEIGHBOUR_NONE)
+            break;
+        if (neighbour == NEIGHBOUR_OUT)
+            count = i;
+    }
+    return count;
+}
+
+static struct cluster choose_cluster(struct call *c, const struct inpage_request *request,
+                                     uint64_t value)
+{
+    struct cluster cluster = {.first = request->entry,
+                              .count = 1,
+                              .first_slot = slot_of(value),
+                              .file = slot_file(value)};
+    uint32_t index = (uint32_t)((uintptr_t)request->entry >> 3) & (NTMM_ENTRIES_PER_TABLE - 1);
+    uint32_t most = request->cluster - 1;
+    if (most == 0 || frames_available(c) < (uint64_t)request->cluster * PLENTY_CLUSTERS)
+        return cluster;
+    uint32_t above = NTMM_ENTRIES_PER_TABLE - 1 - index;
+    uint32_t forward =
+        count_neighbours(c, request->entry, value, 1, (uint32_t)min_u64(most, above));
+    uint64_t below = min_u64(min_u64(most - forward, index), slot_of(value) - 1);
+    uint32_t backward = count_neighbours(c, request->entry, value, -1, (uint32_t)below);
+    cluster.first -= backward;
+    cluster.first_slot -= backward;
+    cluster.target = backward;
+    cluster.count += forward + backward;
+    return cluster;
+}
+
+static void complete(struct ntmm_io *io)
+{
+    struct transfer_block *block = io->context;
+    struct call c = call_begin(block->sys);
+    uint64_t dummy = get64(&partition_of(&c)->dummy_frame);
+    uint32_t pages = 0;
+
+    if (NTMM_SUCCEEDED(io->status) && io->transferred_bytes != (uint64_t)io->span_count
+                                                                   << NTMM_PAGE_SHIFT)
+        io->status = NTMM_STATUS_END_OF_FILE;
+    bool is_read = NTMM_SUCCEEDED(io->status);
+    for (uint32_t i = 0; i < io->span_count; i++) {
+        uint64_t frame = block->spans[i].frame;
+        if (frame == dummy)
+            continue;
+        frame_end_read(&c, frame, is_read, i == block->target);
+        pages++;
+    }
+    page_file_note_read(&c, block->file, pages, io->status);
+    event_note(&c, NTMM_EVENT_PAGE_READ, 0, io->offset_bytes, io->status, pages);
+    block_finish(&c, block);
+}
+
+/* One page of the cluster: its frame is in transition, being read into. */
+static void begin_page(struct call *c, const struct inpage_request *request, le64 *entry,
+                       uint64_t frame, uint32_t block)
+{
+    uint64_t value = entry_value(c, load64_relaxed(entry));
+    uint32_t protection = (uint32_t)field_get(value, SW_PROTECTION);
+    frame_begin_read(c, frame, (uint64_t)((uintptr_t)entry - c->bias), value, block);
+    if (request->use == NTMM_USE_TABLE)
+        pfn_add_used(pfn_at(c, frame), (int32_t)field_get(value, SW_USED));
+    entry_write(c, request->table, entry, entry_transition(protection, frame));
+}
+
+/* Frames for one side of the page asked for; returns how many pages of it got one. */
+static uint32_t fill_side(struct call *c, const struct inpage_request *request,
+                          const struct cluster *cluster, struct transfer_block *block, int32_t step,
+                          uint32_t most, uint32_t *pages)
+{
+    uint64_t dummy = get64(&partition_of(c)->dummy_frame);
+    uint32_t last = 0;
+    for (uint32_t i = 1; i <= most; i++) {
+        uint32_t index = (uint32_t)((int32_t)cluster->target + step * (int32_t)i);
+        le64 *entry = &cluster->first[index];
+        uint64_t frame = dummy;
+        if (entry_kind(c, load64_relaxed(entry)) == PTE_PAGEFILE) {
+            if (!frame_allocate(c, request->use, &frame))
+                break;
+            begin_page(c, request, entry, frame, block_number(c, block));
+            ++*pages;
+            last = i;
+        }
+        block->spans[index].frame = frame;
+    }
+    return last;
+}
+
+static void fill_spans(struct transfer_block *block, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        block->spans[i] = (struct ntmm_content_span){.frame = block->spans[first + i].frame,
+                                                     .size_bytes = NTMM_PAGE_SIZE};
+    }
+}
+
+struct transfer_block *inpage_begin(struct call *c, const struct inpage_request *request,
+                                    uint32_t *pages)
+{
+    uint64_t value = entry_value(c, load64_relaxed(request->entry));
+    uint64_t frame;
+    if (!frame_allocate(c, request->use, &frame))
+        return NULL;
+    struct transfer_block *block = block_take_read(c, 2);
+    if (!block) {
+        frame_free(c, frame);
+        return NULL;
+    }
+    struct cluster cluster = choose_cluster(c, request, value);
+    *pages = 1;
+    begin_page(c, request, request->entry, frame, block_number(c, block));
+    block->spans[cluster.target].frame = frame;
+    uint32_t backward = fill_side(c, request, &cluster, block, -1, cluster.target, pages);
+    uint32_t forward =
+        fill_side(c, request, &cluster, block, 1, cluster.count - 1 - cluster.target, pages);
+    fill_spans(block, cluster.target - backward, backward + 1 + forward);
+    block->file = cluster.file;
+    block->first_slot = slot_of(value) - backward;
+    block->target = backward;
+    block->target_frame = frame;
+    block->target_entry = (uint64_t)((uintptr_t)request->entry - c->bias);
+    block->io.device = get64(&page_file_at(c, cluster.file)->device);
+    block->io.offset_bytes = block->first_slot << NTMM_PAGE_SHIFT;
+    block->io.span_count = backward + 1 + forward;
+    block->io.operation = NTMM_IO_READ;
+    block->io.complete = complete;
+    return block;
+}

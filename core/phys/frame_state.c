@@ -1,0 +1,240 @@
+/*
+ * Frames that an entry names: shares, references, transfers, and the way back to a list.
+ *
+ *   share > 0                     Active
+ *   share = 0, reference > 0      Transition, on no list
+ *   share = 0, reference = 0      Modified or Standby; free when nothing names it any more
+ *
+ * Whatever may meet a transfer's completion happens under (F). A frame that is deleted while a
+ * transfer uses it loses its entry's address; the completion then frees it and its slot.
+ */
+#include "phys/slots.h"
+
+static void set_location(struct pfn *pfn, enum ntmm_frame_location location)
+{
+    pfn_change_state(pfn, PFN_LOCATION, (uint32_t)location);
+}
+
+static bool is_orphan(const struct pfn *pfn) { return get64(&pfn->entry_address) == 0; }
+
+static bool is_on_list(const struct pfn *pfn)
+{
+    return pfn_location(pfn) == NTMM_FRAME_STANDBY || pfn_location(pfn) == NTMM_FRAME_MODIFIED;
+}
+
+/* Off its standby or modified list, if it is on one. (F) is held. */
+static void take_off(struct call *c, uint64_t frame, struct pfn *pfn)
+{
+    struct frame_list *list = list_for(c, pfn_location(pfn), pfn_priority(pfn));
+    if (!is_on_list(pfn))
+        return;
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    list_remove(c, list, frame);
+    lock_release(c, &list->lock, LOCK_LIST);
+    if (pfn_location(pfn) == NTMM_FRAME_STANDBY)
+        (void)add64(&partition_of(c)->standby_pages, ~0ull);
+    set16(&pfn->reference_count, 0);
+}
+
+static void note_state(struct call *c, uint64_t frame, const struct pfn *pfn)
+{
+    event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address),
+               (uint32_t)pfn_location(pfn));
+}
+
+/* Free the slot of the original entry, which then names none. (F) is held; nothing writes to it. */
+static void drop_slot(struct call *c, struct pfn *pfn)
+{
+    uint64_t original = load64_relaxed(&pfn->original_pte);
+    if (slot_of(original) == 0)
+        return;
+    store64_relaxed(&pfn->original_pte, slot_set(original, 0, 0));
+    slot_release(c, original);
+}
+
+/* A frame without share and reference: to its list, or free. (F) is held and released. */
+static void settle(struct call *c, uint64_t frame, struct pfn *pfn)
+{
+    bool is_free = is_orphan(pfn);
+    if (is_free || pfn_is_modified(pfn))
+        drop_slot(c, pfn);
+    if (!is_free)
+        frame_enlist(c, frame, pfn_is_modified(pfn) ? NTMM_FRAME_MODIFIED : NTMM_FRAME_STANDBY);
+    frame_unlock(c, frame);
+    if (is_free)
+        frame_free(c, frame);
+}
+
+/* One reference less; (F) is held and released. */
+static void end_reference(struct call *c, uint64_t frame, struct pfn *pfn)
+{
+    uint16_t references = (uint16_t)(get16(&pfn->reference_count) - 1);
+    NTMM_ASSERT(references != UINT16_MAX);
+    set16(&pfn->reference_count, references);
+    if (references == 0)
+        settle(c, frame, pfn);
+    else
+        frame_unlock(c, frame);
+}
+
+void frame_reactivate(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    NTMM_ASSERT(get32(&pfn->share_count) == 0 && !pfn_is_being_read(pfn));
+    take_off(c, frame, pfn);
+    set32(&pfn->share_count, 1);
+    set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
+    set_location(pfn, NTMM_FRAME_ACTIVE);
+    note_state(c, frame, pfn);
+}
+
+void frame_end_share(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    set32(&pfn->share_count, 0);
+    set_location(pfn, NTMM_FRAME_TRANSITION);
+    end_reference(c, frame, pfn);
+}
+
+static void forget_entry(struct pfn *pfn)
+{
+    set32(&pfn->share_count, 0);
+    set64(&pfn->entry_address, 0);
+    set64(&pfn->table_frame, 0);
+    set_location(pfn, NTMM_FRAME_TRANSITION);
+}
+
+bool frame_detach(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    take_off(c, frame, pfn);
+    forget_entry(pfn);
+    return get16(&pfn->reference_count) == 0;
+}
+
+void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    if (pfn_location(pfn) == NTMM_FRAME_ACTIVE)
+        set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) - 1));
+    forget_entry(pfn);
+    bool is_in_use = get16(&pfn->reference_count) != 0;
+    if (!is_in_use)
+        drop_slot(c, pfn);
+    frame_unlock(c, frame);
+    if (!is_in_use)
+        chain_add(c, chain, frame);
+}
+
+void frame_make_modified(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    pfn_set_modified(pfn);
+    if (!pfn_is_being_written(pfn))
+        drop_slot(c, pfn);
+    frame_unlock(c, frame);
+}
+
+void frame_set_protection(struct call *c, uint64_t frame, uint32_t protection)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    store64_relaxed(&pfn->original_pte,
+                    field_set(load64_relaxed(&pfn->original_pte), SW_PROTECTION, protection));
+    frame_unlock(c, frame);
+}
+
+uint64_t frame_begin_write(struct call *c)
+{
+    struct frame_list *list = &partition_of(c)->modified;
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    uint64_t frame = get64(&list->head);
+    while (frame != FRAME_NONE && !lock_try(c, frame_lock_word(c, frame), LOCK_FRAME))
+        frame = get64(&pfn_at(c, frame)->flink);
+    if (frame != FRAME_NONE)
+        list_remove(c, list, frame);
+    lock_release(c, &list->lock, LOCK_LIST);
+    if (frame == FRAME_NONE)
+        return FRAME_NONE;
+    struct pfn *pfn = pfn_at(c, frame);
+    set16(&pfn->reference_count, 1);
+    pfn_change_state(pfn, PFN_LOCATION | PFN_MODIFIED,
+                     NTMM_FRAME_TRANSITION | PFN_WRITE_IN_PROGRESS);
+    note_state(c, frame, pfn);
+    frame_unlock(c, frame);
+    return frame;
+}
+
+void frame_set_slot(struct call *c, uint64_t frame, uint32_t file, uint64_t slot)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    store64_relaxed(&pfn->original_pte, slot_set(load64_relaxed(&pfn->original_pte), file, slot));
+    frame_unlock(c, frame);
+}
+
+void frame_end_write(struct call *c, uint64_t frame, enum write_outcome outcome)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    pfn_change_state(pfn, PFN_WRITE_IN_PROGRESS, 0);
+    if (outcome != WRITE_DONE)
+        pfn_set_modified(pfn);
+    if (outcome == WRITE_BAD_SLOT)
+        store64_relaxed(&pfn->original_pte, slot_set(load64_relaxed(&pfn->original_pte), 0, 0));
+    if (pfn_is_modified(pfn))
+        drop_slot(c, pfn);
+    end_reference(c, frame, pfn);
+}
+
+void frame_begin_read(struct call *c, uint64_t frame, uint64_t entry_address, uint64_t original,
+                      uint32_t block)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    set64(&pfn->flink, block);
+    set64(&pfn->entry_address, entry_address);
+    store64_relaxed(&pfn->original_pte, original);
+    set64(&pfn->table_frame, ref_frame(c, entry_address));
+    set32(&pfn->share_count, 0);
+    set16(&pfn->reference_count, 1);
+    pfn_change_state(pfn, PFN_LOCATION, NTMM_FRAME_TRANSITION | PFN_READ_IN_PROGRESS);
+    note_state(c, frame, pfn);
+}
+
+/* Under (F): the entry, in transition, becomes what its frame was read for or taken from. */
+void frame_restore_entry(struct call *c, const struct pfn *pfn)
+{
+    uint64_t value = load64_relaxed(&pfn->original_pte);
+    struct pfn *table = pfn_at(c, pfn_table_frame(pfn));
+    if (pfn_use(pfn) == NTMM_USE_TABLE)
+        value = field_set(value, SW_USED, pfn_used(pfn));
+    store64_release(core_at(c->bias, get64(&pfn->entry_address)),
+                    invalid_encode(value, c->sys->invalid_mask));
+    pfn_add_share(table, -1);
+}
+
+void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    pfn_change_state(pfn, PFN_READ_IN_PROGRESS, 0);
+    set64(&pfn->flink, FRAME_NONE);
+    if (!is_read && !is_orphan(pfn)) {
+        frame_restore_entry(c, pfn);
+        store64_relaxed(&pfn->original_pte, 0); /* the entry names the slot again */
+        set64(&pfn->entry_address, 0);
+    }
+    if (is_read && is_kept)
+        frame_unlock(c, frame);
+    else
+        end_reference(c, frame, pfn);
+}
+
+void frame_end_reference(struct call *c, uint64_t frame)
+{
+    frame_lock(c, frame);
+    end_reference(c, frame, pfn_at(c, frame));
+}

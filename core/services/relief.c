@@ -1,0 +1,184 @@
+/*
+ * Waiting, and what is done about a shortage. See relief.h.
+ *
+ * A wait is queued first, then what it waits for is looked at once more: whoever provides it looks
+ * for waiters after providing, so one of the two sees the other.
+ */
+#include "services/relief.h"
+#include "base/bits.h"
+#include "fault/door.h"
+#include "paging/transfers.h"
+#include "workingset/balance.h"
+
+/* Tables that one operation may bring in before it gives up: its range does not fit into memory. */
+#define TABLES_LIMIT 16384u
+/* A fault that waits for a frame looks again after this time: a page file may have been paused. */
+#define FRAME_RETRY_100NS 10000000u
+
+static struct wait_queue *queue_of(struct call *c, struct ntmm_wait *wait)
+{
+    struct transfer_block *block = wait->block;
+    if (wait->flags & WAIT_FOR_FRAME)
+        return &c->sys->for_frame;
+    if (wait->flags & WAIT_FOR_BLOCK)
+        return &c->sys->transfers.for_block;
+    return block ? &block->waits : NULL;
+}
+
+void wait_leave_queue(struct call *c, struct ntmm_wait *wait)
+{
+    struct wait_queue *queue = queue_of(c, wait);
+    if (queue)
+        waiters_cancel(c, queue, wait);
+    wait->flags &= ~(uint32_t)(WAIT_FOR_FRAME | WAIT_FOR_BLOCK);
+}
+
+void wait_end(struct call *c, struct ntmm_wait *wait)
+{
+    struct transfer_block *block = wait->block;
+    wait_leave_queue(c, wait);
+    wait->block = NULL;
+    if (block)
+        block_leave(c, block);
+}
+
+static bool begin_for_frame(struct call *c, struct ntmm_wait *wait, uint64_t pages)
+{
+    wait->flags |= WAIT_FOR_FRAME;
+    waiters_add(c, &c->sys->for_frame, wait);
+    if (!frames_are_available(c, pages))
+        return true;
+    wait_leave_queue(c, wait);
+    return false;
+}
+
+static bool begin_for_block(struct call *c, struct ntmm_wait *wait)
+{
+    wait->flags |= WAIT_FOR_BLOCK;
+    if (block_wait_for_read(c, wait))
+        return true;
+    wait->flags &= ~(uint32_t)WAIT_FOR_BLOCK;
+    return false;
+}
+
+static bool begin_for_read(struct call *c, struct ntmm_wait *wait)
+{
+    struct transfer_block *block = c->want.block;
+    wait->block = block;
+    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
+    if (!block->is_done)
+        waiters_add_locked(&block->waits, wait);
+    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
+    if (c->want.is_new)
+        block_submit(c, block);
+    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
+    bool is_done = block->is_done;
+    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
+    return !is_done;
+}
+
+bool wait_begin(struct call *c, struct ntmm_wait *wait)
+{
+    switch (c->want.kind) {
+    case WANT_FRAME:
+        return begin_for_frame(c, wait, c->want.pages);
+    case WANT_BLOCK:
+        return begin_for_block(c, wait);
+    case WANT_READ:
+        return begin_for_read(c, wait);
+    case WANT_NOTHING:
+    case WANT_COMMIT:
+    case WANT_TABLE:
+        break;
+    }
+    NTMM_ASSERT(false);
+    return false;
+}
+
+bool wait_block(struct call *c, struct ntmm_wait *wait, uint64_t *deadline)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    bool is_for_frame = (wait->flags & WAIT_FOR_FRAME) != 0;
+    if (!platform->wait)
+        return false;
+    if (is_for_frame && *deadline == 0 && platform->now)
+        *deadline = platform->now(platform->context) + c->sys->fault_wait_100ns;
+    if (!is_for_frame) /* a transfer always ends */
+        return platform->wait(platform->context, wait, UINT64_MAX) == NTMM_STATUS_SUCCESS;
+    uint64_t now = platform->now ? platform->now(platform->context) : 0;
+    uint64_t until = min_u64(*deadline, now + FRAME_RETRY_100NS);
+    if (platform->wait(platform->context, wait, until) == NTMM_STATUS_SUCCESS)
+        return true;
+    return platform->now && platform->now(platform->context) < *deadline;
+}
+
+bool relieve_frames(struct call *c, uint64_t pages)
+{
+    balance_reclaim(c, pages);
+    return frames_are_available(c, pages);
+}
+
+/* Wait for what c->want says. False, with *status set: in vain. */
+static bool wait_for_want(struct call *c, struct relief *relief, ntmm_status *status)
+{
+    bool is_woken = true;
+    if (c->want.kind == WANT_FRAME && relieve_frames(c, c->want.pages))
+        return true;
+    if (wait_begin(c, &relief->wait))
+        is_woken = wait_block(c, &relief->wait, &relief->deadline);
+    wait_leave_queue(c, &relief->wait);
+    if (!is_woken)
+        *status = NTMM_STATUS_NO_MEMORY;
+    return is_woken;
+}
+
+/* Bring in the tables that lead to a page. */
+static bool bring_tables(struct call *c, struct relief *relief, struct process *process,
+                         uint64_t page, ntmm_status *status)
+{
+    uint64_t handle = get64(&process->handle);
+    for (;;) {
+        lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+        bool is_same = get64(&process->handle) == handle && get32(&process->state) != PROCESS_FREE;
+        ntmm_status result = is_same ? door_bring_tables(c, process, page, &relief->wait)
+                                     : NTMM_STATUS_SUCCESS; /* the operation will see it gone */
+        process_unlock_working_set(c, process);
+        struct want want = c->want;
+        wait_end(c, &relief->wait);
+        c->want = want;
+        if (result == NTMM_STATUS_SUCCESS)
+            return true;
+        if (result != NTMM_STATUS_PENDING)
+            *status = result;
+        if (result != NTMM_STATUS_PENDING || !wait_for_want(c, relief, status)) {
+            wait_end(c, &relief->wait);
+            return false;
+        }
+    }
+}
+
+bool relieve(struct call *c, struct relief *relief, struct process *process, ntmm_status *status)
+{
+    struct want want = c->want;
+    c->want = (struct want){.kind = WANT_NOTHING};
+    if (NTMM_SUCCEEDED(*status) && want.kind != WANT_TABLE)
+        return false;
+    switch (want.kind) {
+    case WANT_TABLE:
+        if (++relief->tables > TABLES_LIMIT) {
+            *status = NTMM_STATUS_NO_MEMORY;
+            return false;
+        }
+        return bring_tables(c, relief, process, want.page, status);
+    case WANT_COMMIT:
+        return page_files_extend(c, want.pages);
+    case WANT_FRAME:
+        c->want = want;
+        return page_files_exist(c) && wait_for_want(c, relief, status);
+    case WANT_NOTHING:
+    case WANT_BLOCK:
+    case WANT_READ:
+        break;
+    }
+    return false;
+}

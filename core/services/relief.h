@@ -1,0 +1,50 @@
+/*
+ * Shortages, relieved: the one place where services wait.
+ *
+ *   take locks --> operation --lacks something--> drop locks --> relieve --> begin anew
+ *
+ * An operation that lacks a frame, commit, or a table that is out changes nothing and says so in
+ * c->want; the service drops its locks, calls relieve, and tries again while that returns true.
+ */
+#ifndef NTMM_SERVICES_RELIEF_H
+#define NTMM_SERVICES_RELIEF_H
+
+#include "space/process.h"
+
+struct relief {
+    uint64_t deadline;  /* of waiting for frames, 0: not yet set */
+    uint32_t tables;    /* brought in so far */
+    uint64_t available; /* frames when it last failed for want of one */
+    struct ntmm_wait wait;
+};
+
+static inline struct relief relief_begin(void) { return (struct relief){0}; }
+
+/*
+ * After an operation that returned *status: whether to try again. False: *status is final, perhaps
+ * that of a read that failed. No lock is held. Waits for transfers, and for frames as long as
+ * transfers may free some.
+ *
+ * process: whose tables are meant by WANT_TABLE; its slot is live, or ending by the caller.
+ */
+bool relieve(struct call *c, struct relief *relief, struct process *process, ntmm_status *status);
+
+/* A fault is about to wait: what it can do itself. True: a frame may be there now. */
+bool relieve_frames(struct call *c, uint64_t pages);
+
+/* --- what both sides of waiting share; used by fault.c --- */
+
+/* Queue the wait for what c->want says, and submit a new transfer. False: there is no need to wait
+ * any more. No lock is held. */
+bool wait_begin(struct call *c, struct ntmm_wait *wait);
+
+/* Out of its queue, and out of its block. */
+void wait_end(struct call *c, struct ntmm_wait *wait);
+
+/* Out of its queue only: the block's outcome is still to be looked at. */
+void wait_leave_queue(struct call *c, struct ntmm_wait *wait);
+
+/* Block until the wait is woken. False: the deadline passed, or the platform cannot wait. */
+bool wait_block(struct call *c, struct ntmm_wait *wait, uint64_t *deadline);
+
+#endif
