@@ -714,6 +714,32 @@ static void a_completion_may_spin_on_a_coroutines_lock(void **state)
     end_world(&w);
 }
 
+/* Errors, a power cut and the queue are for transfers; a look sees what is on the disk. */
+static void a_look_needs_no_transfer(void **state)
+{
+    const struct ntmm_emulated_disk_errors errors = {.operations = 1u << NTMM_IO_READ,
+                                                     .count = UINT64_MAX,
+                                                     .status = NTMM_STATUS_DEVICE_DATA_ERROR};
+    struct world w;
+    uint8_t bytes[4];
+    (void)state;
+    make_world(&w, 1, (struct ntmm_emulated_disk_config){0});
+    uint8_t *image = ntmm_emulated_disk_image(w.emu, w.disk, NULL);
+    memcpy(image + DISK_BYTES - 4, "last", 4);
+    assert_int_equal(ntmm_emulated_inject_disk(w.emu, w.disk, &errors), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_cut_power(w.emu, w.disk, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_read_disk(w.emu, w.disk, DISK_BYTES - 4, bytes, 4),
+                     NTMM_STATUS_SUCCESS);
+    assert_memory_equal(bytes, "last", 4);
+    assert_int_equal(ntmm_emulated_read_disk(w.emu, w.disk, DISK_BYTES - 3, bytes, 4),
+                     NTMM_STATUS_END_OF_FILE);
+    assert_int_equal(ntmm_emulated_read_disk(w.emu, w.disk, UINT64_MAX, bytes, 4),
+                     NTMM_STATUS_END_OF_FILE);
+    assert_int_equal(ntmm_emulated_read_disk(w.emu, w.disk + 1, 0, bytes, 4),
+                     NTMM_STATUS_INVALID_PARAMETER_2);
+    end_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -739,6 +765,7 @@ int main(void)
         cmocka_unit_test(a_bad_configuration_is_refused),
         cmocka_unit_test(a_file_holds_what_was_written),
         cmocka_unit_test(a_coroutine_is_woken_by_its_transfer),
+        cmocka_unit_test(a_look_needs_no_transfer),
         cmocka_unit_test(a_lone_wait_pumps_until_its_transfer_is_done),
         cmocka_unit_test(a_completion_may_spin_on_a_coroutines_lock),
     };

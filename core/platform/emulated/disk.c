@@ -307,17 +307,15 @@ NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t devi
     return disk->image;
 }
 
-NTMM_API ntmm_status ntmm_emulated_read_disk(void *emulated, uint64_t device,
-                                             uint64_t offset_bytes, void *buffer,
-                                             size_t size_bytes)
+NTMM_API ntmm_status ntmm_emulated_read_disk(void *emulated, uint64_t device, uint64_t offset_bytes,
+                                             void *buffer, size_t size_bytes)
 {
     struct ntmm_emulated *emu = emulated;
     struct disk *disk = find_disk(emu, device);
     if (disk == NULL)
         return NTMM_STATUS_INVALID_PARAMETER_2;
     machine_lock(emu);
-    bool fits =
-        size_bytes <= disk->size_bytes && offset_bytes <= disk->size_bytes - size_bytes;
+    bool fits = size_bytes <= disk->size_bytes && offset_bytes <= disk->size_bytes - size_bytes;
     bool is_read = fits && store_read(disk, offset_bytes, buffer, size_bytes);
     machine_unlock(emu);
     if (!fits)
