@@ -46,7 +46,7 @@ ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle han
 {
     struct call c = call_begin(system);
     struct process *process;
-    struct page_range range;
+    struct page_range range = {.start = 0};
 
     if (type != NTMM_MEM_DECOMMIT && type != NTMM_MEM_RELEASE)
         return NTMM_STATUS_INVALID_PARAMETER_4;
