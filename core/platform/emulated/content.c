@@ -99,7 +99,7 @@ static bool is_word(const void *frame_bytes, size_t left_bytes)
     return ((uintptr_t)frame_bytes & 7) == 0 && left_bytes >= 8;
 }
 
-static void load_shared(uint8_t *to, uint8_t *from, size_t size)
+void content_load_shared(uint8_t *to, uint8_t *from, size_t size)
 {
     for (size_t done = 0; done < size;) {
         if (is_word(from + done, size - done)) {
@@ -142,7 +142,7 @@ ntmm_status content_read(void *context, const struct ntmm_content_span *spans, u
     uint8_t *out = buffer;
     for (uint32_t i = 0; i < count; i++) {
         if (has_threads(emu))
-            load_shared(out, span_at(emu, &spans[i]), spans[i].size_bytes);
+            content_load_shared(out, span_at(emu, &spans[i]), spans[i].size_bytes);
         else
             memcpy(out, span_at(emu, &spans[i]), spans[i].size_bytes);
         out += spans[i].size_bytes;

@@ -64,6 +64,18 @@ static ntmm_status read_spans(struct ntmm_emulated *emu, struct disk *disk, stru
     return NTMM_STATUS_SUCCESS;
 }
 
+/* Part of a page of RAM to the disk. With threads a processor may be writing to the page, which is
+ * no error: its owner writes it again. So it is read as such a page must be. */
+static bool store_page(struct ntmm_emulated *emu, struct disk *disk, uint64_t offset_bytes,
+                       uint8_t *from, size_t size)
+{
+    uint8_t page[NTMM_PAGE_SIZE];
+    if (!has_threads(emu))
+        return store_write(disk, offset_bytes, from, size);
+    content_load_shared(page, from, size);
+    return store_write(disk, offset_bytes, page, size);
+}
+
 /* The first limit_bytes of a write. */
 static ntmm_status write_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
                                uint64_t limit_bytes)
@@ -75,7 +87,8 @@ static ntmm_status write_spans(struct ntmm_emulated *emu, struct disk *disk, str
         uint64_t size = io->spans[i].size_bytes;
         if (size > limit_bytes - done)
             size = limit_bytes - done;
-        if (!store_write(disk, io->offset_bytes + done, span_at(emu, &io->spans[i]), (size_t)size))
+        if (!store_page(emu, disk, io->offset_bytes + done, span_at(emu, &io->spans[i]),
+                        (size_t)size))
             return NTMM_STATUS_DEVICE_DATA_ERROR;
         done += size;
     }

@@ -182,6 +182,7 @@ static inline uint8_t *span_at(const struct ntmm_emulated *emu,
 }
 
 /* content.c */
+void content_load_shared(uint8_t *to, uint8_t *from, size_t size);
 ntmm_status content_zero(void *context, const uint64_t *frames, uint32_t count);
 ntmm_status content_copy(void *context, const uint64_t *to, const uint64_t *from, uint32_t count);
 ntmm_status content_compare(void *context, const uint64_t *a, const uint64_t *b, uint32_t count,
