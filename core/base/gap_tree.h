@@ -1,16 +1,14 @@
 /*
  * A B+ tree of disjoint half-open page ranges that also finds free room between them.
  *
- *    key  2 . . . . . . 30 . . . . . .        inner: the first page below each child,
- *    gap 10 |           OPEN |                       the widest gap below it
- *           v                v
- *        [2,4) [5,9) [19,30) [30,33) [40,41)  leaves: the ranges, each with the owner's reference
- *             ^     ^^^^^^^^                  the gap of [5,9): to the next start, be that in the
- *             none, with a granule of 4       next leaf: the keys above say where it begins
+ *    key  2                  30               inner: the first page below each child
+ *    gap  7 |              OPEN |             and the widest gap below it, here by a granule of 4
+ *         [2,4) [5,9) [19,30)  [30,33) [40,41)  leaves: ranges, each with its owner's reference
+ *                    12-->19                    a gap: from a multiple of the granule to the next
+ *                                               start; of a leaf's last, that is the next key above
  *
- * A node is 21 cache lines of frames: three arrays, so that a descent reads only keys, and one line
- * of each other array at its end. Ranges before the first (from page 0) have no gap recorded: where
- * they end is the root's first key. The last range's gap is OPEN.
+ * A node is 21 lines of memory, a descent reads keys and one line of each other array. Room before
+ * the first range is no gap: it ends at the root's first key. The last range's gap is OPEN.
  *
  *   GT1 order      start < end; keys ascend strictly, below the next node's first, then are OPEN
  *   GT2 disjoint   a range's start is at least its predecessor's end
@@ -21,8 +19,8 @@
  *   GT7 key        the key of a child is the lowest start below it
  *   GT8 gap        the gap of a child is the widest below it
  *
- * The tree has no memory of its own: see struct gap_nodes. It locks nothing: whoever owns it holds
- * its owner's lock, to read it or to change it.
+ * The tree has no memory of its own (see struct gap_nodes) and locks nothing: its owner's lock is
+ * held to read it or to change it.
  */
 #ifndef NTMM_BASE_GAP_TREE_H
 #define NTMM_BASE_GAP_TREE_H

@@ -223,6 +223,10 @@ static void insert_fitting(const struct gap_place *place, uint64_t granule, uint
                            const struct entry *entry)
 {
     const struct gap_step *leaf = &place->step[0];
+    if (place->height == 1) { /* nobody above keeps its gaps */
+        open_entry(leaf->node, index, entry);
+        return;
+    }
     uint64_t before = index > 0 ? gap_of(leaf->node, index - 1, leaf->bound, granule) : 0;
     open_entry(leaf->node, index, entry);
     uint64_t after = gap_of(leaf->node, index, leaf->bound, granule);
@@ -366,12 +370,16 @@ static void remove_entry(uintptr_t bias, const struct gap_place *place, uint64_t
 {
     const struct gap_step *leaf = &place->step[0];
     struct gap_node *node = leaf->node;
+    if (place->height == 1) {
+        close_entry(node, leaf->index);
+        return;
+    }
     uint64_t start = get64(&node->key[leaf->index]);
     uint64_t before = gap_of(node, leaf->index, leaf->bound, granule);
     close_entry(node, leaf->index);
     if (leaf->index > 0) { /* the gap before takes it up, and is wider than either was */
         settle(place, granule, before, gap_of(node, leaf->index - 1, leaf->bound, granule));
-    } else if (place->height > 1) {
+    } else {
         settle(place, granule, before, 0);
         move_leaf_start(bias, place, granule, start, get64(&node->key[0]));
     }
