@@ -21,12 +21,16 @@ const char *replay_status_name(ntmm_status status, struct replay_status_name *na
         {NTMM_STATUS_ACCESS_VIOLATION, "STATUS_ACCESS_VIOLATION"},
         {NTMM_STATUS_COMMITMENT_LIMIT, "STATUS_COMMITMENT_LIMIT"},
         {NTMM_STATUS_CONFLICTING_ADDRESSES, "STATUS_CONFLICTING_ADDRESSES"},
+        {NTMM_STATUS_DEVICE_DATA_ERROR, "STATUS_DEVICE_DATA_ERROR"},
+        {NTMM_STATUS_DISK_FULL, "STATUS_DISK_FULL"},
         {NTMM_STATUS_GUARD_PAGE_VIOLATION, "STATUS_GUARD_PAGE_VIOLATION"},
         {NTMM_STATUS_INSUFFICIENT_RESOURCES, "STATUS_INSUFFICIENT_RESOURCES"},
         {NTMM_STATUS_INTERNAL_ERROR, "STATUS_INTERNAL_ERROR"},
+        {NTMM_STATUS_IN_PAGE_ERROR, "STATUS_IN_PAGE_ERROR"},
         {NTMM_STATUS_INVALID_PARAMETER, "STATUS_INVALID_PARAMETER"},
         {NTMM_STATUS_NO_MEMORY, "STATUS_NO_MEMORY"},
         {NTMM_STATUS_STACK_OVERFLOW, "STATUS_STACK_OVERFLOW"},
+        {NTMM_STATUS_TIMEOUT, "STATUS_TIMEOUT"},
     };
     snprintf(name->text, sizeof name->text, "NTSTATUS 0x%08x", (unsigned)status);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -49,30 +53,31 @@ static bool exchange_bytes(void *bytes, uint32_t size, void *context)
     return true;
 }
 
-static ntmm_status modify(struct ntmm_emulated *emu, uint64_t address, unsigned char *bytes,
-                          uint32_t size, struct ntmm_fault_result *fault)
+static ntmm_status modify(struct ntmm_emulated *emu, uint32_t cpu, uint64_t address,
+                          unsigned char *bytes, uint32_t size, struct ntmm_fault_result *fault)
 {
     unsigned char found[NTMM_CPU_ACCESS_MAX];
     struct exchange exchange = {bytes, found};
     ntmm_status status =
-        ntmm_emulated_update(emu, 0, address, size, exchange_bytes, &exchange, NULL, fault);
+        ntmm_emulated_update(emu, cpu, address, size, exchange_bytes, &exchange, NULL, fault);
     if (NTMM_SUCCEEDED(status))
         memcpy(bytes, found, size);
     return status;
 }
 
-static ntmm_status try_piece(struct ntmm_emulated *emu, unsigned kind, uint64_t address,
-                             unsigned char *bytes, uint32_t size, struct ntmm_fault_result *fault)
+static ntmm_status try_piece(struct ntmm_emulated *emu, uint32_t cpu, unsigned kind,
+                             uint64_t address, unsigned char *bytes, uint32_t size,
+                             struct ntmm_fault_result *fault)
 {
     switch ((enum trace_kind)kind) {
     case TRACE_FETCH:
-        return ntmm_emulated_fetch(emu, 0, address, bytes, size, NULL, fault);
+        return ntmm_emulated_fetch(emu, cpu, address, bytes, size, NULL, fault);
     case TRACE_LOAD:
-        return ntmm_emulated_load(emu, 0, address, bytes, size, NULL, fault);
+        return ntmm_emulated_load(emu, cpu, address, bytes, size, NULL, fault);
     case TRACE_STORE:
-        return ntmm_emulated_store(emu, 0, address, bytes, size, NULL, fault);
+        return ntmm_emulated_store(emu, cpu, address, bytes, size, NULL, fault);
     case TRACE_MODIFY:
-        return modify(emu, address, bytes, size, fault);
+        return modify(emu, cpu, address, bytes, size, fault);
     case TRACE_KINDS:
         break;
     }
@@ -85,12 +90,13 @@ static ntmm_status do_piece(struct replay *replay, struct replay_program *progra
 {
     struct ntmm_fault_result fault;
     for (;;) {
-        ntmm_status status = try_piece(replay->emu, kind, address, bytes, size, &fault);
+        ntmm_status status =
+            try_piece(replay->emu, program->cpu_index, kind, address, bytes, size, &fault);
         if (status != NTMM_STATUS_ACCESS_VIOLATION || program->has_regions)
             return status;
-        ntmm_cpu_leave(replay->cpu); /* Y1 */
+        ntmm_cpu_leave(program->cpu); /* Y1 */
         ntmm_status made = replay_make_region_at(replay, program, fault.parameters[1]);
-        ntmm_cpu_enter(replay->cpu);
+        ntmm_cpu_enter(program->cpu);
         if (!NTMM_SUCCEEDED(made)) /* a second violation at one place is a conflict here */
             return made == NTMM_STATUS_CONFLICTING_ADDRESSES ? status : made;
     }
@@ -109,12 +115,11 @@ static int fail(const struct replay *replay, const struct replay_program *progra
                 uint64_t address, ntmm_status status, struct shell_error *error)
 {
     struct replay_status_name name;
+    char what[512];
+    snprintf(what, sizeof what, "reference %llu of %s", (unsigned long long)number,
+             trace_name(program->trace));
     if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
-        shell_set_error(error,
-                        "ntmm: --ram: %llu KiB are too little: none is left at reference "
-                        "%llu of %s",
-                        (unsigned long long)(replay->ram_bytes >> 10), (unsigned long long)number,
-                        trace_name(program->trace));
+        replay_refuse_shortage(replay, status, what, error);
     else
         shell_set_error(error, "%s: reference %llu: address %#llx: %s", trace_name(program->trace),
                         (unsigned long long)number, (unsigned long long)address,

@@ -1,7 +1,8 @@
 /*
  * A planted error, to prove that --verify sees one: --corrupt-reference N flips a bit in the arena,
  * behind the memory manager's back, once N references of the run are done. The byte is the first of
- * the next reference that reads a page which is in RAM, so a replay that does not notice is broken.
+ * the next reference that reads, and its page is brought into RAM before, so a replay that does not
+ * notice is broken.
  */
 #include "replay.h"
 
@@ -20,18 +21,17 @@ size_t replay_until_corruption(const struct replay *replay,
 void replay_corrupt(struct replay *replay, const struct replay_program *program,
                     const struct trace_reference *next)
 {
-    struct ntmm_explanation explanation;
+    unsigned char byte;
+    const uint8_t *host;
     if (next->kind == TRACE_STORE)
         return;
-    ntmm_cpu_leave(replay->cpu); /* Y1 */
-    ntmm_status status =
-        ntmm_explain(replay->system, program->process, next->address, &explanation);
-    ntmm_cpu_enter(replay->cpu);
-    if (!NTMM_SUCCEEDED(status) || !explanation.has_frame)
+    /* No other processor runs between the load and the flip, so the page stays where it is. */
+    ntmm_status status = ntmm_emulated_load(replay->emu, program->cpu_index, next->address, &byte,
+                                            sizeof byte, NULL, NULL);
+    if (!NTMM_SUCCEEDED(status) ||
+        !ntmm_cpu_probe_read(program->cpu, next->address, sizeof byte, &host))
         return;
     unsigned char *arena = ntmm_emulated_arena(replay->emu, NULL);
-    uint64_t offset =
-        explanation.frame.frame << NTMM_PAGE_SHIFT | (next->address & (NTMM_PAGE_SIZE - 1));
-    arena[offset] ^= 0x10;
+    arena[host - arena] ^= 0x10;
     replay->is_corrupted = true;
 }

@@ -69,8 +69,8 @@ static void print_frame(const struct replay *replay, const struct ntmm_explanati
     static const char *const locations[] = {
         "zeroed list", "free list", "standby list", "modified list", "modified-no-write list",
         "bad list",    "active",    "transition"};
-    static const char *const uses[] = {"nothing",    "metadata", "private page",
-                                       "page table", "slab",     "process"};
+    static const char *const uses[] = {"nothing", "metadata", "private page", "page table",
+                                       "slab",    "process",  "paging"};
     const struct ntmm_frame_information *frame = &e->frame;
     if (!e->has_frame) {
         fprintf(out, "  frame     none\n");
@@ -80,8 +80,9 @@ static void print_frame(const struct replay *replay, const struct ntmm_explanati
             "  frame     0x%" PRIx64 ": %s, %s, share count %" PRIu64 ", references %" PRIu32
             ", priority %" PRIu32 ", %s\n",
             frame->frame, locations[frame->location & 7],
-            (unsigned)frame->use < 6 ? uses[frame->use] : "unknown", frame->share_count,
-            frame->reference_count, frame->priority, frame->is_modified ? "modified" : "clean");
+            (unsigned)frame->use < sizeof uses / sizeof uses[0] ? uses[frame->use] : "unknown",
+            frame->share_count, frame->reference_count, frame->priority,
+            frame->is_modified ? "modified" : "clean");
     fprintf(out,
             "            mapped by the entry at 0x%" PRIx64 " in frame 0x%" PRIx64
             ", original PTE 0x%" PRIx64 "\n",

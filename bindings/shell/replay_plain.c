@@ -26,8 +26,8 @@ int replay_run_plain(struct replay *replay, struct replay_program *program,
                      const struct trace_reference *references, size_t count,
                      struct shell_error *error)
 {
-    struct ntmm_cpu *cpu = replay->cpu;
-    uint64_t seen = replay->bytes_seen;
+    struct ntmm_cpu *cpu = program->cpu;
+    uint64_t seen = program->bytes_seen;
     int status = SHELL_OK;
     for (size_t i = 0; i < count && status == SHELL_OK; i++) {
         const struct trace_reference *reference = &references[i];
@@ -48,6 +48,6 @@ int replay_run_plain(struct replay *replay, struct replay_program *program,
         if (!is_done)
             status = run_slowly(replay, program, references, i, error);
     }
-    replay->bytes_seen = seen;
+    program->bytes_seen = seen;
     return status;
 }

@@ -89,6 +89,33 @@ bool replay_count_need(const struct replay_program *program, uint64_t *pages,
     return true;
 }
 
+/* Tables of one level, each for 1 << shift pages. */
+static uint64_t count_tables(const struct trace_summary *summary, unsigned shift)
+{
+    uint64_t count = 0;
+    uint64_t next = 0; /* the first table that is not counted */
+    for (uint32_t i = 0; i < summary->run_count; i++) {
+        const struct trace_run *run = &summary->runs[i];
+        uint64_t first = run->first_page >> shift;
+        uint64_t end = ((run_end(run) - 1) >> shift) + 1;
+        if (first < next)
+            first = next;
+        if (end > first)
+            count += end - first;
+        next = end;
+    }
+    return count;
+}
+
+uint64_t replay_count_footprint(const struct replay_program *program)
+{
+    const struct trace_summary *summary = trace_summary(program->trace);
+    uint64_t pages = summary->page_count;
+    for (unsigned shift = 9; shift <= 36; shift += 9)
+        pages += count_tables(summary, shift);
+    return pages;
+}
+
 static uint32_t protection_of(uint32_t rights)
 {
     if ((rights & TRACE_EXECUTE) != 0)
@@ -168,14 +195,14 @@ bool replay_make_regions(struct replay *replay, struct replay_program *program,
     const struct trace_summary *summary = trace_summary(program->trace);
     struct region region = {0, 0, LOWEST_PAGE, LOWEST_PAGE};
     struct replay_status_name name;
+    char what[512];
+    snprintf(what, sizeof what, "what %s commits", trace_name(program->trace));
     if (!NTMM_SUCCEEDED(ntmm_emulated_attach(replay->emu, 0, program->process)))
         return shell_set_error(error, "%s: cannot attach its process", trace_name(program->trace));
     while (next_region(summary, &region)) {
         ntmm_status status = make_region(replay, program, summary, &region);
         if (status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_NO_MEMORY)
-            return shell_set_error(
-                error, "ntmm: --ram: %llu KiB are too little for what %s commits",
-                (unsigned long long)(replay->ram_bytes >> 10), trace_name(program->trace));
+            return replay_refuse_shortage(replay, status, what, error);
         if (!NTMM_SUCCEEDED(status))
             return shell_set_error(error, "%s: region at %#llx: %s", trace_name(program->trace),
                                    (unsigned long long)(region.base_page << NTMM_PAGE_SHIFT),

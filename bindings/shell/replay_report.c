@@ -49,29 +49,44 @@ static void print_row(const char *name, int name_width, const struct row *row, F
     fputc('\n', out);
 }
 
-/* The last part of a path. */
-static const char *short_name(const struct replay_program *program)
+const char *replay_short_name(const struct replay_program *program,
+                              struct replay_program_name *name)
 {
-    const char *name = trace_name(program->trace);
-    const char *slash = strrchr(name, '/');
-    return slash != NULL && slash[1] != '\0' ? slash + 1 : name;
+    const char *path = trace_name(program->trace);
+    const char *slash = strrchr(path, '/');
+    const char *last = slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+    if (program->copy != 0)
+        snprintf(name->text, sizeof name->text, "%.50s #%" PRIu32, last, program->copy);
+    else
+        snprintf(name->text, sizeof name->text, "%.60s", last);
+    return name->text;
 }
+
+int replay_name_width(const struct replay *replay)
+{
+    struct replay_program_name name;
+    int width = 6;
+    for (uint32_t i = 0; i < replay->program_count; i++) {
+        int length = (int)strlen(replay_short_name(&replay->programs[i], &name));
+        width = length > width ? length : width;
+    }
+    return width;
+}
+
+double replay_mean(uint64_t a, uint64_t b) { return b != 0 ? (double)a / (double)b : 0; }
 
 static void print_programs(const struct replay *replay, FILE *out)
 {
     struct row sum = {{0}};
-    int width = 6;
-    for (uint32_t i = 0; i < replay->program_count; i++) {
-        int length = (int)strlen(short_name(&replay->programs[i]));
-        width = length > width ? length : width;
-    }
+    struct replay_program_name name;
+    int width = replay_name_width(replay);
     fprintf(out, "%-*s", width, "trace");
     for (size_t i = 0; i < COLUMN_COUNT; i++)
         fprintf(out, "%*s", columns[i].width, columns[i].title);
     fputc('\n', out);
     for (uint32_t i = 0; i < replay->program_count; i++) {
         struct row row = row_of(&replay->programs[i]);
-        print_row(short_name(&replay->programs[i]), width, &row, out);
+        print_row(replay_short_name(&replay->programs[i], &name), width, &row, out);
         for (size_t j = 0; j < COLUMN_COUNT; j++)
             sum.cells[j] += row.cells[j];
     }
@@ -93,13 +108,20 @@ static void print_pages(const char *name, uint64_t pages, uint64_t of_pages, FIL
 static void print_memory(const struct ntmm_memory_information *memory, FILE *out)
 {
     uint64_t total = memory->total_pages;
+    uint64_t standby = 0;
+    for (unsigned i = 0; i < sizeof memory->standby_pages / sizeof memory->standby_pages[0]; i++)
+        standby += memory->standby_pages[i];
     fprintf(out, "\nmemory after the last reference\n");
     print_pages("RAM", total, 0, out);
     print_pages("metadata", memory->metadata_pages, total, out);
     print_pages("slabs and processes", memory->slab_pages + memory->process_pages, total, out);
+    print_pages("page file maps", memory->paging_pages, total, out);
     print_pages("page tables", memory->table_pages, total, out);
     print_pages("active", memory->active_pages, total, out);
+    print_pages("standby", standby, total, out);
+    print_pages("modified", memory->modified_pages, total, out);
     print_pages("zeroed and free", memory->zeroed_pages + memory->free_pages, total, out);
+    print_pages("user pages, at most", memory->user_peak_pages, total, out);
     print_pages("commit charge", memory->commit_pages, 0, out);
     print_pages("commit peak", memory->commit_peak_pages, 0, out);
     print_pages("commit limit", memory->commit_limit_pages, 0, out);
@@ -129,14 +151,14 @@ static void print_verdicts(const struct replay *replay, FILE *out)
                 ", found %" PRIu64 "\n",
                 check->invariant, check->object, check->expected, check->found);
     if ((teardown->lost_pages | teardown->outstanding_commit | teardown->live_objects |
-         teardown->processes_ended | teardown->waiters) == 0)
+         teardown->processes_ended | teardown->waiters | teardown->transfers) == 0)
         fputs("tear-down  every frame and every charge came back\n", out);
     else
         fprintf(out,
                 "tear-down  lost: %" PRIu64 " frames, %" PRIu64 " pages of commit, %" PRIu64
-                " objects, %" PRIu64 " processes, %" PRIu64 " waiters\n",
+                " objects, %" PRIu64 " processes, %" PRIu64 " waiters, %" PRIu64 " transfers\n",
                 teardown->lost_pages, teardown->outstanding_commit, teardown->live_objects,
-                teardown->processes_ended, teardown->waiters);
+                teardown->processes_ended, teardown->waiters, teardown->transfers);
 }
 
 static uint64_t rate_of(uint64_t references, uint64_t ns)
@@ -165,6 +187,9 @@ void replay_print_report(const struct replay *replay, FILE *out)
 {
     print_speed(replay, out);
     print_programs(replay, out);
+    if (replay->options.page_file_count != 0)
+        replay_print_paging(replay, out);
+    replay_print_chart(replay, out);
     print_memory(&replay->memory, out);
     print_counters(replay, out);
     print_verdicts(replay, out);

@@ -145,7 +145,7 @@ int replay_run_verified(struct replay *replay, struct replay_program *program,
                         const struct trace_reference *references, size_t count,
                         struct shell_error *error)
 {
-    const struct ntmm_cpu *cpu = replay->cpu;
+    const struct ntmm_cpu *cpu = program->cpu;
     int status = SHELL_OK;
     for (size_t i = 0; i < count && status == SHELL_OK; i++) {
         const struct trace_reference *reference = &references[i];

@@ -160,15 +160,17 @@ def test_json_has_what_the_text_has(text, tmp_path):
     out = run_well("replay", "--json", path, text, text)
     report = json.loads(path.read_text())
     assert set(report) == TIMES | {
-        "version", "seed", "verified", "ram_bytes", "references", "counters", "memory", "check",
-        "teardown", "traces"}
+        "version", "seed", "verified", "processors", "ram_bytes", "footprint_pages", "references",
+        "counters", "memory", "paging", "page_files", "working_set_interval", "check", "teardown",
+        "traces"}
     assert report["references"] == 28 and len(report["traces"]) == 2
     assert COUNTERS <= set(report["counters"])
     assert report["counters"]["processes_created"] == 2
     for trace in report["traces"]:
         assert set(trace) == {
             "name", "references", "records", "fetches", "loads", "stores", "modifies", "pages",
-            "tables", "commit_pages", "peak_commit_pages", "regions", "counters"}
+            "peak_pages", "minimum_pages", "maximum_pages", "tables", "commit_pages",
+            "peak_commit_pages", "regions", "working_set", "counters"}
         assert COUNTERS <= set(trace["counters"])
         assert trace["fetches"] + trace["loads"] + trace["stores"] + trace["modifies"] == 14
     for name, value in report["counters"].items():
