@@ -2,6 +2,7 @@
  * Creating, ending and describing processes.
  */
 #include "base/bits.h"
+#include "services/process_end.h"
 #include "services/relief.h"
 #include "space/private.h"
 
@@ -41,6 +42,16 @@ ntmm_status ntmm_create_process(struct ntmm_system *system,
     return status;
 }
 
+/* The address space is empty; (A) and (W) are held, and released. */
+static void retire(struct call *c, struct process *process)
+{
+    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROCESS);
+    g.is_needed = true;
+    gather_finish(c, process, &g);
+    process_retire(c, process);
+    process_unlock_address(c, process);
+}
+
 ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
 {
     struct call c = call_begin(system);
@@ -60,12 +71,18 @@ ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
             return status;
         }
     }
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROCESS);
-    g.is_needed = true;
-    gather_finish(&c, process, &g);
-    process_retire(&c, process);
-    process_unlock_address(&c, process);
+    retire(&c, process);
     return NTMM_STATUS_SUCCESS;
+}
+
+void process_end_with_system(struct call *c, ntmm_handle handle)
+{
+    struct process *process;
+    if (process_lock_ending(c, handle, &process) != NTMM_STATUS_SUCCESS)
+        return;
+    while (!private_run_down(c, process))
+        private_abandon_table(c, process, c->want.page);
+    retire(c, process);
 }
 
 ntmm_status ntmm_query_process(struct ntmm_system *system, ntmm_handle handle,

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "phys/slab.h"
+#include "services/process_end.h"
 #include "space/private.h"
 
 #include <ntmm/process.h>
@@ -194,21 +195,6 @@ ntmm_status ntmm_attach_system(void *storage, size_t size, const struct ntmm_pla
     return NTMM_STATUS_SUCCESS;
 }
 
-/* End a process, forgetting tables that cannot be read: their slots go with the page files. */
-static bool end_for_good(struct call *c, ntmm_handle handle)
-{
-    struct process *process;
-    while (ntmm_end_process(c->sys, handle) != NTMM_STATUS_SUCCESS) {
-        if (process_lock_ending(c, handle, &process) != NTMM_STATUS_SUCCESS)
-            return false;
-        if (!private_run_down(c, process))
-            private_abandon_table(c, process, c->want.page);
-        set32(&process->state, PROCESS_END_FAILED);
-        process_unlock_address(c, process);
-    }
-    return true;
-}
-
 /* Completions free frames and blocks: let all of them come. */
 static uint64_t finish_transfers(struct call *c)
 {
@@ -232,8 +218,10 @@ static uint64_t end_all_processes(struct call *c)
     uint32_t slots = get32(&anchor_of(c)->slot_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         ntmm_handle handle = get64(&process_in_slot(c, slot)->handle);
-        if (handle && end_for_good(c, handle))
+        if (handle) {
+            process_end_with_system(c, handle);
             ended++;
+        }
     }
     return ended;
 }

@@ -179,6 +179,7 @@ void private_abandon_table(struct call *c, struct process *process, uint64_t pag
     NTMM_ASSERT(span.is_out);
     uint64_t frame = entry_lock_transition(c, span.upper);
     struct frame_chain chain = chain_empty();
+    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
     if (frame != FRAME_NONE) {
         bool is_ours = frame_detach(c, frame);
         frame_unlock(c, frame);
@@ -190,4 +191,6 @@ void private_abandon_table(struct call *c, struct process *process, uint64_t pag
     pfn_add_used(span.upper_table, -1);
     process_subtract(&process->tables_out, 1);
     chain_free(c, &chain);
+    table_prune(c, process, page, &g);
+    gather_finish(c, process, &g);
 }
