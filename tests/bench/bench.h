@@ -11,7 +11,8 @@
  *   rounds.c    figures from rounds                   report.c json.c   table, JSON
  *   world.c     a machine with one process            host.c     what the host is compared by
  *   hand_made.c page tables without a memory manager
- *   tlb.c faults.c regions.c single.c replay.c metadata.c        the subjects
+ *   paging_world.c one whose page file's device moves nothing
+ *   tlb.c faults.c regions.c single.c paging.c replay.c metadata.c   the subjects
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -115,6 +116,7 @@ void bench_tlb(struct bench *b);
 void bench_faults(struct bench *b);
 void bench_regions(struct bench *b);
 void bench_single_pages(struct bench *b);
+void bench_paging(struct bench *b);
 void bench_replay(struct bench *b);
 void bench_metadata(struct bench *b);
 

@@ -13,9 +13,10 @@ struct subject {
 };
 
 static const struct subject subjects[] = {
-    {"tlb", bench_tlb},         {"faults", bench_faults},
-    {"regions", bench_regions}, {"pages", bench_single_pages},
-    {"replay", bench_replay},   {"metadata", bench_metadata},
+    {"tlb", bench_tlb},           {"faults", bench_faults},
+    {"regions", bench_regions},   {"pages", bench_single_pages},
+    {"paging", bench_paging},     {"replay", bench_replay},
+    {"metadata", bench_metadata},
 };
 
 static const char usage[] =
@@ -27,8 +28,8 @@ static const char usage[] =
     "  --traces DIR   folder of the binary traces (the repository's)\n"
     "  --smoke        as little as shows that it runs; the figures mean nothing\n"
     "\n"
-    "Subjects: tlb faults regions pages replay metadata; all by default. A bar that is missed is\n"
-    "reported and is no error.\n";
+    "Subjects: tlb faults regions pages paging replay metadata; all by default. A bar that is\n"
+    "missed is reported and is no error.\n";
 
 static int refuse(const char *argument)
 {
