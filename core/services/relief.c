@@ -157,7 +157,8 @@ static bool bring_tables(struct call *c, struct relief *relief, struct process *
     }
 }
 
-bool relieve(struct call *c, struct relief *relief, struct process *process, ntmm_status *status)
+bool relieve_want(struct call *c, struct relief *relief, struct process *process,
+                  ntmm_status *status)
 {
     struct want want = c->want;
     c->want = (struct want){.kind = WANT_NOTHING};

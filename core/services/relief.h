@@ -20,6 +20,9 @@ struct relief {
 
 static inline struct relief relief_begin(void) { return (struct relief){0}; }
 
+bool relieve_want(struct call *c, struct relief *relief, struct process *process,
+                  ntmm_status *status);
+
 /*
  * After an operation that returned *status: whether to try again. False: *status is final, perhaps
  * that of a read that failed. No lock is held. Waits for transfers, and for frames as long as
@@ -27,7 +30,13 @@ static inline struct relief relief_begin(void) { return (struct relief){0}; }
  *
  * process: whose tables are meant by WANT_TABLE; its slot is live, or ending by the caller.
  */
-bool relieve(struct call *c, struct relief *relief, struct process *process, ntmm_status *status);
+static inline bool relieve(struct call *c, struct relief *relief, struct process *process,
+                           ntmm_status *status)
+{
+    if (__builtin_expect(c->want.kind == WANT_NOTHING, 1))
+        return false;
+    return relieve_want(c, relief, process, status);
+}
 
 /* A fault is about to wait: what it can do itself. True: a frame may be there now. */
 bool relieve_frames(struct call *c, uint64_t pages);
