@@ -6,14 +6,19 @@
  *   frames                   a b d c        d: the dummy page, whose contents nobody wants
  *
  * The page that was asked for comes first to frames; what is read ahead takes only what is left in
- * plenty, and ends a cluster where frames do. Source: nt_semantics 6.7; which neighbours, ours.
+ * plenty, and ends a cluster where frames do. A page asked for earns the credit to read one ahead,
+ * one that was read ahead and then asked for earns two; so pages read are never twice what they
+ * would be without read-ahead, however it fares. Source: nt_semantics 6.7; which neighbours and how
+ * many, ours.
  */
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "space/table.h"
 
-/* Read-ahead begins only while so many times the cluster is available. */
-#define PLENTY_CLUSTERS 4u
+/* Of what is available read-ahead takes one in so many at most. */
+#define AVAILABLE_PART 4u
+/* Most credit that a page asked for adds to. */
+#define CREDIT_LIMIT 256u
 
 /* Pages around the one asked for, in slot order. */
 struct cluster {
@@ -72,6 +77,27 @@ static uint32_t count_neighbours(struct call *c, const le64 *entry, uint64_t val
     return count;
 }
 
+/* Pages that may be read ahead, at most `most`. */
+static uint32_t count_allowed(struct call *c, uint32_t most)
+{
+    uint64_t credit = load64_relaxed(&partition_of(c)->read_ahead_credit);
+    uint64_t spare = frames_available(c) / AVAILABLE_PART;
+    return (uint32_t)min_u64(min_u64(credit, spare), most);
+}
+
+/* A page was asked for, and so many more are read with it. Two faults may spend the same credit. */
+static void spend_credit(struct call *c, uint32_t ahead)
+{
+    le64 *credit = &partition_of(c)->read_ahead_credit;
+    uint64_t seen = load64_relaxed(credit);
+    uint64_t left;
+    do {
+        uint64_t earned = seen < CREDIT_LIMIT ? seen + 1 : seen;
+        left = earned - min_u64(earned, ahead);
+    } while (!cas64(credit, &seen, left));
+    system_count(c, NTMM_COUNTER_READ_AHEAD_PAGES, ahead);
+}
+
 static struct cluster choose_cluster(struct call *c, const struct inpage_request *request,
                                      uint64_t value)
 {
@@ -80,8 +106,8 @@ static struct cluster choose_cluster(struct call *c, const struct inpage_request
                               .first_slot = slot_of(value),
                               .file = slot_file(value)};
     uint32_t index = (uint32_t)((uintptr_t)request->entry >> 3) & (NTMM_ENTRIES_PER_TABLE - 1);
-    uint32_t most = request->cluster - 1;
-    if (most == 0 || frames_available(c) < (uint64_t)request->cluster * PLENTY_CLUSTERS)
+    uint32_t most = request->cluster > 1 ? count_allowed(c, request->cluster - 1) : 0;
+    if (most == 0)
         return cluster;
     uint32_t above = NTMM_ENTRIES_PER_TABLE - 1 - index;
     uint32_t forward =
@@ -112,6 +138,10 @@ static void complete(struct ntmm_io *io)
             continue;
         frame_end_read(&c, frame, is_read, i == block->target);
         pages++;
+    }
+    if (is_read) {
+        system_count(&c, NTMM_COUNTER_PAGE_READS, 1);
+        system_count(&c, NTMM_COUNTER_DUMMY_PAGES_READ, io->span_count - pages);
     }
     page_file_note_read(&c, block->file, pages, io->status);
     event_note(&c, NTMM_EVENT_PAGE_READ, 0, io->offset_bytes, io->status, pages);
@@ -145,6 +175,7 @@ static uint32_t fill_side(struct call *c, const struct inpage_request *request,
             if (!frame_allocate(c, request->use, &frame))
                 break;
             begin_page(c, request, entry, frame, block_number(c, block));
+            pfn_change_state(pfn_at(c, frame), 0, PFN_READ_AHEAD);
             ++*pages;
             last = i;
         }
@@ -181,6 +212,8 @@ struct transfer_block *inpage_begin(struct call *c, const struct inpage_request 
     uint32_t forward =
         fill_side(c, request, &cluster, block, 1, cluster.count - 1 - cluster.target, pages);
     fill_spans(block, cluster.target - backward, backward + 1 + forward);
+    if (request->use == NTMM_USE_PRIVATE)
+        spend_credit(c, *pages - 1);
     block->file = cluster.file;
     block->first_slot = slot_of(value) - backward;
     block->target = backward;

@@ -61,17 +61,18 @@ struct node {
 };
 
 struct partition {
-    le64 commit;         /* pages promised (C) */
-    le64 commit_limit;   /* pages that can be (C) */
-    le64 commit_peak;    /* highest charge (C) */
-    le64 commit_reserve; /* overdraft for page tables made by faults; fixed */
-    le64 total_pages;    /* frames handed over */
-    le64 metadata_pages; /* of these, fixed metadata */
-    le64 process_pages;  /* frames of process objects and their directory (D) */
-    le64 standby_pages;  /* frames on the standby lists together (R) */
-    le64 paging_ref;     /* frame of the page files' descriptors, or 0: there is none (D) */
-    le64 paging_pages;   /* frames of descriptors, slot maps and the dummy page (R) */
-    le64 dummy_frame;    /* where pages that nobody wants are read to; fixed once there is a file */
+    le64 commit;            /* pages promised (C) */
+    le64 commit_limit;      /* pages that can be (C) */
+    le64 commit_peak;       /* highest charge (C) */
+    le64 commit_reserve;    /* overdraft for page tables made by faults; fixed */
+    le64 total_pages;       /* frames handed over */
+    le64 metadata_pages;    /* of these, fixed metadata */
+    le64 process_pages;     /* frames of process objects and their directory (D) */
+    le64 standby_pages;     /* frames on the standby lists together (R) */
+    le64 paging_ref;        /* frame of the page files' descriptors, or 0: there is none (D) */
+    le64 paging_pages;      /* frames of descriptors, slot maps and the dummy page (R) */
+    le64 read_ahead_credit; /* pages that may be read ahead, at this rate of success (R) */
+    le64 dummy_frame; /* where pages that nobody wants are read to; fixed once there is a file */
     le32 page_file_count; /* (D) to write, (R) */
     le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];

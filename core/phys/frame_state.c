@@ -77,10 +77,20 @@ static void end_reference(struct call *c, uint64_t frame, struct pfn *pfn)
         frame_unlock(c, frame);
 }
 
+/* Somebody asks for a page that was read ahead: that pays for two more. (F) is held. */
+static void note_hit(struct call *c, struct pfn *pfn)
+{
+    pfn_change_state(pfn, PFN_READ_AHEAD, 0);
+    system_count(c, NTMM_COUNTER_READ_AHEAD_HITS, 1);
+    (void)add64(&partition_of(c)->read_ahead_credit, 2);
+}
+
 void frame_reactivate(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     NTMM_ASSERT(get32(&pfn->share_count) == 0 && !pfn_is_being_read(pfn));
+    if (load16_relaxed(&pfn->state) & PFN_READ_AHEAD)
+        note_hit(c, pfn);
     take_off(c, frame, pfn);
     set32(&pfn->share_count, 1);
     set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));

@@ -53,7 +53,8 @@ enum {
     PFN_WRITE_IN_PROGRESS = 1u << 3,
     PFN_MODIFIED = 1u << 4, /* differs from its backing */
     PFN_READ_IN_PROGRESS = 1u << 5,
-    PFN_PRIORITY_SHIFT = 8, /* 10:8 */
+    PFN_READ_AHEAD = 1u << 6, /* nobody has asked for it yet */
+    PFN_PRIORITY_SHIFT = 8,   /* 10:8 */
     PFN_PRIORITY = 7u << 8,
     PFN_USE_SHIFT = 12, /* 15:12, enum ntmm_frame_use */
     PFN_USE = 15u << 12,

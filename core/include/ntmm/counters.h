@@ -40,6 +40,8 @@ extern "C" {
     X(INVALIDATIONS, "invalidations", "ours", "rounds", PROCESS)                                   \
     X(COMMIT_OVERDRAFTS, "commit_overdrafts", "ours", "pages", PROCESS)                            \
     X(PAGE_READS, "page_reads", "Memory\\Page Reads/sec", "transfers", SYSTEM)                     \
+    X(READ_AHEAD_PAGES, "read_ahead_pages", "ours", "pages", SYSTEM)                               \
+    X(READ_AHEAD_HITS, "read_ahead_hits", "ours", "faults", SYSTEM)                                \
     X(DUMMY_PAGES_READ, "dummy_pages_read", "ours", "pages", SYSTEM)                               \
     X(PAGE_WRITES, "page_writes", "Memory\\Page Writes/sec", "transfers", SYSTEM)                  \
     X(PAGES_WRITTEN, "pages_written", "Memory\\Pages Output/sec", "pages", SYSTEM)                 \
