@@ -175,6 +175,23 @@ static void a_disk_that_is_away_is_left_alone_and_loses_no_slot(void **state)
     machine_close(w.m);
 }
 
+/* What a row made bad that a success ended is bad for good, whatever a later row shows. */
+static void a_pause_forgives_its_own_row_only(void **state)
+{
+    (void)state;
+    struct world w = open_world(1024, 100, 1);
+    fail_writes(&w, UINT64_MAX, ERROR, 1, 3);
+    write_rounds(&w, 4); /* in whatever order the first ones complete, one that succeeds is last */
+    uint64_t bad = must_query_file(w.m, 0).bad_pages;
+    assert_in_range(bad, 1, 2);
+    fail_writes(&w, UINT64_MAX, ERROR, 0, 0);
+    for (uint32_t i = 0; i < 1000 && !must_query_file(w.m, 0).is_paused; i++)
+        (void)write_once(&w);
+    assert_int_equal(must_query_file(w.m, 0).is_paused, 1);
+    assert_int_equal(must_query_file(w.m, 0).bad_pages, bad);
+    machine_close(w.m);
+}
+
 static void a_paused_file_is_passed_over(void **state)
 {
     (void)state;
@@ -340,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_bad_range_is_routed_around),
         cmocka_unit_test(a_file_that_is_mostly_bad_still_serves),
         cmocka_unit_test(a_disk_that_is_away_is_left_alone_and_loses_no_slot),
+        cmocka_unit_test(a_pause_forgives_its_own_row_only),
         cmocka_unit_test(a_paused_file_is_passed_over),
         cmocka_unit_test(without_a_clock_writing_still_ends),
         cmocka_unit_test(a_failed_write_wakes_who_waits_for_a_frame),
