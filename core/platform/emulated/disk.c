@@ -49,31 +49,81 @@ static bool is_inside(const struct disk *disk, const struct ntmm_io *io)
     return length_bytes <= disk->size_bytes && io->offset_bytes <= disk->size_bytes - length_bytes;
 }
 
+/* Pieces of memory moved together; a piece is frames side by side. */
+#define PIECES_AT_ONCE 64u
+
+typedef bool (*store_move)(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces,
+                           uint32_t count);
+
+struct batch {
+    struct disk *disk;
+    store_move move;
+    uint64_t offset_bytes; /* on the disk, of the first piece */
+    uint64_t size_bytes;   /* of all pieces */
+    uint32_t count;
+    struct iovec pieces[PIECES_AT_ONCE];
+};
+
+static bool move_batch(struct batch *batch)
+{
+    bool is_moved = batch->move(batch->disk, batch->offset_bytes, batch->pieces, batch->count);
+    batch->offset_bytes += batch->size_bytes;
+    batch->size_bytes = 0;
+    batch->count = 0;
+    return is_moved;
+}
+
+static bool is_behind_last(const struct batch *batch, const uint8_t *bytes)
+{
+    if (batch->count == 0)
+        return false;
+    const struct iovec *last = &batch->pieces[batch->count - 1];
+    return (const uint8_t *)last->iov_base + last->iov_len == bytes;
+}
+
+/* The next bytes of the transfer; moves those before them when there is no room for one more. */
+static bool add_to_batch(struct batch *batch, uint8_t *bytes, size_t size)
+{
+    if (!is_behind_last(batch, bytes)) {
+        if (batch->count == PIECES_AT_ONCE && !move_batch(batch))
+            return false;
+        batch->pieces[batch->count++] = (struct iovec){.iov_base = bytes};
+    }
+    batch->pieces[batch->count - 1].iov_len += size;
+    batch->size_bytes += size;
+    return true;
+}
+
+/* The first limit_bytes of a transfer, which lies inside the disk. */
+static ntmm_status move_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                              uint64_t limit_bytes, store_move move)
+{
+    struct batch batch; /* its pieces need no first value */
+    batch.disk = disk;
+    batch.move = move;
+    batch.offset_bytes = io->offset_bytes;
+    batch.size_bytes = 0;
+    batch.count = 0;
+    uint64_t left = limit_bytes;
+    for (uint32_t i = 0; i < io->span_count && left != 0; i++) {
+        uint64_t size = io->spans[i].size_bytes;
+        if (size > left)
+            size = left;
+        if (!add_to_batch(&batch, span_at(emu, &io->spans[i]), (size_t)size))
+            return NTMM_STATUS_DEVICE_DATA_ERROR;
+        left -= size;
+    }
+    if (!move_batch(&batch))
+        return NTMM_STATUS_DEVICE_DATA_ERROR;
+    io->transferred_bytes = limit_bytes - left;
+    return NTMM_STATUS_SUCCESS;
+}
+
 static ntmm_status read_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
 {
     if (!is_inside(disk, io))
         return NTMM_STATUS_END_OF_FILE;
-    uint64_t done = 0;
-    for (uint32_t i = 0; i < io->span_count; i++) {
-        uint32_t size = io->spans[i].size_bytes;
-        if (!store_read(disk, io->offset_bytes + done, span_at(emu, &io->spans[i]), size))
-            return NTMM_STATUS_DEVICE_DATA_ERROR;
-        done += size;
-    }
-    io->transferred_bytes = done;
-    return NTMM_STATUS_SUCCESS;
-}
-
-/* Part of a page of RAM to the disk. With threads a processor may be writing to the page, which is
- * no error: its owner writes it again. So it is read as such a page must be. */
-static bool store_page(struct ntmm_emulated *emu, struct disk *disk, uint64_t offset_bytes,
-                       uint8_t *from, size_t size)
-{
-    uint8_t page[NTMM_PAGE_SIZE];
-    if (!has_threads(emu))
-        return store_write(disk, offset_bytes, from, size);
-    content_load_shared(page, from, size);
-    return store_write(disk, offset_bytes, page, size);
+    return move_spans(emu, disk, io, UINT64_MAX, store_read);
 }
 
 /* The first limit_bytes of a write. */
@@ -82,18 +132,7 @@ static ntmm_status write_spans(struct ntmm_emulated *emu, struct disk *disk, str
 {
     if (!is_inside(disk, io))
         return NTMM_STATUS_DISK_FULL;
-    uint64_t done = 0;
-    for (uint32_t i = 0; i < io->span_count && done < limit_bytes; i++) {
-        uint64_t size = io->spans[i].size_bytes;
-        if (size > limit_bytes - done)
-            size = limit_bytes - done;
-        if (!store_page(emu, disk, io->offset_bytes + done, span_at(emu, &io->spans[i]),
-                        (size_t)size))
-            return NTMM_STATUS_DEVICE_DATA_ERROR;
-        done += size;
-    }
-    io->transferred_bytes = done;
-    return NTMM_STATUS_SUCCESS;
+    return move_spans(emu, disk, io, limit_bytes, store_write);
 }
 
 static ntmm_status extend(struct disk *disk, const struct ntmm_io *io)
@@ -325,11 +364,12 @@ NTMM_API ntmm_status ntmm_emulated_read_disk(void *emulated, uint64_t device, ui
 {
     struct ntmm_emulated *emu = emulated;
     struct disk *disk = find_disk(emu, device);
+    struct iovec piece = {.iov_base = buffer, .iov_len = size_bytes};
     if (disk == NULL)
         return NTMM_STATUS_INVALID_PARAMETER_2;
     machine_lock(emu);
     bool fits = size_bytes <= disk->size_bytes && offset_bytes <= disk->size_bytes - size_bytes;
-    bool is_read = fits && store_read(disk, offset_bytes, buffer, size_bytes);
+    bool is_read = fits && store_read(disk, offset_bytes, &piece, 1);
     machine_unlock(emu);
     if (!fits)
         return NTMM_STATUS_END_OF_FILE;

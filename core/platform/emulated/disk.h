@@ -14,6 +14,8 @@
 
 #include "platform/emulated/machine.h"
 
+#include <sys/uio.h>
+
 struct disk {
     struct disk *next;
     uint64_t number;
@@ -35,8 +37,9 @@ struct disk {
 
 bool store_open(struct disk *disk, const char *path);
 void store_close(struct disk *disk);
-bool store_read(const struct disk *disk, uint64_t offset_bytes, void *bytes, size_t size);
-bool store_write(struct disk *disk, uint64_t offset_bytes, const void *bytes, size_t size);
+/* Bytes in a row on the disk, from or to pieces of memory, which are not the same afterwards. */
+bool store_read(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count);
+bool store_write(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count);
 bool store_extend(struct disk *disk, uint64_t size_bytes);
 bool store_flush(struct disk *disk);
 void store_lose_cache(struct disk *disk, struct prng *kept);

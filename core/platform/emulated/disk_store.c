@@ -66,38 +66,50 @@ void store_close(struct disk *disk)
     free(disk->cached);
 }
 
-static bool read_file(const struct disk *disk, uint64_t offset_bytes, uint8_t *bytes, size_t size)
+/* --- bytes of a file --- */
+
+/* preadv, pwritev */
+typedef ssize_t (*move_file)(int file, const struct iovec *pieces, int count, off_t offset_bytes);
+
+/* Leave out what was moved, and pieces without bytes. Returns how many pieces are done with. */
+static uint32_t pass_over(struct iovec *pieces, uint32_t count, size_t moved)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t part = pread(disk->file, bytes + done, size - done, (off_t)(offset_bytes + done));
+    uint32_t passed = 0;
+    while (passed < count && moved >= pieces[passed].iov_len)
+        moved -= pieces[passed++].iov_len;
+    if (passed < count) {
+        pieces[passed].iov_base = (uint8_t *)pieces[passed].iov_base + moved;
+        pieces[passed].iov_len -= moved;
+    }
+    return passed;
+}
+
+static bool move_in_file(const struct disk *disk, move_file move, uint64_t offset_bytes,
+                         struct iovec *pieces, uint32_t count)
+{
+    uint32_t done = pass_over(pieces, count, 0);
+    while (done < count) {
+        ssize_t part = move(disk->file, &pieces[done], (int)(count - done), (off_t)offset_bytes);
         if (part < 0 && errno == EINTR)
             continue;
         if (part <= 0)
             return false;
-        done += (size_t)part;
+        done += pass_over(&pieces[done], count - done, (size_t)part);
+        offset_bytes += (uint64_t)part;
     }
     return true;
 }
 
-static bool write_file(const struct disk *disk, uint64_t offset_bytes, const uint8_t *bytes,
-                       size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t part = pwrite(disk->file, bytes + done, size - done, (off_t)(offset_bytes + done));
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0)
-            return false;
-        done += (size_t)part;
-    }
-    return true;
-}
+/* --- bytes --- */
 
-bool store_read(const struct disk *disk, uint64_t offset_bytes, void *bytes, size_t size)
+bool store_read(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count)
 {
     if (disk->image == NULL)
-        return read_file(disk, offset_bytes, bytes, size);
-    memcpy(bytes, disk->image + offset_bytes, size);
+        return move_in_file(disk, preadv, offset_bytes, pieces, count);
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(pieces[i].iov_base, disk->image + offset_bytes, pieces[i].iov_len);
+        offset_bytes += pieces[i].iov_len;
+    }
     return true;
 }
 
@@ -108,13 +120,16 @@ static void mark_cached(struct disk *disk, uint64_t offset_bytes, size_t size)
         disk->cached[s / 64] |= UINT64_C(1) << (s % 64);
 }
 
-bool store_write(struct disk *disk, uint64_t offset_bytes, const void *bytes, size_t size)
+bool store_write(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count)
 {
     if (disk->image == NULL)
-        return write_file(disk, offset_bytes, bytes, size);
-    memcpy(disk->image + offset_bytes, bytes, size);
-    if (disk->cached != NULL && size != 0)
-        mark_cached(disk, offset_bytes, size);
+        return move_in_file(disk, pwritev, offset_bytes, pieces, count);
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(disk->image + offset_bytes, pieces[i].iov_base, pieces[i].iov_len);
+        if (disk->cached != NULL && pieces[i].iov_len != 0)
+            mark_cached(disk, offset_bytes, pieces[i].iov_len);
+        offset_bytes += pieces[i].iov_len;
+    }
     return true;
 }
 
