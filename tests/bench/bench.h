@@ -12,7 +12,8 @@
  *   world.c     a machine with one process            host.c     what the host is compared by
  *   hand_made.c page tables without a memory manager
  *   paging_world.c one whose page file's device moves nothing
- *   tlb.c faults.c regions.c single.c paging.c replay.c metadata.c   the subjects
+ *   tlb.c faults.c regions.c single.c paging.c page_out.c replay.c metadata.c
+ *                 the subjects
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -29,10 +30,11 @@
 
 /* What a figure is held to. */
 enum bench_bar_kind {
-    BAR_NONE,          /* shown for comparison */
-    BAR_RATIO_AT_MOST, /* ours / host */
-    BAR_AT_MOST,       /* ours, in the figure's unit */
-    BAR_AT_LEAST,      /* ours, in the figure's unit */
+    BAR_NONE,           /* shown for comparison */
+    BAR_RATIO_AT_MOST,  /* ours / host, of times */
+    BAR_RATIO_AT_LEAST, /* ours / host, of speeds */
+    BAR_AT_MOST,        /* ours, in the figure's unit */
+    BAR_AT_LEAST,       /* ours, in the figure's unit */
 };
 
 /* Rounds of one side. */
@@ -60,6 +62,7 @@ struct bench {
     int processor;          /* the one that all runs on; -1: could not be pinned */
     const char *ntmm_path;  /* the command, for replay */
     const char *trace_path; /* folder of the binary traces */
+    const char *disk_path;  /* folder of the files that pages are written to */
 };
 
 /* One round of one side: nanoseconds an operation, or what the figure's unit says. */
@@ -110,6 +113,9 @@ bool bench_write_json(const struct bench *b, const char *path);
 
 /* host.c: rounds; context is not used. */
 double host_lock_cmpxchg(void *context);
+
+/* page_out.c: the part of paging that needs a disk. */
+void bench_page_out(struct bench *b);
 
 /* The subjects. */
 void bench_tlb(struct bench *b);

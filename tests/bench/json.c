@@ -36,6 +36,7 @@ static json_t *bar_of(const struct bench_figure *figure)
     static const char *const kinds[] = {
         [BAR_NONE] = "none",
         [BAR_RATIO_AT_MOST] = "ratio at most",
+        [BAR_RATIO_AT_LEAST] = "ratio at least",
         [BAR_AT_MOST] = "at most",
         [BAR_AT_LEAST] = "at least",
     };

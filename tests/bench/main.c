@@ -26,6 +26,7 @@ static const char usage[] =
     "  --rounds N     rounds of each figure, 1..31 (9)\n"
     "  --ntmm FILE    the ntmm command (the one beside this program)\n"
     "  --traces DIR   folder of the binary traces (the repository's)\n"
+    "  --disk DIR     folder of the files that pages are written to (this program's)\n"
     "  --smoke        as little as shows that it runs; the figures mean nothing\n"
     "\n"
     "Subjects: tlb faults regions pages paging replay metadata; all by default. A bar that is\n"
@@ -74,6 +75,8 @@ static int take_option(struct bench *b, const char **json_path, char **arguments
         b->ntmm_path = value;
     } else if (strcmp(arguments[i], "--traces") == 0) {
         b->trace_path = value;
+    } else if (strcmp(arguments[i], "--disk") == 0) {
+        b->disk_path = value;
     } else if (strcmp(arguments[i], "--rounds") == 0) {
         b->rounds = (uint32_t)strtoul(value, NULL, 10);
         return b->rounds >= 1 && b->rounds <= BENCH_ROUNDS_MAX ? 2 : 0;
@@ -87,6 +90,7 @@ int main(int count, char **arguments)
 {
     struct bench *b = bench_allocate(1, sizeof *b);
     char *command = beside(arguments[0], "ntmm");
+    char *folder = beside(arguments[0], ".");
     const char *json_path = NULL;
     bool is_wanted[sizeof subjects / sizeof *subjects] = {false};
     bool is_any = false;
@@ -94,6 +98,7 @@ int main(int count, char **arguments)
     b->rounds = 9;
     b->ntmm_path = command;
     b->trace_path = BENCH_TRACES;
+    b->disk_path = folder;
     for (int i = 1, taken; i < count; i += taken) {
         const struct subject *subject = subject_named(arguments[i]);
         if (strcmp(arguments[i], "-h") == 0 || strcmp(arguments[i], "--help") == 0) {
@@ -116,6 +121,7 @@ int main(int count, char **arguments)
     if (!is_written)
         fprintf(stderr, "ntmm-bench: %s: cannot write\n", json_path);
     free(command);
+    free(folder);
     free(b);
     return is_written ? 0 : 1;
 }

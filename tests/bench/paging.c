@@ -3,8 +3,8 @@
  * alone, as an embedder with a processor of its own calls it.
  *
  *   soft   the page is still on Standby or Modified, and becomes valid again
- *   hard   the page is in a page file whose device moves nothing: block, frame, transfer, completion
- *          and the second look at the entry are counted, the device and its bytes are not
+ *   hard   the page is in a page file whose device moves nothing: block, frame, transfer,
+ *          completion and the second look at the entry count, the device and its bytes do not
  *
  *   hard faults go round a region of twice the memory that standby has, a part at a time:
  *
@@ -34,6 +34,7 @@ struct paging {
     uint64_t next;        /* hard: page of the region at which the next part begins */
     uint64_t *order;      /* soft: the pages in the order of the faults */
     uint32_t error_code;  /* soft: NTMM_FAULT_WRITE or 0 */
+    bool is_random;       /* soft: the order is: lines of table, row and list wait for memory */
     bool is_written;      /* soft: the pages are on Standby, not on Modified */
     bool takes_free;      /* hard: the frames come from the free list */
     bool is_asynchronous; /* hard: the transfer completes between two begins */
@@ -63,7 +64,7 @@ static double ours_soft(void *context)
     return (double)elapsed / (double)(p->pages * p->laps);
 }
 
-static void measure_soft(struct bench *b, struct paging *p, const char *order)
+static void measure_soft(struct bench *b, struct paging *p)
 {
     static const struct {
         const char *name;
@@ -75,19 +76,20 @@ static void measure_soft(struct bench *b, struct paging *p, const char *order)
         {"from Standby, write", NTMM_FAULT_WRITE, true},
     };
     unsigned mebibytes = (unsigned)(p->pages * NTMM_PAGE_SIZE >> 20);
+    const char *order = p->is_random ? "at random" : "in order";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct bench_figure *figure =
             bench_add(b, "ns", "soft fault %s, %u MiB %s", kinds[i].name, mebibytes, order);
         p->error_code = kinds[i].error_code;
         p->is_written = kinds[i].is_written;
-        bench_bar(figure, BAR_RATIO_AT_MOST, SOFT_BAR);
+        bench_bar(figure, p->is_random ? BAR_NONE : BAR_RATIO_AT_MOST, SOFT_BAR);
         bench_run(b, figure, ours_soft, "lock cmpxchg", host_exchange, p);
     }
 }
 
 static void soft_faults(struct bench *b, uint64_t pages, uint64_t laps, bool is_random)
 {
-    struct paging p = {.pages = pages, .laps = laps};
+    struct paging p = {.pages = pages, .laps = laps, .is_random = is_random};
     uint64_t bytes = pages * NTMM_PAGE_SIZE, state = 1;
     paging_world_open(&p.paging, bytes + bytes / 8 + (8u << 20), 2 * bytes + (1u << 20));
     p.base = world_allocate(&p.paging.world, 0, bytes, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT);
@@ -98,7 +100,7 @@ static void soft_faults(struct bench *b, uint64_t pages, uint64_t laps, bool is_
     }
     if (is_random)
         bench_shuffle(p.order, pages, &state);
-    measure_soft(b, &p, is_random ? "at random" : "in order");
+    measure_soft(b, &p);
     free(p.order);
     paging_world_close(&p.paging);
 }
@@ -249,4 +251,5 @@ void bench_paging(struct bench *b)
     soft_faults(b, large, 1, true);
     hard_faults(b, bench_scale(b, 4 * SMALL_PAGES, 1024), bench_scale(b, 32, 1));
     hard_faults(b, 2 * large, 1);
+    bench_page_out(b);
 }

@@ -14,6 +14,9 @@ static void print_bar(const struct bench_figure *figure)
     case BAR_RATIO_AT_MOST:
         snprintf(text, sizeof text, "<= %g x", figure->bar);
         break;
+    case BAR_RATIO_AT_LEAST:
+        snprintf(text, sizeof text, ">= %g x", figure->bar);
+        break;
     case BAR_AT_MOST:
         snprintf(text, sizeof text, "<= %g %s", figure->bar, figure->unit);
         break;
@@ -31,7 +34,7 @@ static void print_figure(const struct bench_figure *figure)
         printf("not measured: %s\n", figure->note);
         return;
     }
-    printf("%10.2f %-4s +%3.0f%%", bench_best(figure, &figure->ours), figure->unit,
+    printf("%10.2f %-5s +%3.0f%%", bench_best(figure, &figure->ours), figure->unit,
            100 * bench_spread(figure, &figure->ours));
     if (figure->host.count != 0) {
         printf("  %-16s %9.2f +%3.0f%%  %6.3f", figure->host_name,
@@ -56,7 +59,7 @@ void bench_print(const struct bench *b)
         printf("on processor %d\n\n", b->processor);
     else
         printf("not pinned to a processor\n\n");
-    printf("%-58s %10s %10s  %-16s %9s %6s %6s  %s\n", "figure", "ntmm", "", "host", "", "",
+    printf("%-58s %10s %11s  %-16s %9s %6s %6s  %s\n", "figure", "ntmm", "", "host", "", "",
            "ratio", "bar");
     for (uint32_t i = 0; i < b->figure_count; i++)
         print_figure(&b->figures[i]);

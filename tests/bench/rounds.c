@@ -88,7 +88,8 @@ double bench_median(const struct bench_samples *samples) { return quantile(sampl
 
 double bench_best(const struct bench_figure *figure, const struct bench_samples *samples)
 {
-    return quantile(samples, figure->bar_kind == BAR_AT_LEAST ? 1 : 0);
+    bool is_speed = figure->bar_kind == BAR_AT_LEAST || figure->bar_kind == BAR_RATIO_AT_LEAST;
+    return quantile(samples, is_speed ? 1 : 0);
 }
 
 double bench_spread(const struct bench_figure *figure, const struct bench_samples *samples)
@@ -114,6 +115,9 @@ const char *bench_verdict(const struct bench_figure *figure)
         break;
     case BAR_RATIO_AT_MOST:
         is_met = bench_ratio(figure) <= figure->bar;
+        break;
+    case BAR_RATIO_AT_LEAST:
+        is_met = bench_ratio(figure) >= figure->bar;
         break;
     case BAR_AT_MOST:
         is_met = bench_best(figure, &figure->ours) <= figure->bar;
