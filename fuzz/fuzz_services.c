@@ -14,6 +14,7 @@
  * can touch, and commits are at most 4 MiB or at least 1 TiB, which both refuse.
  */
 #include "model/operation.h"
+#include "paging/page_out.h"
 
 #include <ntmm/emulated.h>
 #include <ntmm/inspect.h>
@@ -36,11 +37,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CPU_COUNT 2u
 #define OLD_BUILD 16299u
 
-/* Bits of the header byte. The low four say how many operations pass between whole comparisons. */
+/* Bits of the header byte. The low three say how many records pass between whole comparisons. */
 #define HEADER_OLD_BUILD 0x80u
 #define HEADER_COMMIT_LIMIT 0x40u
 #define HEADER_BOUNDED 0x20u    /* bounds of its own for the other process */
 #define HEADER_ZEROED_RAM 0x10u /* otherwise RAM begins full of garbage */
+#define HEADER_PAGED 0x08u      /* everything that can leaves memory after each operation */
+#define CHECK_EVERY_MASK 0x07u
 
 struct world {
     struct ntmm_emulated *emu;
@@ -67,6 +70,9 @@ _Noreturn static void fail(const struct world *world, const char *why)
     }
     if (world->header & HEADER_COMMIT_LIMIT) {
         printf("  commit-limit %u\n", LIVE_COMMIT_PAGES);
+    }
+    if (world->header & HEADER_PAGED) {
+        printf("  # run it as paged\n");
     }
     if (world->header & HEADER_BOUNDED) {
         printf("  # the other process searches from 0x100000 and ends at 0x7FFEFFFF\n");
@@ -241,6 +247,9 @@ static void run_operation(struct world *world, const struct operation *operation
         print_difference(operation, expected, &found);
         fail(world, "the last operation differs");
     }
+    if (world->header & HEADER_PAGED) {
+        page_out_everything(world->emu);
+    }
 }
 
 /* A write on one processor and a fetch on the other, at the address of an operation: before it, so
@@ -404,6 +413,9 @@ static void begin_system(struct world *world)
     must(world, !ntmm_emulated_create(&machine, &world->emu), "create the machine");
     must(world, !ntmm_emulated_create_system(world->emu, &config, &world->system),
          "create the system");
+    if (world->header & HEADER_PAGED) {
+        must(world, !page_out_add_file(world->emu), "create the page file");
+    }
 }
 
 static void begin(struct world *world)
@@ -455,7 +467,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     world->header = data[0];
-    check_every = 1 + data[0] % 16u;
+    check_every = 1 + (data[0] & CHECK_EVERY_MASK);
     begin(world);
     for (size_t at = 1; at + OPERATION_RECORD_SIZE <= size &&
                         world->count + RECORD_OPERATIONS <= OPERATION_LIMIT && has_frames(world);

@@ -479,11 +479,16 @@ static void run_file(struct runner *runner, const char *path)
 
 int main(int count, char **arguments)
 {
+    static const struct subject *const subjects[] = {&subject_model, &subject_core, &subject_paged};
     static struct runner runner;
 
-    runner.subject = count > 1 && !strcmp(arguments[1], "core") ? &subject_core : &subject_model;
-    if (count < 3 || strcmp(arguments[1], runner.subject->name)) {
-        fprintf(stderr, "usage: run_cases model|core FILE...\n");
+    for (unsigned i = 0; count > 1 && i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+        if (!strcmp(arguments[1], subjects[i]->name)) {
+            runner.subject = subjects[i];
+        }
+    }
+    if (count < 3 || !runner.subject) {
+        fprintf(stderr, "usage: run_cases model|core|paged FILE...\n");
         return 2;
     }
     for (int i = 2; i < count; i++) {

@@ -47,5 +47,6 @@ struct subject {
 
 extern const struct subject subject_model;
 extern const struct subject subject_core;
+extern const struct subject subject_paged; /* the library, everything paged out after each call */
 
 #endif

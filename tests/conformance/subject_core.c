@@ -3,6 +3,7 @@
  * the page tables and the door. Closing checks the invariants and that nothing is left allocated.
  */
 #include "conformance/subject.h"
+#include "paging/page_out.h"
 
 #include <ntmm/emulated.h>
 #include <ntmm/inspect.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #define RAM_BYTES 0x1000000u
+#define PAGED_RAM_BYTES 0x200000u
 #define KIND_SHIFT 56
 
 struct core_self {
@@ -21,6 +23,7 @@ struct core_self {
     struct ntmm_system *system;
     ntmm_handle handles[CALLER_COUNT];
     struct ntmm_process_config live; /* how the live process is made */
+    bool is_paged;                   /* everything goes out after each call */
 };
 
 static void must(ntmm_status status)
@@ -44,13 +47,20 @@ static void make_processes(struct core_self *self, const struct subject_setup *s
         self->handles[CALLER_LIVE] ^ ((ntmm_handle)0x80 << KIND_SHIFT);
 }
 
-static void *open_core(const struct subject_setup *setup)
+static void after_call(struct core_self *self)
+{
+    if (self->is_paged) {
+        page_out_everything(self->emu);
+    }
+}
+
+static struct core_self *open_system(const struct subject_setup *setup, uint64_t ram_bytes)
 {
     struct core_self *self = calloc(1, sizeof(*self));
     struct ntmm_emulated_config machine = {
         .size = sizeof(machine),
         .version = NTMM_EMULATED_CONFIG_VERSION,
-        .ram_bytes = RAM_BYTES,
+        .ram_bytes = ram_bytes,
     };
     struct ntmm_config config = {
         .size = sizeof(config),
@@ -65,6 +75,18 @@ static void *open_core(const struct subject_setup *setup)
     must(ntmm_emulated_create(&machine, &self->emu));
     must(ntmm_emulated_create_system(self->emu, &config, &self->system));
     make_processes(self, setup);
+    return self;
+}
+
+static void *open_core(const struct subject_setup *setup) { return open_system(setup, RAM_BYTES); }
+
+static void *open_paged(const struct subject_setup *setup)
+{
+    struct core_self *self = open_system(setup, PAGED_RAM_BYTES);
+
+    must(page_out_add_file(self->emu));
+    self->is_paged = true;
+    after_call(self);
     return self;
 }
 
@@ -102,25 +124,32 @@ static uint32_t allocate(void *context, enum caller who, uint64_t *base, uint64_
                          uint64_t *size, uint32_t type, uint32_t protect)
 {
     struct core_self *self = context;
+    uint32_t status = ntmm_allocate_virtual_memory(self->system, self->handles[who], base,
+                                                   zero_bits, size, type, protect);
 
-    return ntmm_allocate_virtual_memory(self->system, self->handles[who], base, zero_bits, size,
-                                        type, protect);
+    after_call(self);
+    return status;
 }
 
 static uint32_t free_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t type)
 {
     struct core_self *self = context;
+    uint32_t status = ntmm_free_virtual_memory(self->system, self->handles[who], base, size, type);
 
-    return ntmm_free_virtual_memory(self->system, self->handles[who], base, size, type);
+    after_call(self);
+    return status;
 }
 
 static uint32_t protect_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
                                uint32_t protect, uint32_t *old)
 {
     struct core_self *self = context;
+    uint32_t status =
+        ntmm_protect_virtual_memory(self->system, self->handles[who], base, size, protect, old);
 
-    return ntmm_protect_virtual_memory(self->system, self->handles[who], base, size, protect, old);
+    after_call(self);
+    return status;
 }
 
 static uint32_t query(void *context, enum caller who, uint64_t address, struct model_memory *memory)
@@ -139,6 +168,7 @@ static uint32_t query(void *context, enum caller who, uint64_t address, struct m
         memory->protect = found.protect;
         memory->type = found.type;
     }
+    after_call(self);
     return status;
 }
 
@@ -175,6 +205,7 @@ static uint32_t access_memory(void *context, enum caller who, uint64_t address, 
         }
     }
     take_result(fault, status, &result);
+    after_call(self);
     return status;
 }
 
@@ -192,6 +223,7 @@ static uint32_t fault_at(void *context, enum caller who, uint64_t address, enum 
     uint32_t status = ntmm_page_fault(self->system, &request, &result);
 
     take_result(fault, status, &result);
+    after_call(self);
     return status;
 }
 
@@ -207,6 +239,19 @@ static void restart(void *context, enum caller who)
 const struct subject subject_core = {
     .name = "core",
     .open = open_core,
+    .close = close_core,
+    .allocate = allocate,
+    .free = free_memory,
+    .protect = protect_memory,
+    .query = query,
+    .access = access_memory,
+    .fault = fault_at,
+    .restart = restart,
+};
+
+const struct subject subject_paged = {
+    .name = "paged",
+    .open = open_paged,
     .close = close_core,
     .allocate = allocate,
     .free = free_memory,
