@@ -58,22 +58,27 @@ static void write_all(struct call *c)
         platform->pump(platform->context);
 }
 
-/* Take every frame that can be had, and give them back. */
-static void take_all(struct call *c)
+/* Take every frame that can be had, and give them back, if any of them holds a page. False: none
+ * does. */
+static bool take_all(struct call *c)
 {
     struct frame_chain chain = chain_empty();
     uint64_t frame;
+    if (load64_relaxed(&partition_of(c)->standby_pages) == 0)
+        return false;
     while (frame_allocate(c, NTMM_USE_FREE, &frame))
         chain_add(c, &chain, frame);
     chain_free(c, &chain);
+    return true;
 }
 
 void page_out_everything(struct ntmm_emulated *emu)
 {
     struct call c = call_begin(ntmm_emulated_system(emu));
-    for (uint32_t level = 0; level < LEVELS; level++) {
+    bool is_done = false;
+    for (uint32_t level = 0; level < LEVELS && !is_done; level++) {
         empty_all(&c);
         write_all(&c);
-        take_all(&c);
+        is_done = !take_all(&c);
     }
 }

@@ -76,7 +76,8 @@ struct ntmm_paging_file_information {
  *         NTMM_STATUS_OBJECT_NAME_COLLISION  the device is a page file already
  *         NTMM_STATUS_TOO_MANY_PAGING_FILES  there are NTMM_PAGING_FILES_MAXIMUM
  *         NTMM_STATUS_NOT_SUPPORTED          the platform has no storage
- *         NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT  no frames for its slot map
+ *         NTMM_STATUS_NO_MEMORY              no frames for its slot map
+ *         NTMM_STATUS_CANT_WAIT              the platform can neither wait nor pump
  *         or what the device answered to the extension (NTMM_STATUS_DISK_FULL)
  * Locks: takes (D), (C), (N), (G); none while waiting for the device. Blocks. Source:
  * NtCreatePagingFile, public descriptions; the device's number instead of a name is ours.
