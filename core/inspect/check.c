@@ -1,5 +1,5 @@
 /*
- * ntmm_check: the parts of the checker in order, and the charges at the end.
+ * ntmm_check: the parts of the checker in order, and the charges.
  */
 #include "inspect/checker.h"
 
@@ -29,11 +29,42 @@ uint32_t *check_mark(struct checker *k, uint64_t frame)
     return NULL;
 }
 
+/* --- scratch --- */
+
+static size_t mark_bytes(const struct call *c)
+{
+    return (size_t)round_up(get64(&partition_of(c)->total_pages) * sizeof(uint32_t), 8);
+}
+
+static size_t name_bytes(const struct call *c, uint32_t file)
+{
+    return (size_t)round_up(check_file_slots(c, file), 64) / 8;
+}
+
 size_t ntmm_check_scratch_size(const struct ntmm_system *system)
 {
-    const struct anchor *anchor = core_at(system->bias, system->anchor_ref);
-    return (size_t)get64(&anchor->partition.total_pages) * sizeof(uint32_t);
+    const struct call c = {.sys = (struct ntmm_system *)(uintptr_t)system, .bias = system->bias};
+    size_t size = mark_bytes(&c) + (CHECK_LEVELS_MAX - 1) * NTMM_PAGE_SIZE;
+    for (uint32_t i = 0; i < check_file_count(&c); i++)
+        size += name_bytes(&c, i);
+    return size;
 }
+
+static void lay_out_scratch(struct checker *k, uint8_t *scratch)
+{
+    k->marks = (uint32_t *)(void *)scratch;
+    scratch += mark_bytes(k->c);
+    k->pages = (le64 *)(void *)scratch;
+    scratch += (CHECK_LEVELS_MAX - 1) * NTMM_PAGE_SIZE;
+    k->file_count = check_file_count(k->c);
+    for (uint32_t i = 0; i < k->file_count; i++) {
+        k->files[i].bits = scratch;
+        k->files[i].slots = check_file_slots(k->c, i);
+        scratch += name_bytes(k->c, i);
+    }
+}
+
+/* --- parts --- */
 
 /* A1, A2: the anchor is the running instance's, and its sums are those of its ranges. */
 static bool check_anchor(struct checker *k)
@@ -57,7 +88,7 @@ static bool check_anchor(struct checker *k)
            check_equal(k, "A2", 1, metadata, get64(&partition->metadata_pages));
 }
 
-/* L1, but for the locks of processes: object is the lock's level. */
+/* L1, but for the locks of page files and processes: object is the lock's level. */
 static bool check_locks(struct checker *k)
 {
     const struct anchor *anchor = anchor_of(k->c);
@@ -66,13 +97,17 @@ static bool check_locks(struct checker *k)
                      load32_relaxed(&partition->modified_no_write.lock) |
                      load32_relaxed(&partition->bad.lock);
     uint32_t slabs = 0;
+    uint32_t frames = 0;
 
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         lists |= load32_relaxed(&partition->standby[i].lock);
     for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++)
         slabs |= load32_relaxed(&anchor->slabs[i].lock);
+    for (uint32_t i = 0; i < FRAME_LOCKS; i++)
+        frames |= load32_relaxed(&anchor->frame_locks[i]);
     return check_equal(k, "L1", LOCK_DIRECTORY, 0, load32_relaxed(&anchor->directory_lock)) &&
            check_equal(k, "L1", LOCK_SLAB, 0, slabs) && check_equal(k, "L1", LOCK_LIST, 0, lists) &&
+           check_equal(k, "L1", LOCK_FRAME, 0, frames) &&
            check_equal(k, "L1", LOCK_NODE, 0, load32_relaxed(&partition->node.lock)) &&
            check_equal(k, "L1", LOCK_WAITERS, 0, load32_relaxed(&k->c->sys->waiters_lock));
 }
@@ -84,8 +119,7 @@ static bool check_commit(struct checker *k)
     uint64_t most = get64(&partition->commit_limit) + get64(&partition->commit_reserve);
 
     k->process = 0;
-    k->commit += k->process_frames;
-    k->commit += load64_relaxed(&partition->paging_pages);
+    k->commit += k->process_frames + k->paging_frames;
     if (!check_equal(k, "C1", 0, k->commit, charged))
         return false;
     if (charged > most)
@@ -95,36 +129,26 @@ static bool check_commit(struct checker *k)
     return true;
 }
 
-static bool check_queue(struct checker *k, const struct wait_queue *queue)
+ntmm_status ntmm_check_with_storage(struct ntmm_system *system, void *scratch, size_t size,
+                                    ntmm_storage_reader *reader, void *context,
+                                    struct ntmm_check_report *report)
 {
-    uint64_t length = 0;
-    const struct ntmm_wait *wait = queue->first;
-    while (wait && (length == 0 || wait != queue->first)) {
-        length++;
-        if (!wait->is_queued || wait->next->prev != wait)
-            return check_fail(k, "I2", 0, 1, 0);
-        wait = wait->next;
-    }
-    return check_equal(k, "I2", 0, length, load32_relaxed(&queue->count));
-}
-
-static bool check_waiters(struct checker *k)
-{
-    const struct ntmm_system *sys = k->c->sys;
-    return check_queue(k, &sys->for_frame) && check_queue(k, &sys->transfers.for_block);
+    struct call c = call_begin(system);
+    struct checker k = {.c = &c, .reader = reader, .reader_context = context, .report = report};
+    if (size < ntmm_check_scratch_size(system))
+        return NTMM_STATUS_BUFFER_TOO_SMALL;
+    __builtin_memset(scratch, 0, ntmm_check_scratch_size(system));
+    __builtin_memset(report, 0, sizeof *report);
+    lay_out_scratch(&k, scratch);
+    bool is_sound = check_anchor(&k) && check_locks(&k) && check_lists(&k) && check_slabs(&k) &&
+                    check_page_files(&k) && check_transfers(&k) && check_processes(&k) &&
+                    check_slab_owners(&k) && check_commit(&k) && check_frames(&k) &&
+                    check_names(&k) && check_waits(&k);
+    return is_sound ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INTERNAL_ERROR;
 }
 
 ntmm_status ntmm_check(struct ntmm_system *system, void *scratch, size_t size,
                        struct ntmm_check_report *report)
 {
-    struct call c = call_begin(system);
-    struct checker k = {.c = &c, .marks = scratch, .report = report};
-    if (size < ntmm_check_scratch_size(system))
-        return NTMM_STATUS_BUFFER_TOO_SMALL;
-    __builtin_memset(scratch, 0, ntmm_check_scratch_size(system));
-    __builtin_memset(report, 0, sizeof *report);
-    bool is_sound = check_anchor(&k) && check_locks(&k) && check_lists(&k) && check_slabs(&k) &&
-                    check_processes(&k) && check_slab_owners(&k) && check_commit(&k) &&
-                    check_frames(&k) && check_waiters(&k);
-    return is_sound ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INTERNAL_ERROR;
+    return ntmm_check_with_storage(system, scratch, size, NULL, NULL, report);
 }

@@ -66,7 +66,7 @@ static bool check_list(struct checker *k, const struct frame_list *list, uint32_
             return check_fail(k, "P1", frame, 1, 0);
         if (!check_equal(k, "P1", frame, 0, *mark))
             return false;
-        *mark = MARK_LISTED;
+        *mark |= MARK_LISTED;
         const struct pfn *pfn = pfn_at(k->c, frame);
         if (!check_equal(k, "P3", frame, previous, get64(&pfn->blink)) ||
             !check_listed(k, frame, list, priority))
@@ -155,25 +155,79 @@ bool check_lists(struct checker *k)
     return check_whole_runs(k, &partition->node, whole);
 }
 
+/* P7: references of a frame: one for its shares, one for each transfer, one for each block. */
+static uint32_t expected_references(const struct pfn *pfn, uint32_t mark)
+{
+    uint32_t references = (mark & MARK_KEPT) >> MARK_KEPT_SHIFT;
+    references += get32(&pfn->share_count) != 0;
+    references += (mark & MARK_READ) != 0;
+    references += (mark & MARK_WRITTEN) != 0;
+    return references;
+}
+
+/* A frame that its entry gave up while a transfer used it: the completion frees it. */
+static bool is_orphan(const struct pfn *pfn)
+{
+    return pfn_location(pfn) == NTMM_FRAME_TRANSITION && get64(&pfn->entry_address) == 0;
+}
+
+static bool is_owned(const struct pfn *pfn)
+{
+    return pfn_use(pfn) == NTMM_USE_PRIVATE || pfn_use(pfn) == NTMM_USE_TABLE;
+}
+
+/* P8, G1: what a frame that pages move through says of its backing. */
+static bool check_backing(struct checker *k, uint64_t frame, const struct pfn *pfn)
+{
+    uint64_t original = load64_relaxed(&pfn->original_pte);
+    bool is_to_be_written = pfn_is_modified(pfn) && !pfn_is_being_written(pfn);
+    if (is_to_be_written && !check_equal(k, "P8", frame, 0, slot_of(original)))
+        return false;
+    return check_name(k, original);
+}
+
+/* P1, P7, P9: how a frame was met is what its row says. */
+static bool check_state(struct checker *k, uint64_t frame, const struct pfn *pfn, uint32_t mark)
+{
+    enum ntmm_frame_location location = pfn_location(pfn);
+    bool is_listed = location != NTMM_FRAME_ACTIVE && location != NTMM_FRAME_TRANSITION;
+    bool is_shared = get32(&pfn->share_count) != 0;
+    if (!check_equal(k, "P1", frame, is_listed, (mark & MARK_LISTED) != 0) ||
+        !check_equal(k, "P7", frame, location == NTMM_FRAME_ACTIVE, is_shared) ||
+        !check_equal(k, "P7", frame, !is_listed, get16(&pfn->reference_count) != 0) ||
+        !check_equal(k, "P7", frame, expected_references(pfn, mark), get16(&pfn->reference_count)))
+        return false;
+    bool is_mapped = is_owned(pfn) && !is_orphan(pfn);
+    return check_equal(k, "P9", frame, is_mapped, mark & MARK_SHARES);
+}
+
 static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
 {
     const struct pfn *pfn = pfn_at(k->c, frame);
     uint32_t mark = *check_mark(k, frame);
-    enum ntmm_frame_location location = pfn_location(pfn);
     enum ntmm_frame_use use = pfn_use(pfn);
 
-    if (location != NTMM_FRAME_ACTIVE && location != NTMM_FRAME_TRANSITION)
-        return check_equal(k, "P1", frame, 1, (mark & MARK_LISTED) != 0);
-    if (mark & MARK_LISTED)
-        return check_fail(k, "P1", frame, 0, 1);
-    if (!check_equal(k, "A2", frame, is_metadata, use == NTMM_USE_METADATA))
+    if (!check_equal(k, "A2", frame, is_metadata, use == NTMM_USE_METADATA) ||
+        !check_equal(k, "I1", frame, (mark & MARK_READ) != 0, pfn_is_being_read(pfn)) ||
+        !check_equal(k, "I3", frame, (mark & MARK_WRITTEN) != 0, pfn_is_being_written(pfn)) ||
+        !check_equal(k, "G5", frame, (mark & MARK_PAGING) != 0, use == NTMM_USE_PAGING) ||
+        !check_state(k, frame, pfn, mark))
         return false;
-    bool is_shared = get32(&pfn->share_count) != 0;
-    if (!check_equal(k, "P7", frame, location == NTMM_FRAME_ACTIVE, is_shared) ||
-        !check_equal(k, "P7", frame, true, get16(&pfn->reference_count) != 0))
-        return false;
-    bool is_mapped = use == NTMM_USE_PRIVATE || use == NTMM_USE_TABLE;
-    return check_equal(k, "P9", frame, is_mapped, mark & MARK_SHARES);
+    k->user_frames += use == NTMM_USE_PRIVATE;
+    return !is_owned(pfn) || check_backing(k, frame, pfn);
+}
+
+/* P10. */
+static bool check_frame_sums(struct checker *k)
+{
+    const struct partition *partition = partition_of(k->c);
+    uint64_t user = get64(&partition->node.user_pages);
+    uint64_t standby = 0;
+    for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
+        standby += get64(&partition->standby[i].count);
+    return check_equal(k, "P10", 0, standby, load64_relaxed(&partition->standby_pages)) &&
+           check_equal(k, "P10", 1, k->user_frames, user) &&
+           check_between(k, "P10", 2, user, UINT64_MAX, get64(&partition->node.user_peak));
 }
 
 bool check_frames(struct checker *k)
@@ -187,5 +241,5 @@ bool check_frames(struct checker *k)
                 return false;
         }
     }
-    return true;
+    return check_frame_sums(k);
 }

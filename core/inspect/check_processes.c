@@ -1,23 +1,12 @@
 /*
- * The checker's view of processes: VADs and page tables, walked together in address order.
+ * The checker's view of processes: their slots, their VADs and sums.
  *
  *   pages in order   entry entry entry ...
  *   VADs in order    [  current  ) ...            commit is counted while the entries of a VAD pass
+ *
+ * Pages in tables that cannot be looked at may be committed or not: they widen what V4 allows.
  */
 #include "inspect/checker.h"
-#include "space/protection.h"
-
-/* One process being walked. */
-struct walk {
-    struct checker *k;
-    const struct process *process;
-    struct gap_range at; /* the VAD that contains or follows the page reached; ref 0 if none does */
-    int64_t counted;     /* commit of that VAD so far, relative to its default */
-    uint64_t commit;     /* of VADs passed */
-    uint64_t virtual;    /* pages of VADs passed */
-    uint64_t tables;     /* met */
-    uint64_t working_set; /* valid leaf entries met */
-};
 
 /* Go to the VAD that contains or follows a page. */
 static void go_to(struct walk *w, uint64_t page)
@@ -42,175 +31,56 @@ static bool check_range(struct walk *w, const struct vad *vad)
 static bool finish_vad(struct walk *w)
 {
     const struct vad *vad = vad_at(w->k->c, w->at.ref);
+    bool is_default = vad_is_committed_by_default(vad);
     uint64_t pages = w->at.end - w->at.start;
-    uint64_t commit = (vad_is_committed_by_default(vad) ? pages : 0) + (uint64_t)w->counted;
+    uint64_t known = (is_default ? pages : 0) + (uint64_t)w->counted;
+    uint64_t least = is_default ? known - w->unknown_pages : known;
+    uint64_t commit = get64(&vad->commit_pages);
     if (!check_range(w, vad) ||
-        !check_equal(w->k, "V4", w->at.ref, commit, get64(&vad->commit_pages)))
+        !check_between(w->k, "V4", w->at.ref, least, least + w->unknown_pages, commit))
         return false;
     w->commit += commit;
     w->virtual += pages;
     w->k->vads++;
     w->counted = 0;
+    w->unknown_pages = 0;
     go_to(w, w->at.end);
     return true;
 }
 
-/* Move to the VAD that contains a page; V2 when there is none. */
-static bool reach(struct walk *w, uint64_t page, const struct vad **vad)
+static bool finish_vads_before(struct walk *w, uint64_t page)
 {
     while (w->at.ref && w->at.end <= page) {
         if (!finish_vad(w))
             return false;
     }
+    return true;
+}
+
+bool walk_reach(struct walk *w, uint64_t page, const struct vad **vad)
+{
+    if (!finish_vads_before(w, page))
+        return false;
     if (!w->at.ref || w->at.start > page)
         return check_fail(w->k, "V2", page << NTMM_PAGE_SHIFT, 0, 1);
     *vad = vad_at(w->k->c, w->at.ref);
     return true;
 }
 
-/* The row of a frame that an entry at `address` of `table` maps. */
-static bool check_owner(struct walk *w, uint64_t frame, uint64_t address, uint64_t table,
-                        enum ntmm_frame_use use)
+bool walk_pass_unknown(struct walk *w, uint64_t start, uint64_t end)
 {
-    uint32_t *mark = check_mark(w->k, frame);
-    if (!mark)
-        return check_fail(w->k, "P9", frame, 0, address);
-    ++*mark;
-    const struct pfn *pfn = pfn_at(w->k->c, frame);
-    return check_equal(w->k, "P9", frame, address, get64(&pfn->entry_address)) &&
-           check_equal(w->k, "P9", frame, table, pfn_table_frame(pfn)) &&
-           check_equal(w->k, "P9", frame, use, (uint64_t)pfn_use(pfn));
-}
-
-/* V7: a valid entry grants what its page's protection says, and the write bit only with dirty. */
-static bool check_valid(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
-                        uint64_t table)
-{
-    uint64_t frame = field_get(raw, HW_FRAME);
-    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_DIRTY1) |
-                            FIELD_MASK(HW_AGE) | FIELD_MASK(HW_SOFTWARE);
-    if (!check_owner(w, frame, address, table, NTMM_USE_PRIVATE))
+    if (!finish_vads_before(w, start))
         return false;
-    const struct pfn *pfn = pfn_at(w->k->c, frame);
-    uint32_t protection = (uint32_t)field_get(get64(&pfn->original_pte), SW_PROTECTION);
-    uint64_t expected = entry_hardware(frame, protection, false);
-    if (((raw ^ expected) & ~varies) != 0 || !protection_is_mappable(protection))
-        return check_fail(w->k, "V7", page << NTMM_PAGE_SHIFT, expected, raw);
-    bool is_writable = (raw & FIELD_MASK(HW_DIRTY1)) != 0;
-    bool may_be = (raw & FIELD_MASK(HW_WRITE)) && (raw & FIELD_MASK(HW_DIRTY));
-    if (is_writable && !may_be)
-        return check_fail(w->k, "V7", page << NTMM_PAGE_SHIFT, expected, raw);
-    w->working_set++;
-    return check_equal(w->k, "P7", frame, 1, get32(&pfn->share_count));
-}
-
-/* P4: an entry in transition names a listed frame, and they agree on the page's protection. */
-static bool check_transition(struct walk *w, uint64_t value, uint64_t address, uint64_t table)
-{
-    uint64_t frame = field_get(value, TR_FRAME);
-    const uint32_t *mark = check_mark(w->k, frame);
-    if (!mark || !(*mark & MARK_LISTED))
-        return check_fail(w->k, "P4", frame, 1, 0);
-    uint64_t original = get64(&pfn_at(w->k->c, frame)->original_pte);
-    return check_owner(w, frame, address, table, NTMM_USE_PRIVATE) &&
-           check_equal(w->k, "P4", frame, field_get(original, SW_PROTECTION),
-                       field_get(value, TR_PROTECTION));
-}
-
-/* V9: a software entry holds a protection that a private page can have, and nothing else. */
-static bool check_software(struct walk *w, uint64_t value, uint64_t page)
-{
-    uint32_t protection = (uint32_t)field_get(value, SW_PROTECTION);
-    bool is_code = protection == PROT_DECOMMITTED || protection == PROT_NOACCESS ||
-                   (protection & PROT_ACCESS_MASK) != 0;
-    uint64_t expected = is_code ? entry_software(protection) : 0;
-    return check_equal(w->k, "V9", page << NTMM_PAGE_SHIFT, expected, value);
-}
-
-/* An entry by its kind, before anything it names is trusted; *is_shared: valid or in transition. */
-static bool check_entry(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
-                        uint64_t table, bool *is_shared)
-{
-    uint64_t value = entry_value(w->k->c, raw);
-    switch (entry_kind(w->k->c, raw)) {
-    case PTE_VALID:
-        *is_shared = true;
-        return check_valid(w, raw, page, address, table);
-    case PTE_TRANSITION:
-        *is_shared = true;
-        return check_transition(w, value, address, table);
-    case PTE_ZERO:
-    case PTE_DEMAND_ZERO:
-    case PTE_DECOMMITTED:
-    case PTE_NO_ACCESS:
-    case PTE_PAGEFILE:
-    case PTE_PROTOTYPE:
-    case PTE_LARGE:
-        break;
-    }
-    return check_software(w, value, page);
-}
-
-/* A non-empty leaf entry; *is_shared: it is valid or in transition. */
-static bool check_leaf(struct walk *w, uint64_t raw, uint64_t page, uint64_t address,
-                       uint64_t table, bool *is_shared)
-{
-    const struct vad *vad = NULL;
-    if (!reach(w, page, &vad) || !check_entry(w, raw, page, address, table, is_shared))
-        return false;
-    bool is_committed = page_state_of(w->k->c, vad, raw).is_committed;
-    w->counted += is_committed - (int64_t)vad_is_committed_by_default(vad);
-    return true;
-}
-
-static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page);
-
-/* V6: an entry above the leaves is a valid table, all rights in it; *is_shared as for check_leaf.
- * */
-static bool check_branch(struct walk *w, uint64_t raw, uint32_t level, uint64_t page,
-                         uint64_t address, uint64_t table, bool *is_shared)
-{
-    uint64_t frame = field_get(raw, HW_FRAME);
-    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_AGE) |
-                            FIELD_MASK(HW_SOFTWARE);
-    const uint64_t expected = FIELD_MASK(HW_VALID) | FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_OWNER) |
-                              FIELD_MASK(HW_WRITE) | frame << NTMM_PAGE_SHIFT;
-    if (((raw ^ expected) & ~varies) != 0)
-        return check_fail(w->k, "V6", page << NTMM_PAGE_SHIFT, expected, raw);
-    *is_shared = true;
-    return check_owner(w, frame, address, table, NTMM_USE_TABLE) &&
-           check_table(w, frame, level - 1, page);
-}
-
-/* A table whose entries are of `level`, and everything below; the depth is that of the tables. */
-static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page)
-{
-    struct call *c = w->k->c;
-    const le64 *table = table_at(c, frame);
-    uint32_t entries = level == c->sys->levels ? 256 : NTMM_ENTRIES_PER_TABLE;
-    uint32_t used = 0;
-    uint32_t shares = 1;
-
-    w->tables++;
-    for (uint32_t i = 0; i < entries; i++) {
-        uint64_t raw = get64(&table[i]);
-        uint64_t address = frame_ref(c, frame) + i * sizeof(le64);
-        uint64_t at = page + ((uint64_t)i << 9 * (level - 1));
-        bool is_shared = false;
-        if (raw == 0)
-            continue;
-        used++;
-        bool is_sound = level == 1 ? check_leaf(w, raw, at, address, frame, &is_shared)
-                                   : check_branch(w, raw, level, at, address, frame, &is_shared);
-        if (!is_sound)
+    if (!w->at.ref || w->at.start >= end)
+        return check_fail(w->k, "V2", start << NTMM_PAGE_SHIFT, 0, 1);
+    while (w->at.ref && w->at.start < end) {
+        w->unknown_pages += min_u64(w->at.end, end) - max_u64(w->at.start, start);
+        if (w->at.end > end)
+            break;
+        if (!finish_vad(w))
             return false;
-        shares += is_shared;
     }
-    const struct pfn *pfn = pfn_at(c, frame);
-    if (used == 0 && level != c->sys->levels)
-        return check_fail(w->k, "V3", frame, 1, 0);
-    return check_equal(w->k, "V3", frame, used, pfn_used(pfn)) &&
-           check_equal(w->k, "V5", frame, shares, get32(&pfn->share_count));
+    return true;
 }
 
 /* V1, and S4 for the root: below it, each node and VAD has the owner of the node above. */
@@ -259,6 +129,18 @@ static bool check_hint(struct checker *k, const struct process *process)
     return check_equal(k, "V8", hint, process_index(process), owner);
 }
 
+/* PR3: with a table above the leaves unknown, there may be more. */
+static bool check_table_sums(const struct walk *w)
+{
+    uint64_t pages = get64(&w->process->table_pages);
+    uint64_t out = get64(&w->process->tables_out);
+    if (w->is_above_unknown)
+        return check_between(w->k, "PR3", 0, w->tables, UINT64_MAX, pages) &&
+               check_between(w->k, "PR3", 1, w->tables_out, pages - 1, out);
+    return check_equal(w->k, "PR3", 0, w->tables, pages) &&
+           check_equal(w->k, "PR3", 1, w->tables_out, out);
+}
+
 static bool check_process(struct checker *k, const struct process *process)
 {
     struct walk w = {.k = k, .process = process};
@@ -268,16 +150,16 @@ static bool check_process(struct checker *k, const struct process *process)
     if (!check_tree(k, process) || !check_hint(k, process) || !check_root(k, root))
         return false;
     go_to(&w, 0);
-    if (!check_table(&w, root, k->c->sys->levels, 0))
+    if (!check_tables(&w, root))
         return false;
     while (w.at.ref) {
         if (!finish_vad(&w))
             return false;
     }
-    k->commit += w.commit + w.tables;
+    k->commit += w.commit + get64(&process->table_pages);
     return check_equal(k, "PR2", 0, w.commit, get64(&process->commit_pages)) &&
            check_equal(k, "PR2", 1, w.virtual, get64(&process->virtual_pages)) &&
-           check_equal(k, "PR3", 0, w.tables, get64(&process->table_pages)) &&
+           check_table_sums(&w) &&
            check_equal(k, "W1", 0, w.working_set, get64(&process->working_set_pages));
 }
 
@@ -333,6 +215,15 @@ static bool check_directory(struct checker *k)
     return check_equal(k, "PR4", 0, k->process_frames, get64(&partition_of(k->c)->process_pages));
 }
 
+/* PR1: the slot of a process that lives, or whose end failed; and all that it has. */
+static bool check_slot(struct checker *k, uint32_t slot, const struct process *process)
+{
+    uint32_t state = get32(&process->state);
+    uint32_t sound = state == PROCESS_END_FAILED ? PROCESS_END_FAILED : PROCESS_LIVE;
+    return check_equal(k, "PR1", slot, slot, process_index(process)) &&
+           check_equal(k, "PR1", slot, sound, state) && check_process(k, process);
+}
+
 bool check_processes(struct checker *k)
 {
     struct anchor *anchor = anchor_of(k->c);
@@ -343,16 +234,13 @@ bool check_processes(struct checker *k)
         return false;
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct process *process = process_in_slot(k->c, slot);
-        uint64_t handle = get64(&process->handle);
         if (!check_equal(k, "L1", slot, 0, load32_relaxed(&process->address_lock)) ||
             !check_equal(k, "L1", slot, 0, load32_relaxed(&process->working_set_lock)))
             return false;
-        if (handle == 0)
+        if (get64(&process->handle) == 0)
             continue;
         live++;
-        if (!check_equal(k, "PR1", slot, slot, (uint32_t)handle) ||
-            !check_equal(k, "PR1", slot, PROCESS_LIVE, get32(&process->state)) ||
-            !check_process(k, process))
+        if (!check_slot(k, slot, process))
             return false;
     }
     return check_slots(k, live);

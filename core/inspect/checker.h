@@ -1,24 +1,43 @@
 /*
  * The invariants' checker: recounts from entries and lists alone.
  *
- * One mark a frame, in the caller's scratch memory, remembers how the frame was met: on a list, or
- * by how many entries. Every function returns false at the first broken invariant, with the report
- * filled.
+ *   scratch   marks: a word a frame | names: a bit a slot, file after file | a page a level of tables
+ *
+ * A frame's mark remembers how it was met: on a list, in a transfer, by how many entries. A slot's
+ * bit says that something names it. Every function returns false at the first broken invariant, with
+ * the report filled.
  *
  * Order: what a part trusts, an earlier part has proved. Lists prove the rows' locations, slabs
- * prove that references in the nodes of trees name nodes and VADs, so that the walk over processes
- * never follows a wild one.
+ * prove that references in the nodes of trees name nodes and VADs, page files that slots have bits,
+ * so that the walk over processes never follows a wild one.
+ *
+ * Invariants of sums that belong to several files
+ *   P10 standby_pages is the number of frames on the standby lists, user_pages that of frames that
+ *       hold pages of processes, and user_peak is at least that
+ *   G5  paging_pages is the number of frames of descriptors, slot maps and the dummy page, each of
+ *       which has that use; a descriptor's number is its index
+ *   G6  a page file's outstanding_writes is the number of its write blocks in use
  */
 #ifndef NTMM_INSPECT_CHECKER_H
 #define NTMM_INSPECT_CHECKER_H
 
+#include "base/bits.h"
 #include "phys/slab.h"
+#include "phys/slots.h"
 #include "space/private.h"
 
 #include <ntmm/inspect.h>
 
-#define MARK_LISTED 0x80000000u /* met on a list */
-#define MARK_SHARES 0x00FFFFFFu /* entries that were met */
+/* A frame's mark. */
+#define MARK_LISTED 0x80000000u  /* met on a list */
+#define MARK_READ 0x40000000u    /* met in a read in flight */
+#define MARK_WRITTEN 0x20000000u /* met in a write in flight */
+#define MARK_PAGING 0x10000000u  /* met as a frame of page files */
+#define MARK_KEPT_SHIFT 16u /* 21:16, blocks that keep a reference of it, at most READ_BLOCKS */
+#define MARK_KEPT 0x003F0000u
+#define MARK_SHARES 0x0000FFFFu /* entries that were met */
+
+#define CHECK_LEVELS_MAX 5u /* of page tables */
 
 /* Slabs of one class, as met. */
 struct slab_totals {
@@ -27,17 +46,41 @@ struct slab_totals {
     uint64_t with_room; /* slabs */
 };
 
+/* Of a page file. */
+struct file_names {
+    uint8_t *bits;   /* of its slots: something names it */
+    uint64_t slots;  /* bits: its size, or 0 while that makes no sense */
+    uint64_t count;  /* slots named */
+    uint32_t writes; /* write blocks met */
+};
+
+/* What lies in tables that are not in memory, as far as it cannot be looked at. */
+struct unknown {
+    uint64_t entries; /* non-empty entries of leaf tables */
+    bool is_above;    /* a table above the leaves is among them: anything may lie below it */
+};
+
 struct checker {
     struct call *c;
     uint32_t *marks; /* one a frame, ranges in order */
+    struct file_names files[NTMM_PAGING_FILES_MAXIMUM];
+    uint32_t file_count;
+    le64 *pages; /* CHECK_LEVELS_MAX - 1 pages, for tables that are read */
+    ntmm_storage_reader *reader;
+    void *reader_context;
     struct ntmm_check_report *report;
     ntmm_handle process;     /* being checked, or 0 */
     uint64_t commit;         /* charges met so far */
     uint64_t vads;           /* VADs met so far */
     uint64_t vad_nodes;      /* nodes of their trees met so far */
     uint64_t process_frames; /* frames of process objects met */
+    uint64_t paging_frames;  /* frames of page files met */
+    uint64_t user_frames;    /* frames with pages of processes met */
+    struct unknown unknown;
     struct slab_totals slabs[SLAB_KIND_COUNT];
 };
+
+/* --- check.c --- */
 
 /* Fill the report; always false. */
 bool check_fail(struct checker *k, const char *invariant, uint64_t object, uint64_t expected,
@@ -50,16 +93,103 @@ static inline bool check_equal(struct checker *k, const char *invariant, uint64_
     return expected == found || check_fail(k, invariant, object, expected, found);
 }
 
+/* Fail unless least <= found <= most. */
+static inline bool check_between(struct checker *k, const char *invariant, uint64_t object,
+                                 uint64_t least, uint64_t most, uint64_t found)
+{
+    if (found < least)
+        return check_fail(k, invariant, object, least, found);
+    return found <= most || check_fail(k, invariant, object, most, found);
+}
+
 /* The mark of a frame that exists; NULL otherwise. */
 uint32_t *check_mark(struct checker *k, uint64_t frame);
+
+/* --- check_slabs.c --- */
 
 /* Whether a reference names an object in use of that kind; *owner: index of its process. */
 bool check_is_object(struct checker *k, enum slab_kind kind, uint64_t ref, uint32_t *owner);
 
-bool check_lists(struct checker *k);       /* P1 to P6, P8 */
 bool check_slabs(struct checker *k);       /* S1 to S3, V1 */
-bool check_processes(struct checker *k);   /* V1 to V8, W1, PR1 to PR4, P4 P7 P9 S4 L1 */
 bool check_slab_owners(struct checker *k); /* S4, after the processes */
-bool check_frames(struct checker *k);      /* P1 P7 P9 A2, after all others */
+
+/* --- check_frames.c --- */
+
+bool check_lists(struct checker *k); /* P1 to P6, P8 */
+bool check_frames(
+    struct checker *k); /* P1 P7 P8 P9 P10 A2 I1 I3 G1 G5, after all that meet frames */
+
+/* --- check_page_files.c --- */
+
+/* Page files that there are, and slots of one that can be marked: 0 when it makes no sense. */
+uint32_t check_file_count(const struct call *c);
+uint64_t check_file_slots(const struct call *c, uint32_t number);
+
+bool check_page_files(struct checker *k); /* L1 G2 to G5 */
+bool check_names(struct checker *k);      /* G1, after all that names slots */
+
+/* G1: the slot that an entry value names is in use, and nothing else names it. */
+bool check_name(struct checker *k, uint64_t value);
+
+/* G1's object: a slot of a page file. */
+static inline uint64_t check_slot_object(uint32_t file, uint64_t slot)
+{
+    return (uint64_t)file << 32 | slot;
+}
+
+/* --- check_transfers.c --- */
+
+bool check_transfers(struct checker *k); /* B1 I1 I3 G6, before the processes */
+bool check_waits(struct checker *k);     /* I2 B1 */
+
+/* --- check_processes.c --- */
+
+bool check_processes(struct checker *k); /* V1 to V9, W1, PR1 to PR4, P4 P7 P8 P9 G1 S4 L1 */
+
+/* One process being walked: its VADs and tables, together in address order. */
+struct walk {
+    struct checker *k;
+    const struct process *process;
+    struct gap_range at; /* the VAD that contains or follows the page reached; ref 0 if none does */
+    int64_t counted;     /* commit of that VAD so far, relative to its default */
+    uint64_t unknown_pages; /* of that VAD, in tables that cannot be looked at */
+    uint64_t commit;        /* of VADs passed */
+    uint64_t virtual;       /* pages of VADs passed */
+    uint64_t tables;        /* met */
+    uint64_t tables_out;    /* of these, not in memory */
+    uint64_t working_set;   /* valid leaf entries met */
+    bool is_above_unknown;  /* a table above the leaves could not be looked at */
+};
+
+/* Move to the VAD that contains a page; V2 when there is none. */
+bool walk_reach(struct walk *w, uint64_t page, const struct vad **vad);
+
+/* What lies in [start, end) is not known, but that it is not nothing. */
+bool walk_pass_unknown(struct walk *w, uint64_t start, uint64_t end);
+
+/* --- check_tables.c --- */
+
+/* The tables of a process from its root down, and all entries. */
+bool check_tables(struct walk *w, uint64_t root);
+
+/* --- check_entries.c --- */
+
+/* Where an entry stands. */
+struct entry_place {
+    uint64_t page;    /* first one that it decides */
+    uint64_t address; /* core address; 0: its table is in a page file */
+    uint64_t table;   /* frame of its table */
+    bool is_out;      /* its table is not in use by the processor */
+};
+
+/* A non-empty leaf entry. *is_shared: it is valid or in transition. */
+bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool *is_shared);
+
+/* P9: the row of a frame that an entry maps. */
+bool check_owner(struct walk *w, uint64_t frame, const struct entry_place *at,
+                 enum ntmm_frame_use use);
+
+/* P4: an entry in transition names a frame that is on a list, or used by a transfer. */
+bool check_is_in_transition(struct walk *w, uint64_t frame);
 
 #endif

@@ -7,17 +7,26 @@
 
 #define RAM_BYTES (8 * MIB)
 #define FREED (BASE + 256 * MIB)
-#define MOST_CORRUPTIONS 64u
+#define MOST_CORRUPTIONS 96u
+#define MOST_DISKS 4u
 
+/* Bytes that a corruption may change, and what they were. */
+struct saved {
+    void *bytes;
+    void *copy;
+    size_t size;
+};
+
+static const struct corruption_scene *current_scene;
 static struct machine *machine;
 static ntmm_handle other_process;
-static void *saved_ram;
+static struct saved saved[2 + MOST_DISKS];
 
 ntmm_handle corruption_other_process(void) { return other_process; }
 
-static void must_reserve_in_other(uint64_t base, uint64_t size)
+static void must_reserve_in_other(struct machine *m, uint64_t base, uint64_t size)
 {
-    assert_int_equal(ntmm_allocate_virtual_memory(machine->system, other_process, &base, 0, &size,
+    assert_int_equal(ntmm_allocate_virtual_memory(m->system, other_process, &base, 0, &size,
                                                   NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE),
                      NTMM_STATUS_SUCCESS);
 }
@@ -73,30 +82,65 @@ static void make_free_and_zeroed(struct machine *m)
     assert_int_equal(ntmm_zero_free_pages(m->system, 40), 40);
 }
 
-static int set_up(void **state)
+static struct machine *open_default(void)
 {
     const struct machine_setup setup = {.hardware = {.ram_bytes = RAM_BYTES}};
+    struct machine *m = machine_open(&setup);
+    make_regions(m);
+    other_process = machine_add_process(m);
+    must_reserve_in_other(m, BASE, KIB64);
+    ntmm_handle third = machine_add_process(m);
+    assert_int_equal(ntmm_end_process(m->system, third), NTMM_STATUS_SUCCESS);
+    make_bad(m);
+    make_free_and_zeroed(m);
+    return m;
+}
+
+static void save(struct saved *s, void *bytes, size_t size)
+{
+    *s = (struct saved){.bytes = bytes, .copy = malloc(size), .size = size};
+    assert_non_null(s->copy);
+    memcpy(s->copy, bytes, size);
+}
+
+static void save_all(void)
+{
+    uint64_t size = 0;
+    void *ram = ntmm_emulated_arena(machine->emu, &size);
+    save(&saved[0], ram, (size_t)size);
+    save(&saved[1], machine->system, sizeof *machine->system);
+    for (uint32_t i = 0; i < MOST_DISKS; i++) {
+        void *image = ntmm_emulated_disk_image(machine->emu, i, &size);
+        if (image)
+            save(&saved[2 + i], image, (size_t)size);
+    }
+}
+
+static int set_up(void **state)
+{
     (void)state;
-    machine = machine_open(&setup);
-    make_regions(machine);
-    other_process = machine_add_process(machine);
-    must_reserve_in_other(BASE, KIB64);
-    ntmm_handle third = machine_add_process(machine);
-    assert_int_equal(ntmm_end_process(machine->system, third), NTMM_STATUS_SUCCESS);
-    make_bad(machine);
-    make_free_and_zeroed(machine);
+    machine = current_scene->open();
     machine_assert_sound(machine);
-    saved_ram = malloc(RAM_BYTES);
-    assert_non_null(saved_ram);
-    memcpy(saved_ram, ntmm_emulated_arena(machine->emu, NULL), RAM_BYTES);
+    save_all();
     return 0;
+}
+
+static void restore_all(void)
+{
+    for (uint32_t i = 0; i < 2 + MOST_DISKS; i++) {
+        if (saved[i].copy)
+            memcpy(saved[i].bytes, saved[i].copy, saved[i].size);
+    }
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    free(saved_ram);
-    machine_close(machine);
+    for (uint32_t i = 0; i < 2 + MOST_DISKS; i++) {
+        free(saved[i].copy);
+        saved[i] = (struct saved){0};
+    }
+    current_scene->close(machine);
     return 0;
 }
 
@@ -104,8 +148,11 @@ static void run_one(void **state)
 {
     const struct corruption *corruption = *state;
     uint64_t object = corruption->corrupt(machine);
-    machine_assert_broken(machine, corruption->invariant, object);
-    memcpy(ntmm_emulated_arena(machine->emu, NULL), saved_ram, RAM_BYTES);
+    if (current_scene->is_blind)
+        machine_assert_broken_blind(machine, corruption->invariant, object);
+    else
+        machine_assert_broken(machine, corruption->invariant, object);
+    restore_all();
     machine_assert_sound(machine);
 }
 
@@ -113,16 +160,24 @@ static void run_one(void **state)
 static int put_back(void **state)
 {
     (void)state;
-    memcpy(ntmm_emulated_arena(machine->emu, NULL), saved_ram, RAM_BYTES);
+    restore_all();
     return 0;
 }
 
 int corruption_run(const char *group, const struct corruption *corruptions, size_t count)
 {
+    static const struct corruption_scene scene = {.open = open_default, .close = machine_close};
+    return corruption_run_in(&scene, group, corruptions, count);
+}
+
+int corruption_run_in(const struct corruption_scene *scene, const char *group,
+                      const struct corruption *corruptions, size_t count)
+{
     struct CMUnitTest tests[MOST_CORRUPTIONS];
     char names[MOST_CORRUPTIONS][96];
     if (count > MOST_CORRUPTIONS)
         return 1;
+    current_scene = scene;
     for (size_t i = 0; i < count; i++) {
         snprintf(names[i], sizeof names[i], "%s: %s", corruptions[i].invariant,
                  corruptions[i].what);

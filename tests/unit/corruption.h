@@ -1,7 +1,8 @@
 /*
  * Breaking one field at a time, and expecting the checker to name the invariant and the object.
  *
- * All corruptions of a program run in one machine, whose RAM is put back after each:
+ * All corruptions of a program run in one machine, whose state is put back after each; it is, unless
+ * the program brings another:
  *
  *   COMMITTED  64 pages, RESERVE|COMMIT, READWRITE:  0 1 written, 2 on modified, 3 on standby, 4
  *              read, 8 guard, 10 decommitted, 12 READONLY and read; the others never touched
@@ -30,10 +31,19 @@ struct corruption {
     uint64_t (*corrupt)(struct machine *m); /* returns the object expected */
 };
 
+/* Where they happen: RAM, disks in memory and the system's own storage are put back. */
+struct corruption_scene {
+    struct machine *(*open)(void);
+    void (*close)(struct machine *m);
+    bool is_blind; /* the checker does not read page files */
+};
+
 /* The second process of the scenario. */
 ntmm_handle corruption_other_process(void);
 
 /* Run them as the tests of a program; returns its exit status. */
 int corruption_run(const char *group, const struct corruption *corruptions, size_t count);
+int corruption_run_in(const struct corruption_scene *scene, const char *group,
+                      const struct corruption *corruptions, size_t count);
 
 #endif

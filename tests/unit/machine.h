@@ -43,8 +43,9 @@ struct machine_setup {
 struct machine {
     struct ntmm_emulated *emu;
     struct ntmm_system *system;
-    ntmm_handle process;             /* attached to processor 0; 0: ended by the test */
-    void *scratch;                   /* of the checker */
+    ntmm_handle process; /* attached to processor 0; 0: ended by the test */
+    void *scratch;       /* of the checker */
+    size_t scratch_size;
     struct ntmm_check_report report; /* of the last check */
     struct ntmm_fault_result fault;  /* of the last access */
     struct ntmm_thread_stack *stack; /* of the accesses, or NULL */
@@ -62,9 +63,12 @@ ntmm_handle machine_add_process(struct machine *m);
 
 /* --- the checker --- */
 
+/* The first reads tables out of page files, the second does not. */
 ntmm_status machine_check(struct machine *m);
+ntmm_status machine_check_without_storage(struct machine *m);
 void machine_assert_sound(struct machine *m);
 void machine_assert_broken(struct machine *m, const char *invariant, uint64_t object);
+void machine_assert_broken_blind(struct machine *m, const char *invariant, uint64_t object);
 
 /* --- services on m->process that must succeed; sizes in bytes --- */
 

@@ -22,10 +22,24 @@ struct ntmm_check_report {
 };
 
 /**
- * Bytes of scratch memory that ntmm_check needs.
+ * Reads what lies on a device of the platform's storage, at once.
+ *
+ * @param context       the caller's
+ * @param device        the number that the page file was made with
+ * @param offset_bytes  a multiple of 4096
+ * @param buffer        out: the bytes as a read would see them now
+ * @param size_bytes    4096
+ * @return a success, or any failure: the bytes cannot be had
+ */
+typedef ntmm_status ntmm_storage_reader(void *context, uint64_t device, uint64_t offset_bytes,
+                                        void *buffer, size_t size_bytes);
+
+/**
+ * Bytes of scratch memory that ntmm_check and ntmm_check_with_storage need.
  *
  * @param system  any
- * @return bytes: 4 for each frame handed over
+ * @return bytes: 4 for each frame handed over, one bit for each slot of each page file, and four
+ *         pages; it grows when a page file is made or grows
  * Locks: none. Source: ours.
  */
 NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
@@ -33,14 +47,38 @@ NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
 /**
  * Recount everything from entries and lists alone and compare with what the objects say.
  *
- * @param system   no call on it may be in progress
- * @param scratch  caller-owned, contents lost
+ * Tables that lie in a page file are read through a reader. Of one that cannot be read what it holds
+ * is unknown: each of its pages may be committed or not, and each entry may name a slot. Then a
+ * region's commit (V4), the used slots of page files (G1) and, below a table above the leaves, a
+ * process's tables (PR3) are only held to what they can be at least and at most, and the entries
+ * in the table are not looked at (V2, V3, V5, V9).
+ *
+ * @param system   no call on it may be in progress, and no transfer complete
+ * @param scratch  caller-owned, aligned to 8 bytes, contents lost
  * @param size     bytes at scratch, at least ntmm_check_scratch_size()
+ * @param reader   of page files, or NULL: there is none
+ * @param context  handed to the reader
  * @param report   out: the first broken invariant, or an empty one
- * @return NTMM_STATUS_SUCCESS         every invariant holds
+ * @return NTMM_STATUS_SUCCESS         every invariant holds, as far as it could be looked at
  *         NTMM_STATUS_BUFFER_TOO_SMALL  scratch is too small; report is untouched
  *         NTMM_STATUS_INTERNAL_ERROR  one is broken; report says which
- * Locks: none. Cost: O(frames + entries). Source: ours; docs/INVARIANTS.md.
+ * Locks: none. Cost: O(frames + entries + slots). Source: ours; docs/INVARIANTS.md.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_check_with_storage(struct ntmm_system *system,
+                                                           void *scratch, size_t size,
+                                                           ntmm_storage_reader *reader,
+                                                           void *context,
+                                                           struct ntmm_check_report *report);
+
+/**
+ * As ntmm_check_with_storage without a reader: exact while no table lies in a page file.
+ *
+ * @param system   no call on it may be in progress, and no transfer complete
+ * @param scratch  caller-owned, aligned to 8 bytes, contents lost
+ * @param size     bytes at scratch, at least ntmm_check_scratch_size()
+ * @param report   out: the first broken invariant, or an empty one
+ * @return as ntmm_check_with_storage
+ * Locks: none. Cost: O(frames + entries + slots). Source: ours; docs/INVARIANTS.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_check(struct ntmm_system *system, void *scratch,
                                               size_t size, struct ntmm_check_report *report);

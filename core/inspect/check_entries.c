@@ -1,0 +1,146 @@
+/*
+ * The checker's view of leaf entries, and of the rows of the frames that entries name.
+ *
+ *   valid        grants what the page's protection says; its frame is active
+ *   transition   names a frame on standby or modified, or one that a transfer uses
+ *   page file    names a slot
+ *   software     a protection, or the mark of a decommitted page
+ *
+ * Each kind is looked at before anything that it names is trusted.
+ */
+#include "inspect/checker.h"
+#include "space/protection.h"
+
+bool check_owner(struct walk *w, uint64_t frame, const struct entry_place *at,
+                 enum ntmm_frame_use use)
+{
+    uint32_t *mark = check_mark(w->k, frame);
+    if (!mark)
+        return check_fail(w->k, "P9", frame, 0, at->address);
+    ++*mark;
+    const struct pfn *pfn = pfn_at(w->k->c, frame);
+    return check_equal(w->k, "P9", frame, at->address, get64(&pfn->entry_address)) &&
+           check_equal(w->k, "P9", frame, at->table, pfn_table_frame(pfn)) &&
+           check_equal(w->k, "P9", frame, use, (uint64_t)pfn_use(pfn));
+}
+
+bool check_is_in_transition(struct walk *w, uint64_t frame)
+{
+    const uint32_t *mark = check_mark(w->k, frame);
+    if (!mark)
+        return check_fail(w->k, "P4", frame, 1, 0);
+    enum ntmm_frame_location location = pfn_location(pfn_at(w->k->c, frame));
+    bool is_listed = location == NTMM_FRAME_STANDBY || location == NTMM_FRAME_MODIFIED;
+    bool is_there = is_listed ? (*mark & MARK_LISTED) != 0 : location == NTMM_FRAME_TRANSITION;
+    return check_equal(w->k, "P4", frame, 1, is_there);
+}
+
+static bool is_code(uint32_t protection)
+{
+    return protection == PROT_NOACCESS || (protection & PROT_ACCESS_MASK) != 0;
+}
+
+/* A value with a protection, and the slot of another value; no slot: as that is. */
+static uint64_t value_with_slot(uint32_t protection, uint64_t value)
+{
+    return slot_set(entry_software(protection), slot_file(value), slot_of(value));
+}
+
+/* V9: the original entry of a page's frame holds a protection, perhaps a slot, and no more. */
+static bool check_original(struct walk *w, uint64_t frame, const struct entry_place *at)
+{
+    uint64_t original = load64_relaxed(&pfn_at(w->k->c, frame)->original_pte);
+    uint32_t protection = (uint32_t)field_get(original, SW_PROTECTION);
+    uint64_t expected = is_code(protection) ? value_with_slot(protection, original) : 0;
+    return check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, expected, original);
+}
+
+/* V7: what an entry grants is what its page's protection says, the write bit only with dirty. */
+static bool check_rights(struct walk *w, uint64_t raw, uint32_t protection,
+                         const struct entry_place *at)
+{
+    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_DIRTY1) |
+                            FIELD_MASK(HW_AGE) | FIELD_MASK(HW_SOFTWARE);
+    uint64_t expected = entry_hardware(field_get(raw, HW_FRAME), protection, false);
+    bool is_writable = (raw & FIELD_MASK(HW_DIRTY1)) != 0;
+    bool may_be = (raw & FIELD_MASK(HW_WRITE)) && (raw & FIELD_MASK(HW_DIRTY));
+    bool is_right = ((raw ^ expected) & ~varies) == 0 && protection_is_mappable(protection) &&
+                    (may_be || !is_writable);
+    return is_right || check_fail(w->k, "V7", at->page << NTMM_PAGE_SHIFT, expected, raw);
+}
+
+static bool check_valid(struct walk *w, uint64_t raw, const struct entry_place *at)
+{
+    uint64_t frame = field_get(raw, HW_FRAME);
+    if (!check_owner(w, frame, at, NTMM_USE_PRIVATE))
+        return false;
+    const struct pfn *pfn = pfn_at(w->k->c, frame);
+    uint64_t original = load64_relaxed(&pfn->original_pte);
+    bool is_dirty = (raw & FIELD_MASK(HW_DIRTY)) != 0;
+    if (!check_rights(w, raw, (uint32_t)field_get(original, SW_PROTECTION), at) ||
+        !check_original(w, frame, at) ||
+        !check_equal(w->k, "P8", frame, 1, pfn_is_modified(pfn) || !is_dirty))
+        return false;
+    w->working_set++;
+    return check_equal(w->k, "P7", frame, 1, get32(&pfn->share_count));
+}
+
+/* P4, V9: the entry and its frame agree on the page's protection. */
+static bool check_transition(struct walk *w, uint64_t value, const struct entry_place *at)
+{
+    uint64_t frame = field_get(value, TR_FRAME);
+    uint32_t protection = (uint32_t)field_get(value, TR_PROTECTION);
+    if (!check_is_in_transition(w, frame) || !check_owner(w, frame, at, NTMM_USE_PRIVATE))
+        return false;
+    uint64_t original = load64_relaxed(&pfn_at(w->k->c, frame)->original_pte);
+    return check_equal(w->k, "P4", frame, field_get(original, SW_PROTECTION), protection) &&
+           check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, entry_transition(protection, frame),
+                       value) &&
+           check_original(w, frame, at);
+}
+
+/* V9, G1: a software entry holds what a private page can have, perhaps a slot, and no more. */
+static bool check_software(struct walk *w, uint64_t value, const struct entry_place *at)
+{
+    uint32_t protection = (uint32_t)field_get(value, SW_PROTECTION);
+    bool is_legal = is_code(protection) || (protection == PROT_DECOMMITTED && slot_of(value) == 0);
+    uint64_t expected = is_legal ? value_with_slot(protection, value) : 0;
+    return check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, expected, value) &&
+           check_name(w->k, value);
+}
+
+static bool check_kind(struct walk *w, uint64_t raw, const struct entry_place *at, bool *is_shared)
+{
+    uint64_t value = entry_value(w->k->c, raw);
+    enum pte_kind kind = entry_kind(w->k->c, raw);
+    *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
+    if (*is_shared && at->is_out)
+        return true; /* V5 has more to say, and what it names is not ours to follow */
+    switch (kind) {
+    case PTE_VALID:
+        return check_valid(w, raw, at);
+    case PTE_TRANSITION:
+        return check_transition(w, value, at);
+    case PTE_ZERO:
+    case PTE_DEMAND_ZERO:
+    case PTE_DECOMMITTED:
+    case PTE_NO_ACCESS:
+    case PTE_PAGEFILE:
+    case PTE_PROTOTYPE:
+    case PTE_LARGE:
+        break;
+    }
+    return check_software(w, value, at);
+}
+
+bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool *is_shared)
+{
+    const struct vad *vad = NULL;
+    if (!walk_reach(w, at->page, &vad) || !check_kind(w, raw, at, is_shared))
+        return false;
+    if (*is_shared && at->is_out)
+        return true;
+    bool is_committed = page_state_of(w->k->c, vad, raw).is_committed;
+    w->counted += is_committed - (int64_t)vad_is_committed_by_default(vad);
+    return true;
+}
