@@ -71,6 +71,7 @@ struct partition {
     le64 standby_pages;     /* frames on the standby lists together (R) */
     le64 paging_ref;        /* frame of the page files' descriptors, or 0: there is none (D) */
     le64 paging_pages;      /* frames of descriptors, slot maps and the dummy page (R) */
+    le64 transition_pages;  /* frames in transition, on no list (R) */
     le64 read_ahead_credit; /* pages that may be read ahead, at this rate of success (R) */
     le64 dummy_frame; /* where pages that nobody wants are read to; fixed once there is a file */
     le32 page_file_count; /* (D) to write, (R) */

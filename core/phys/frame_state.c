@@ -10,8 +10,13 @@
  */
 #include "phys/slots.h"
 
-static void set_location(struct pfn *pfn, enum ntmm_frame_location location)
+/* The frame is in transition, or no more. (F) is held, or nobody knows the frame. */
+static void set_location(struct call *c, struct pfn *pfn, enum ntmm_frame_location location)
 {
+    bool was = pfn_location(pfn) == NTMM_FRAME_TRANSITION;
+    bool is = location == NTMM_FRAME_TRANSITION;
+    if (was != is)
+        (void)add64(&partition_of(c)->transition_pages, is ? 1 : ~0ull);
     pfn_change_state(pfn, PFN_LOCATION, (uint32_t)location);
 }
 
@@ -56,6 +61,7 @@ static void drop_slot(struct call *c, struct pfn *pfn)
 static void settle(struct call *c, uint64_t frame, struct pfn *pfn)
 {
     bool is_free = is_orphan(pfn);
+    set_location(c, pfn, NTMM_FRAME_ACTIVE); /* for a moment, and under the lock */
     if (is_free || pfn_is_modified(pfn))
         drop_slot(c, pfn);
     if (!is_free)
@@ -94,7 +100,7 @@ void frame_reactivate(struct call *c, uint64_t frame)
     take_off(c, frame, pfn);
     set32(&pfn->share_count, 1);
     set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
-    set_location(pfn, NTMM_FRAME_ACTIVE);
+    set_location(c, pfn, NTMM_FRAME_ACTIVE);
     note_state(c, frame, pfn);
 }
 
@@ -103,48 +109,59 @@ void frame_end_share(struct call *c, uint64_t frame)
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
     set32(&pfn->share_count, 0);
-    set_location(pfn, NTMM_FRAME_TRANSITION);
+    if (get16(&pfn->reference_count) > 1)
+        set_location(c, pfn, NTMM_FRAME_TRANSITION);
     end_reference(c, frame, pfn);
 }
 
-static void forget_entry(struct pfn *pfn)
+/* Nothing names the frame any more. Whether no transfer uses it. (F) is held. */
+static bool forget_entry(struct call *c, struct pfn *pfn)
 {
+    bool is_unused = get16(&pfn->reference_count) == 0;
     set32(&pfn->share_count, 0);
     set64(&pfn->entry_address, 0);
     set64(&pfn->table_frame, 0);
-    set_location(pfn, NTMM_FRAME_TRANSITION);
+    set_location(c, pfn, is_unused ? NTMM_FRAME_ACTIVE : NTMM_FRAME_TRANSITION);
+    return is_unused;
 }
 
 bool frame_detach(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     take_off(c, frame, pfn);
-    forget_entry(pfn);
-    return get16(&pfn->reference_count) == 0;
+    return forget_entry(c, pfn);
 }
 
 void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain)
 {
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
-    if (pfn_location(pfn) == NTMM_FRAME_ACTIVE)
+    if (!is_orphan(pfn))
         set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) - 1));
-    forget_entry(pfn);
-    bool is_in_use = get16(&pfn->reference_count) != 0;
-    if (!is_in_use)
+    bool is_unused = forget_entry(c, pfn);
+    if (is_unused)
         drop_slot(c, pfn);
     frame_unlock(c, frame);
-    if (!is_in_use)
+    if (is_unused)
         chain_add(c, chain, frame);
 }
 
-void frame_make_modified(struct call *c, uint64_t frame)
+void frame_mark_modified(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
-    frame_lock(c, frame);
     pfn_set_modified(pfn);
     if (!pfn_is_being_written(pfn))
         drop_slot(c, pfn);
+}
+
+/* Only taking a frame off its list for a write clears the mark, and whoever sets it sees to the
+ * slot; so an active frame that has it needs nothing, whatever is in flight. */
+void frame_make_modified(struct call *c, uint64_t frame)
+{
+    if (pfn_is_modified(pfn_at(c, frame)))
+        return;
+    frame_lock(c, frame);
+    frame_mark_modified(c, frame);
     frame_unlock(c, frame);
 }
 
@@ -171,8 +188,8 @@ uint64_t frame_begin_write(struct call *c)
         return FRAME_NONE;
     struct pfn *pfn = pfn_at(c, frame);
     set16(&pfn->reference_count, 1);
-    pfn_change_state(pfn, PFN_LOCATION | PFN_MODIFIED,
-                     NTMM_FRAME_TRANSITION | PFN_WRITE_IN_PROGRESS);
+    set_location(c, pfn, NTMM_FRAME_TRANSITION);
+    pfn_change_state(pfn, PFN_MODIFIED, PFN_WRITE_IN_PROGRESS);
     note_state(c, frame, pfn);
     frame_unlock(c, frame);
     return frame;
@@ -210,7 +227,8 @@ void frame_begin_read(struct call *c, uint64_t frame, uint64_t entry_address, ui
     set64(&pfn->table_frame, ref_frame(c, entry_address));
     set32(&pfn->share_count, 0);
     set16(&pfn->reference_count, 1);
-    pfn_change_state(pfn, PFN_LOCATION, NTMM_FRAME_TRANSITION | PFN_READ_IN_PROGRESS);
+    set_location(c, pfn, NTMM_FRAME_TRANSITION);
+    pfn_change_state(pfn, 0, PFN_READ_IN_PROGRESS);
     note_state(c, frame, pfn);
 }
 

@@ -224,9 +224,12 @@ bool frame_detach(struct call *c, uint64_t frame);
  */
 void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain);
 
-/* The page differs from its slot from now on: it is modified, and has no slot (while a write is in
- * flight its completion frees it). Takes (F), (G). */
+/* The page of an active frame differs from its slot from now on: it is modified, and has no slot
+ * (while a write is in flight its completion frees it). (W) is held. Takes (F), (G). */
 void frame_make_modified(struct call *c, uint64_t frame);
+
+/* The same with (F) held. Takes (G). */
+void frame_mark_modified(struct call *c, uint64_t frame);
 
 /* Change the protection in a frame's original entry. Takes (F). */
 void frame_set_protection(struct call *c, uint64_t frame, uint32_t protection);
@@ -317,6 +320,12 @@ void waiters_add(struct call *c, struct wait_queue *queue, struct ntmm_wait *wai
 /* Take a wait out of the queue it was added to, if it is still in it. */
 void waiters_cancel(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait);
 void waiters_wake_all(struct call *c, struct wait_queue *queue);
+
+/* Whether a wait that was queued was woken since. Its owner asks. */
+static inline bool wait_is_woken(const struct ntmm_wait *wait)
+{
+    return __atomic_load_n(&wait->is_woken, __ATOMIC_ACQUIRE) != 0;
+}
 
 /* As these, with (Q) held. */
 void waiters_add_locked(struct wait_queue *queue, struct ntmm_wait *wait);

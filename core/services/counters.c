@@ -1,6 +1,7 @@
 /*
  * Reading counters and memory use.
  */
+#include "base/bits.h"
 #include "phys/slab.h"
 #include "space/private.h"
 
@@ -87,34 +88,6 @@ static void fill_lists(struct call *c, struct ntmm_memory_information *m)
     m->bad_pages = list_count(c, &partition->bad);
 }
 
-/* Frames of a block that are on no list: while it is read or written, and the page asked for until
- * the last fault has looked at it. */
-static uint64_t block_transition_pages(const struct call *c, const struct transfer_block *block)
-{
-    uint64_t pages = 0;
-    uint32_t spans = block->users == 0 ? 0 : block->io.span_count;
-    for (uint32_t i = 0; i < spans; i++) {
-        bool is_counted = !block->is_done || block->spans[i].frame == block->target_frame;
-        pages +=
-            is_counted && pfn_location(pfn_at(c, block->spans[i].frame)) == NTMM_FRAME_TRANSITION;
-    }
-    return pages;
-}
-
-/* Only transfers keep frames in transition. */
-static uint64_t transition_pages(struct call *c)
-{
-    const struct transfers *transfers = &c->sys->transfers;
-    uint64_t pages = 0;
-    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    for (uint32_t i = 0; i < READ_BLOCKS; i++)
-        pages += block_transition_pages(c, &transfers->reads[i]);
-    for (uint32_t i = 0; i < WRITE_BLOCKS; i++)
-        pages += block_transition_pages(c, &transfers->writes[i]);
-    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    return pages;
-}
-
 void ntmm_query_memory(struct ntmm_system *system, struct ntmm_memory_information *information)
 {
     struct call c = call_begin(system);
@@ -139,7 +112,8 @@ void ntmm_query_memory(struct ntmm_system *system, struct ntmm_memory_informatio
         m.zeroed_pages + m.free_pages + m.modified_pages + m.modified_no_write_pages + m.bad_pages;
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         listed += m.standby_pages[i];
-    m.transition_pages = transition_pages(&c);
+    m.transition_pages = min_u64(load64_relaxed(&partition->transition_pages),
+                                 m.total_pages - m.metadata_pages - listed);
     m.active_pages = m.total_pages - m.metadata_pages - listed - m.transition_pages;
     *information = m;
 }

@@ -4,7 +4,8 @@
  *
  *   process A  processors 0, 1   each its own half of every page   |0000|1111| collided faults
  *   process B  processor 2       one page in each 2 MiB            tables go out too
- *   process C  processor 3       allocates, frees, protects        services meet tables that are out
+ *   process C  processor 3       allocates, frees, protects        services meet tables that are
+ *   out
  *
  * Once as coroutines, preempted everywhere, under several seeds; once as host threads.
  */
@@ -205,6 +206,7 @@ static void close_stress(struct stress *s)
             fail_msg("worker %u: status %x, %u losses", i, w->status, w->losses);
         free(w->values);
     }
+    assert_int_equal(machine_memory(s->m).transition_pages, 0);
     uint64_t hard = machine_counter(s->m, NTMM_COUNTER_HARD_FAULTS);
     uint64_t tables = machine_counter(s->m, NTMM_COUNTER_TABLE_READS);
     print_message("%u hard faults, %u collided, %u tables read\n", (unsigned)hard,
@@ -233,8 +235,8 @@ static void threads_lose_nothing(void **state)
     (void)state;
     open_stress(&s, 7, NTMM_EMULATED_THREADS, 4000);
     for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(
-            pthread_create(&s.workers[i].thread, NULL, work_as_thread, &s.workers[i]), 0);
+        assert_int_equal(pthread_create(&s.workers[i].thread, NULL, work_as_thread, &s.workers[i]),
+                         0);
     for (uint32_t i = 0; i < WORKERS; i++)
         assert_int_equal(pthread_join(s.workers[i].thread, NULL), 0);
     close_stress(&s);
