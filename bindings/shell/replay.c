@@ -16,7 +16,8 @@ static bool check(struct replay *replay, struct shell_error *error)
     struct replay_status_name name;
     if (scratch == NULL)
         return shell_set_error(error, "ntmm: no memory for the checker");
-    ntmm_status status = ntmm_check(replay->system, scratch, size, &replay->check);
+    ntmm_status status = ntmm_check_with_storage(
+        replay->system, scratch, size, ntmm_emulated_read_disk, replay->emu, &replay->check);
     free(scratch);
     return NTMM_SUCCEEDED(status) || replay->check.invariant[0] != '\0' ||
            shell_set_error(error, "ntmm: the checker: %s", replay_status_name(status, &name));
@@ -68,6 +69,7 @@ static bool end_processes(struct replay *replay, struct shell_error *error)
             return shell_set_error(error, "ntmm: cannot end a process: %s",
                                    replay_status_name(status, &name));
     }
+    replay_settle(replay); /* reading tables may have taken frames, and so have written pages */
     return replay->check.invariant[0] != '\0' || check(replay, error);
 }
 

@@ -56,11 +56,12 @@ static void print_entries(const struct ntmm_explanation *e, FILE *out)
     }
 }
 
-static const char *owner_name(const struct replay *replay, uint32_t owner)
+static const char *owner_name(const struct replay *replay, uint32_t owner,
+                              struct replay_program_name *name)
 {
     for (uint32_t i = 0; i < replay->program_count; i++)
         if ((uint32_t)replay->programs[i].process == owner)
-            return trace_name(replay->programs[i].trace);
+            return replay_short_name(&replay->programs[i], name);
     return "none";
 }
 
@@ -72,6 +73,7 @@ static void print_frame(const struct replay *replay, const struct ntmm_explanati
     static const char *const uses[] = {"nothing", "metadata", "private page", "page table",
                                        "slab",    "process",  "paging"};
     const struct ntmm_frame_information *frame = &e->frame;
+    struct replay_program_name name;
     if (!e->has_frame) {
         fprintf(out, "  frame     none\n");
         return;
@@ -87,8 +89,8 @@ static void print_frame(const struct replay *replay, const struct ntmm_explanati
             "            mapped by the entry at 0x%" PRIx64 " in frame 0x%" PRIx64
             ", original PTE 0x%" PRIx64 "\n",
             frame->entry_address, frame->table_frame, frame->original_pte);
-    fprintf(out, "  owner     %s, process index %" PRIu32 "\n", owner_name(replay, frame->owner),
-            frame->owner);
+    fprintf(out, "  owner     %s, process index %" PRIu32 "\n",
+            owner_name(replay, frame->owner, &name), frame->owner);
 }
 
 bool replay_explain(struct replay *replay, const struct replay_address *what, FILE *out,

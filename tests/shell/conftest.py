@@ -21,6 +21,7 @@ def pytest_configure(config):
 
 
 def run(*arguments, **options):
+    options.setdefault("timeout", 300)  # seconds
     return subprocess.run([NTMM, *map(str, arguments)], capture_output=True, **options)
 
 
