@@ -43,7 +43,7 @@ static size_t name_bytes(const struct call *c, uint32_t file)
 
 size_t ntmm_check_scratch_size(const struct ntmm_system *system)
 {
-    const struct call c = {.sys = (struct ntmm_system *)(uintptr_t)system, .bias = system->bias};
+    const struct call c = {.sys = (struct ntmm_system *)system, .bias = system->bias};
     size_t size = mark_bytes(&c) + (CHECK_LEVELS_MAX - 1) * NTMM_PAGE_SIZE;
     for (uint32_t i = 0; i < check_file_count(&c); i++)
         size += name_bytes(&c, i);

@@ -8,8 +8,8 @@
  *        1                  never                      bad, or of slot 0
  *        0                  never                      free
  *
- * A reference is followed only when it names a frame that is used for page files. Slots that a table
- * names which cannot be read are not met: then G1 is an inequality.
+ * A reference is followed only when it names a frame that is used for page files. Slots that are
+ * named in tables which cannot be read are not met: then G1 is an inequality.
  */
 #include "inspect/checker.h"
 

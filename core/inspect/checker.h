@@ -1,11 +1,11 @@
 /*
  * The invariants' checker: recounts from entries and lists alone.
  *
- *   scratch   marks: a word a frame | names: a bit a slot, file after file | a page a level of tables
+ *   scratch   marks: a word a frame | a page a level of tables | names: a bit a slot, file by file
  *
  * A frame's mark remembers how it was met: on a list, in a transfer, by how many entries. A slot's
- * bit says that something names it. Every function returns false at the first broken invariant, with
- * the report filled.
+ * bit says that something names it. Every function returns false at the first broken invariant,
+ * with the report filled.
  *
  * Order: what a part trusts, an earlier part has proved. Lists prove the rows' locations, slabs
  * prove that references in the nodes of trees name nodes and VADs, page files that slots have bits,

@@ -1,9 +1,14 @@
 /*
  * What is known of a frame and of an address, as plain records.
  */
-#include "inspect/checker.h"
+#include "phys/slab.h"
+#include "phys/slots.h"
+#include "services/query.h"
+#include "space/table.h"
+#include "space/vad.h"
 
-#include <ntmm/process.h>
+#include <ntmm/constants.h>
+#include <ntmm/inspect.h>
 
 #define OWNER_NONE 0xFFFFFFFFu
 
@@ -41,20 +46,25 @@ ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
         return NTMM_STATUS_INVALID_PARAMETER_2;
     bool is_owned = pfn_use(pfn) == NTMM_USE_PRIVATE || pfn_use(pfn) == NTMM_USE_TABLE;
     bool is_slab = pfn_use(pfn) == NTMM_USE_SLAB;
+    uint64_t original = load64_relaxed(&pfn->original_pte);
     *information = (struct ntmm_frame_information){
         .frame = frame,
         .location = pfn_location(pfn),
         .use = pfn_use(pfn),
         .entry_address = get64(&pfn->entry_address),
-        .original_pte = get64(&pfn->original_pte),
+        .original_pte = original,
         .table_frame = pfn_table_frame(pfn),
         .share_count = get32(&pfn->share_count),
+        .slot = is_owned ? slot_of(original) : 0,
         .reference_count = get16(&pfn->reference_count),
         .priority = pfn_priority(pfn),
         .is_modified = pfn_is_modified(pfn),
-        .tag = is_slab ? (uint32_t)get64(&pfn->original_pte) : 0,
+        .tag = is_slab ? (uint32_t)original : 0,
         .used = used_of(&c, frame, pfn),
         .owner = is_owned ? owner_of_table(&c, pfn_table_frame(pfn)) : OWNER_NONE,
+        .is_being_read = pfn_is_being_read(pfn),
+        .is_being_written = pfn_is_being_written(pfn),
+        .page_file = is_owned ? slot_file(original) : 0,
     };
     return NTMM_STATUS_SUCCESS;
 }
@@ -77,9 +87,14 @@ static void explain_tables(struct call *c, const struct process *process, uint64
     }
 }
 
-static void explain_vad(struct call *c, struct process *process, uint64_t page,
-                        struct ntmm_explanation *x)
+/* The region, and what a query can say without waiting. */
+static void explain_memory(struct call *c, struct process *process, uint64_t page,
+                           struct ntmm_explanation *x)
 {
+    query_describe(c, process, page, &x->memory);
+    x->is_partial = c->want.kind == WANT_TABLE;
+    if (x->is_partial && x->memory.region_size == 0)
+        x->memory.state = x->memory.protect = 0;
     const struct vad *vad = vad_find(c, process, page);
     if (!vad)
         return;
@@ -89,36 +104,38 @@ static void explain_vad(struct call *c, struct process *process, uint64_t page,
     x->vad_commit_pages = get64(&vad->commit_pages);
 }
 
-/* The frame behind the leaf entry, if the page is in memory. */
-static bool leaf_frame(const struct call *c, const struct ntmm_explanation *x, uint64_t *frame)
+/* What the last entry names: a frame, or a slot. */
+static void explain_entry(struct call *c, struct ntmm_explanation *x)
 {
-    if (x->stopped_level != 1)
-        return false;
-    uint64_t raw = x->entry[0];
+    uint64_t raw = x->entry[x->stopped_level - 1];
+    uint64_t value = entry_value(c, raw);
     enum pte_kind kind = entry_kind(c, raw);
-    *frame = kind == PTE_TRANSITION ? field_get(entry_value(c, raw), TR_FRAME)
-                                    : field_get(raw, HW_FRAME);
-    return kind == PTE_VALID || kind == PTE_TRANSITION;
+    uint64_t frame = kind == PTE_TRANSITION ? field_get(value, TR_FRAME) : field_get(raw, HW_FRAME);
+    x->is_table = x->stopped_level > 1 && raw != 0;
+    if (kind == PTE_PAGEFILE) {
+        x->slot = slot_of(value);
+        x->page_file = slot_file(value);
+    }
+    if (kind == PTE_VALID || kind == PTE_TRANSITION)
+        x->has_frame = ntmm_query_frame(c->sys, frame, &x->frame) == NTMM_STATUS_SUCCESS;
 }
 
 ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle handle, uint64_t address,
                          struct ntmm_explanation *explanation)
 {
+    struct call c = call_begin(system);
     struct ntmm_explanation x = {0};
     struct process *process;
-    uint64_t frame;
+    uint64_t page = address >> NTMM_PAGE_SHIFT;
 
-    ntmm_status status = ntmm_query_virtual_memory(system, handle, address, &x.memory);
+    if (address > NTMM_HIGHEST_USER_ADDRESS)
+        return NTMM_STATUS_INVALID_PARAMETER;
+    ntmm_status status = process_lock_working_set(&c, handle, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    struct call c = call_begin(system);
-    status = process_lock_working_set(&c, handle, &process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    explain_tables(&c, process, address >> NTMM_PAGE_SHIFT, &x);
-    explain_vad(&c, process, address >> NTMM_PAGE_SHIFT, &x);
-    if (leaf_frame(&c, &x, &frame))
-        x.has_frame = ntmm_query_frame(system, frame, &x.frame) == NTMM_STATUS_SUCCESS;
+    explain_tables(&c, process, page, &x);
+    explain_memory(&c, process, page, &x);
+    explain_entry(&c, &x);
     process_unlock_working_set(&c, process);
     *explanation = x;
     return NTMM_STATUS_SUCCESS;

@@ -62,6 +62,16 @@ static enum x64_format format_of(enum pte_kind kind)
     return X64_FORMAT_SW;
 }
 
+/* Where the page lies: its file and slot, which need no field of their own then. */
+static void put_slot(struct text *t, uint64_t entry)
+{
+    uint32_t file = (uint32_t)field_get(entry, SW_PAGEFILE_LOW); /* of at most 16 */
+    put_text(t, file < 10 ? " " : " 1");
+    put_char(t, "0123456789"[file < 10 ? file : file - 10]);
+    put_text(t, " slot ");
+    put_hex(t, field_get(entry, SW_PAGEFILE_HIGH));
+}
+
 static void put_field(struct text *t, const struct x64_field *field, uint64_t entry)
 {
     uint64_t value = field_get(entry, field->shift | field->width << 8);
@@ -94,6 +104,10 @@ size_t ntmm_format_entry(uint64_t entry, uint32_t level, char *buffer, size_t bu
     enum x64_format format = format_of(kind);
 
     put_text(&t, kind_names[kind]);
+    if (kind == PTE_PAGEFILE) {
+        put_slot(&t, entry);
+        entry = field_set(field_set(entry, SW_PAGEFILE_LOW, 0), SW_PAGEFILE_HIGH, 0);
+    }
     for (size_t i = 0; i < x64_field_count; i++) {
         if (x64_fields[i].format == format)
             put_field(&t, &x64_fields[i], entry);

@@ -2,6 +2,7 @@
  * NtFreeVirtualMemory, NtProtectVirtualMemory and NtQueryVirtualMemory (basic) for private memory.
  */
 #include "services/capture.h"
+#include "services/query.h"
 #include "services/relief.h"
 #include "services/space_search.h"
 #include "space/private.h"
@@ -170,14 +171,24 @@ static void describe_region(struct call *c, const struct process *process, const
     information->type = NTMM_MEM_PRIVATE;
 }
 
+void query_describe(struct call *c, struct process *process, uint64_t page,
+                    struct ntmm_memory_basic_information *information)
+{
+    uint64_t next;
+    *information = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
+    struct vad *vad = vad_find_or_next(c, process, page, &next);
+    if (vad)
+        describe_region(c, process, vad, page, information);
+    else
+        describe_free(c, process, page, next, information);
+}
+
 ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
                                       uint64_t address,
                                       struct ntmm_memory_basic_information *information)
 {
     struct call c = call_begin(system);
     struct process *process;
-    uint64_t page = address >> NTMM_PAGE_SHIFT;
-    uint64_t next;
 
     if (!information)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -190,12 +201,7 @@ ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle ha
         status = process_lock_working_set(&c, handle, &process);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
-        found = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
-        struct vad *vad = vad_find_or_next(&c, process, page, &next);
-        if (vad)
-            describe_region(&c, process, vad, page, &found);
-        else
-            describe_free(&c, process, page, next, &found);
+        query_describe(&c, process, address >> NTMM_PAGE_SHIFT, &found);
         process_unlock_working_set(&c, process);
     } while (relieve(&c, &relief, process, &status));
     if (status == NTMM_STATUS_SUCCESS)

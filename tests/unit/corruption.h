@@ -1,8 +1,8 @@
 /*
  * Breaking one field at a time, and expecting the checker to name the invariant and the object.
  *
- * All corruptions of a program run in one machine, whose state is put back after each; it is, unless
- * the program brings another:
+ * All corruptions of a program run in one machine, whose state is put back after each. Unless the
+ * program brings another, it is:
  *
  *   COMMITTED  64 pages, RESERVE|COMMIT, READWRITE:  0 1 written, 2 on modified, 3 on standby, 4
  *              read, 8 guard, 10 decommitted, 12 READONLY and read; the others never touched

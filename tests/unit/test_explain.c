@@ -1,7 +1,7 @@
 /*
  * Explanations: what ntmm_explain, ntmm_query_frame and ntmm_format_entry say of known states.
  */
-#include "unit/machine.h"
+#include "unit/paging_scene.h"
 
 static struct ntmm_explanation explain(struct machine *m, uint64_t va)
 {
@@ -66,6 +66,114 @@ static void of_a_page_on_a_list(void **state)
     machine_close(m);
 }
 
+/* --- what is out of memory: see paging_scene.h --- */
+
+static void of_a_page_in_a_page_file(void **state)
+{
+    (void)state;
+    struct machine *m = paging_scene_open();
+    struct ntmm_explanation x = explain(m, SCENE_PAGES + 5);
+    assert_int_equal(x.memory.state, NTMM_MEM_COMMIT);
+    assert_int_equal(x.memory.protect, NTMM_PAGE_READWRITE);
+    assert_int_equal(x.memory.region_size, 16 * PAGE); /* page 16 is decommitted */
+    assert_int_equal(x.is_partial, 0);
+    assert_int_equal(x.stopped_level, 1);
+    assert_int_equal(x.has_frame, 0);
+    assert_int_equal(x.page_file, 0);
+    assert_int_equal(x.slot, 1); /* the first that the writer sorted and wrote */
+    assert_int_equal(explain(m, SCENE_PAGES + PAGE).slot, 2);
+    paging_scene_close(m);
+}
+
+static void of_pages_on_their_way(void **state)
+{
+    (void)state;
+    struct machine *m = paging_scene_open();
+    struct ntmm_explanation x = explain(m, SCENE_PAGES + 9 * PAGE);
+    assert_int_equal(x.has_frame, 1);
+    assert_int_equal(x.is_table, 0);
+    assert_int_equal(x.frame.location, NTMM_FRAME_TRANSITION);
+    assert_int_equal(x.frame.is_being_read, 1);
+    assert_int_equal(x.frame.is_being_written, 0);
+    assert_int_equal(x.frame.slot, 6); /* after pages 0 to 3 and 8 */
+    x = explain(m, SCENE_PAGES + 12 * PAGE);
+    assert_int_equal(x.frame.location, NTMM_FRAME_TRANSITION);
+    assert_int_equal(x.frame.is_being_read, 0);
+    assert_int_equal(x.frame.is_being_written, 1);
+    assert_int_not_equal(x.frame.slot, 0);
+    x = explain(m, SCENE_PAGES + 4 * PAGE);
+    assert_int_equal(x.frame.location, NTMM_FRAME_STANDBY);
+    assert_int_equal(x.frame.is_modified, 0);
+    assert_int_equal(x.frame.is_being_read | x.frame.is_being_written, 0);
+    assert_int_not_equal(x.frame.slot, 0);
+    x = explain(m, SCENE_PAGES + 6 * PAGE);
+    assert_int_equal(x.frame.location, NTMM_FRAME_MODIFIED);
+    assert_int_equal(x.frame.slot, 0);
+    paging_scene_close(m);
+}
+
+/* The region is known, the page is not; and nothing was brought in for it. */
+static void of_a_page_whose_table_is_out(void **state)
+{
+    (void)state;
+    struct machine *m = paging_scene_open();
+    struct call c = machine_call(m);
+    uint32_t in_use = transfers_in_use(&c);
+    uint64_t out = get64(&machine_object(m)->tables_out);
+    struct ntmm_explanation x = explain(m, SCENE_LEAF_OUT + PAGE);
+    assert_int_equal(x.stopped_level, 2);
+    assert_int_equal(x.is_table, 1);
+    assert_int_equal(x.is_partial, 1);
+    assert_int_equal(x.memory.allocation_base, SCENE_LEAF_OUT);
+    assert_int_equal(x.memory.allocation_protect, NTMM_PAGE_READWRITE);
+    assert_int_equal(x.memory.region_size, 0);
+    assert_int_equal(x.memory.state, 0);
+    assert_int_equal(x.memory.protect, 0);
+    assert_int_equal(x.vad_commit_pages, 4);
+    assert_int_equal(x.has_frame, 0);
+    assert_int_equal(x.slot, slot_of(scene_value(m, SCENE_LEAF_OUT, 2)));
+    x = explain(m, SCENE_ABOVE_OUT);
+    assert_int_equal(x.stopped_level, 3);
+    assert_int_equal(x.is_table, 1);
+    assert_int_equal(transfers_in_use(&c), in_use);
+    assert_int_equal(get64(&machine_object(m)->tables_out), out);
+    paging_scene_close(m);
+}
+
+static void of_a_page_whose_table_is_on_a_list(void **state)
+{
+    (void)state;
+    struct machine *m = paging_scene_open();
+    struct ntmm_explanation x = explain(m, SCENE_TRIMMED);
+    assert_int_equal(x.stopped_level, 2);
+    assert_int_equal(x.is_table, 1);
+    assert_int_equal(x.is_partial, 1);
+    assert_int_equal(x.has_frame, 1);
+    assert_int_equal(x.frame.use, NTMM_USE_TABLE);
+    assert_int_equal(x.frame.location, NTMM_FRAME_STANDBY);
+    assert_int_equal(x.frame.used, 4);
+    x = explain(m, SCENE_TABLE_READ);
+    assert_int_equal(x.frame.use, NTMM_USE_TABLE);
+    assert_int_equal(x.frame.is_being_read, 1);
+    paging_scene_close(m);
+}
+
+/* The leaf of the first of two pages is back: what is known ends where the other's begins. */
+static void of_a_run_that_goes_on_in_a_table_out(void **state)
+{
+    uint64_t value;
+    (void)state;
+    struct machine *m = paging_scene_open();
+    assert_int_equal(try_read(m, SCENE_ABOVE_OUT, &value), NTMM_STATUS_SUCCESS);
+    struct ntmm_explanation x = explain(m, SCENE_ABOVE_OUT - PAGE);
+    assert_int_equal(x.stopped_level, 1);
+    assert_int_equal(x.is_partial, 1);
+    assert_int_equal(x.memory.state, NTMM_MEM_COMMIT);
+    assert_int_equal(x.memory.protect, NTMM_PAGE_READWRITE);
+    assert_int_equal(x.memory.region_size, 2 * PAGE);
+    paging_scene_close(m);
+}
+
 static void refusals_write_nothing(void **state)
 {
     (void)state;
@@ -127,6 +235,9 @@ static void entries_as_text(void **state)
     expect_text(0x80, 1, "demand zero Protection=0x4");
     expect_text(0x200, 1, "decommitted Protection=0x10");
     expect_text(0x300, 1, "no access Protection=0x18");
+    expect_text(0x000001A300000084, 1, "page file 0 slot 0x1a3 PageFileAllocated Protection=0x4");
+    expect_text(0x000000070010F084, 2,
+                "page file 15 slot 0x7 PageFileAllocated Protection=0x4 UsedPageTableEntries=0x10");
     expect_text(0x8A00000059B75867, 4,
                 "valid Dirty1 Owner Accessed Dirty Write PageFrameNumber=0x59b75 WsleAge=0xa "
                 "NoExecute");
@@ -147,10 +258,18 @@ static void text_is_cut_to_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(of_free_space),          cmocka_unit_test(of_a_touched_page),
-        cmocka_unit_test(of_a_page_on_a_list),    cmocka_unit_test(uses_of_frames),
-        cmocka_unit_test(refusals_write_nothing), cmocka_unit_test(entries_as_text),
+        cmocka_unit_test(of_free_space),
+        cmocka_unit_test(of_a_touched_page),
+        cmocka_unit_test(of_a_page_on_a_list),
+        cmocka_unit_test(uses_of_frames),
+        cmocka_unit_test(refusals_write_nothing),
+        cmocka_unit_test(entries_as_text),
         cmocka_unit_test(text_is_cut_to_fit),
+        cmocka_unit_test(of_a_page_in_a_page_file),
+        cmocka_unit_test(of_pages_on_their_way),
+        cmocka_unit_test(of_a_page_whose_table_is_out),
+        cmocka_unit_test(of_a_page_whose_table_is_on_a_list),
+        cmocka_unit_test(of_a_run_that_goes_on_in_a_table_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

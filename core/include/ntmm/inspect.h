@@ -47,9 +47,9 @@ NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
 /**
  * Recount everything from entries and lists alone and compare with what the objects say.
  *
- * Tables that lie in a page file are read through a reader. Of one that cannot be read what it holds
- * is unknown: each of its pages may be committed or not, and each entry may name a slot. Then a
- * region's commit (V4), the used slots of page files (G1) and, below a table above the leaves, a
+ * Tables that lie in a page file are read through a reader. Of one that cannot be read what it
+ * holds is unknown: each of its pages may be committed or not, and each entry may name a slot. Then
+ * a region's commit (V4), the used slots of page files (G1) and, below a table above the leaves, a
  * process's tables (PR3) are only held to what they can be at least and at most, and the entries
  * in the table are not looked at (V2, V3, V5, V9).
  *
@@ -115,12 +115,17 @@ struct ntmm_frame_information {
     uint64_t original_pte;             /**< What the entry becomes when the frame is taken. */
     uint64_t table_frame;              /**< Frame that holds that entry. */
     uint64_t share_count;              /**< Entries that map it. */
-    uint32_t reference_count;          /**< References. */
-    uint32_t priority;                 /**< Page priority, 0..7. */
-    uint32_t is_modified;              /**< Whether it differs from its backing. */
-    uint32_t tag;   /**< Slab tag, four characters, first in the low byte; or 0. */
-    uint32_t used;  /**< Table: non-empty entries. Slab: objects. */
-    uint32_t owner; /**< Index of the owning process, or all ones. */
+    uint64_t slot; /**< Of a page file, that holds the page or is being written; 0: none. */
+    uint32_t reference_count;  /**< References. */
+    uint32_t priority;         /**< Page priority, 0..7. */
+    uint32_t is_modified;      /**< Whether it differs from its backing. */
+    uint32_t tag;              /**< Slab tag, four characters, first in the low byte; or 0. */
+    uint32_t used;             /**< Table: non-empty entries. Slab: objects. */
+    uint32_t owner;            /**< Index of the owning process, or all ones. */
+    uint32_t is_being_read;    /**< Whether its page is on its way from a page file. */
+    uint32_t is_being_written; /**< Whether its page is on its way to one. */
+    uint32_t page_file;        /**< Number of the page file of `slot`; 0 without one. */
+    uint32_t reserved;         /**< 0. */
 };
 
 /**
@@ -144,16 +149,24 @@ struct ntmm_explanation {
     uint64_t vad_end;                            /**< Byte after its last. */
     uint64_t vad_commit_pages;                   /**< Pages committed in it. */
     uint32_t levels;                             /**< Levels of the tables: 4. */
-    uint32_t stopped_level;              /**< Level of the last entry the walk read, 1..4. */
-    uint64_t entry_address[5];           /**< By level - 1; 0 below stopped_level. */
-    uint64_t entry[5];                   /**< Raw entries, by level - 1. */
-    uint32_t has_frame;                  /**< Whether `frame` is filled. */
-    uint32_t reserved;                   /**< 0. */
-    struct ntmm_frame_information frame; /**< The frame of the page, when there is one. */
+    uint32_t stopped_level;    /**< Level of the last entry the walk read, 1..4. */
+    uint64_t entry_address[5]; /**< By level - 1; 0 below stopped_level. */
+    uint64_t entry[5];         /**< Raw entries, by level - 1. */
+    uint64_t slot;             /**< Of a page file, that the last entry read names; 0: none. */
+    uint32_t page_file;        /**< Number of the page file of `slot`; 0 without one. */
+    uint32_t is_table;   /**< Whether `slot` or `frame` is of a table: stopped_level is above 1. */
+    uint32_t is_partial; /**< Whether `memory` says less than a query: see ntmm_explain. */
+    uint32_t has_frame;  /**< Whether `frame` is filled. */
+    struct ntmm_frame_information
+        frame; /**< The frame of the page, or of a table in transition, when there is one. */
 };
 
 /**
  * Everything known of a user address: the region, the entry at each level, the frame.
+ *
+ * Nothing is brought into memory for it. When a table in which a query would look is not in memory,
+ * is_partial is 1 and memory.region_size ends before what that table decides; it is 0 when that is
+ * the page itself, and then memory.state and memory.protect are 0 too.
  *
  * @param system       any
  * @param process      a live process
@@ -162,14 +175,15 @@ struct ntmm_explanation {
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_PARAMETER (not a user address),
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, or
  *         NTMM_STATUS_PROCESS_IS_TERMINATING
- * Locks: takes (W). Source: ours, after !pte, !vad and !pfn.
+ * Locks: takes (W). Never waits for I/O. Source: ours, after !pte, !vad and !pfn.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle process,
                                                 uint64_t address,
                                                 struct ntmm_explanation *explanation);
 
 /**
- * Decode an entry into text, such as "valid frame 0x5a3 dirty accessed write user".
+ * Decode an entry into text: its kind and its fields, such as "transition Protection=0x4 Transition
+ * PageFrameNumber=0x60533" or "page file 0 slot 0x1a3 PageFileAllocated Protection=0x4".
  *
  * @param entry        raw value, swizzle removed
  * @param level        1..5
