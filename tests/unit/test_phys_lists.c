@@ -100,7 +100,7 @@ static void take(struct machine *m, struct frame_list *list, uint64_t frame, boo
     if (is_reactivated)
         expect_row(m, frame, NTMM_FRAME_ACTIVE, 1, 1);
     else
-        expect_row(m, frame, NTMM_FRAME_TRANSITION, 0, 0);
+        expect_row(m, frame, NTMM_FRAME_ACTIVE, 0, 0);
 }
 
 static void try_list(struct machine *m, enum ntmm_frame_location location, uint32_t priority)
