@@ -96,22 +96,26 @@ struct ntmm_paging_file_information replay_sum_files(const struct replay *replay
     return sum;
 }
 
+static void print_count(uint64_t pages, const char *what, FILE *out)
+{
+    struct shell_digits digits;
+    fprintf(out, "  %21s %s\n", shell_group_digits(pages, &digits), what);
+}
+
 static void print_transfers_of(const struct replay *replay, FILE *out)
 {
     const uint64_t *counters = replay->counters;
-    struct shell_digits zeros;
-    struct shell_digits taken;
-    struct shell_digits dummies;
     struct ntmm_paging_file_information sum = replay_sum_files(replay);
     fputs("\ntransfers\n", out);
     print_transfers("read", sum.reads, sum.pages_read, out);
     print_transfers("written", sum.writes, sum.pages_written, out);
-    fprintf(out,
-            "  and %s resident neighbours read into the dummy page, %s zero pages not written, "
-            "%s standby pages taken\n",
-            shell_group_digits(counters[NTMM_COUNTER_DUMMY_PAGES_READ], &dummies),
-            shell_group_digits(counters[NTMM_COUNTER_ZERO_PAGES_NOT_WRITTEN], &zeros),
-            shell_group_digits(counters[NTMM_COUNTER_PAGES_REPURPOSED], &taken));
+    print_count(counters[NTMM_COUNTER_READ_AHEAD_PAGES], "pages read ahead", out);
+    print_count(counters[NTMM_COUNTER_READ_AHEAD_HITS], "of them wanted while they were there",
+                out);
+    print_count(counters[NTMM_COUNTER_DUMMY_PAGES_READ],
+                "resident neighbours, read into the dummy page", out);
+    print_count(counters[NTMM_COUNTER_ZERO_PAGES_NOT_WRITTEN], "zero pages not written", out);
+    print_count(counters[NTMM_COUNTER_PAGES_REPURPOSED], "standby pages taken", out);
 }
 
 static double mib_of(uint64_t pages) { return (double)pages / 256; }
