@@ -214,6 +214,7 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
         !check_state(k, frame, pfn, mark))
         return false;
     k->user_frames += use == NTMM_USE_PRIVATE;
+    k->transition_frames += pfn_location(pfn) == NTMM_FRAME_TRANSITION;
     return !is_owned(pfn) || check_backing(k, frame, pfn);
 }
 
@@ -227,7 +228,9 @@ static bool check_frame_sums(struct checker *k)
         standby += get64(&partition->standby[i].count);
     return check_equal(k, "P10", 0, standby, load64_relaxed(&partition->standby_pages)) &&
            check_equal(k, "P10", 1, k->user_frames, user) &&
-           check_between(k, "P10", 2, user, UINT64_MAX, get64(&partition->node.user_peak));
+           check_between(k, "P10", 2, user, UINT64_MAX, get64(&partition->node.user_peak)) &&
+           check_equal(k, "P10", 3, k->transition_frames,
+                       load64_relaxed(&partition->transition_pages));
 }
 
 bool check_frames(struct checker *k)

@@ -13,7 +13,8 @@
  *
  * Invariants of sums that belong to several files
  *   P10 standby_pages is the number of frames on the standby lists, user_pages that of frames that
- *       hold pages of processes, and user_peak is at least that
+ *       hold pages of processes, user_peak at least that, transition_pages that of frames in
+ *       transition
  *   G5  paging_pages is the number of frames of descriptors, slot maps and the dummy page, each of
  *       which has that use; a descriptor's number is its index
  *   G6  a page file's outstanding_writes is the number of its write blocks in use
@@ -69,13 +70,14 @@ struct checker {
     ntmm_storage_reader *reader;
     void *reader_context;
     struct ntmm_check_report *report;
-    ntmm_handle process;     /* being checked, or 0 */
-    uint64_t commit;         /* charges met so far */
-    uint64_t vads;           /* VADs met so far */
-    uint64_t vad_nodes;      /* nodes of their trees met so far */
-    uint64_t process_frames; /* frames of process objects met */
-    uint64_t paging_frames;  /* frames of page files met */
-    uint64_t user_frames;    /* frames with pages of processes met */
+    ntmm_handle process;        /* being checked, or 0 */
+    uint64_t commit;            /* charges met so far */
+    uint64_t vads;              /* VADs met so far */
+    uint64_t vad_nodes;         /* nodes of their trees met so far */
+    uint64_t process_frames;    /* frames of process objects met */
+    uint64_t paging_frames;     /* frames of page files met */
+    uint64_t user_frames;       /* frames with pages of processes met */
+    uint64_t transition_frames; /* frames in transition met */
     struct unknown unknown;
     struct slab_totals slabs[SLAB_KIND_COUNT];
 };

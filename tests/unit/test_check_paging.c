@@ -73,6 +73,12 @@ static uint64_t miscount_user_peak(struct machine *m)
     return 2;
 }
 
+static uint64_t miscount_transition(struct machine *m)
+{
+    add(&machine_partition(m)->transition_pages, 1);
+    return 3;
+}
+
 static uint64_t lose_a_frame_being_read(struct machine *m)
 {
     set_state(row_at(m, page(8), 1), PFN_LOCATION, NTMM_FRAME_ACTIVE);
@@ -630,6 +636,7 @@ static const struct corruption corruptions[] = {
     {"P10", "a frame too many on standby", miscount_standby},
     {"P10", "a user frame is not counted", miscount_user_frames},
     {"P10", "more user frames than ever", miscount_user_peak},
+    {"P10", "a frame too many in transition", miscount_transition},
     {"P4", "a frame being read is active", lose_a_frame_being_read},
     {"P4", "a transition entry names an active frame", enter_an_active_frame},
     {"P7", "a second reference of a write", reference_a_frame_being_written_twice},
