@@ -2,7 +2,7 @@
  * The sweep over a working set. See wsl.h.
  *
  *   hand --> | missing | out | valid entries ... | nothing in memory | --> end, hand = 0
- *             skipped   skipped  aged, trimmed      trimmed itself
+ *             skipped   skipped  aged, trimmed      trimmed itself, and tables above it
  *
  * A processor that holds a translation does not set the accessed bit again, so a page whose bit was
  * cleared is withdrawn from the processors like one that was trimmed: otherwise the pages used most
@@ -18,7 +18,6 @@ struct sweep {
     struct gather gather;
     struct table_span span; /* leaf table being swept */
     uint64_t page;          /* to be looked at next */
-    uint64_t aged;          /* pages not accessed, and kept */
 };
 
 static bool is_trimming(const struct wsl_pass *pass) { return pass->trim_age <= WSL_AGE_MAX; }
@@ -47,35 +46,34 @@ static void trim_page(struct call *c, struct sweep *s, le64 *entry, uint64_t raw
     s->pass->trimmed++;
 }
 
-/* A page that stays: its age and accessed bit become what the pass found. Processors change
- * accessed and dirty at the same time; one that does so between makes it look again. False: look
- * again. */
-static bool keep_page(struct sweep *s, le64 *entry, uint64_t *raw, uint32_t age)
+/* Processors change accessed and dirty at the same time; when one did, look again. */
+static void age_page(struct sweep *s, le64 *entry, uint64_t raw)
 {
-    bool is_accessed = (*raw & FIELD_MASK(HW_ACCESSED)) != 0;
-    uint64_t kept = field_set(*raw & ~FIELD_MASK(HW_ACCESSED), HW_AGE, age);
-    if (kept != *raw && !cas64(entry, raw, kept))
-        return false;
+    uint64_t aged;
+    uint32_t age;
+    bool is_accessed;
+    do {
+        is_accessed = (raw & FIELD_MASK(HW_ACCESSED)) != 0;
+        age = (uint32_t)field_get(raw, HW_AGE);
+        age = is_accessed ? 0 : age + (age < WSL_AGE_MAX);
+        aged = field_set(raw & ~FIELD_MASK(HW_ACCESSED), HW_AGE, age);
+    } while (aged != raw && !cas64(entry, &raw, aged));
     if (is_accessed)
         gather_range(&s->gather, s->page, s->page + 1);
     s->pass->accessed += is_accessed;
-    s->aged += !is_accessed;
-    return true;
+    s->pass->ages[age]++;
 }
 
 static void sweep_page(struct call *c, struct sweep *s, le64 *entry, uint64_t raw)
 {
-    for (;;) {
-        bool is_accessed = (raw & FIELD_MASK(HW_ACCESSED)) != 0;
-        uint32_t age = (uint32_t)field_get(raw, HW_AGE);
-        age = is_accessed ? 0 : age + (age < WSL_AGE_MAX);
-        if (s->pass->trim_age == 0 || (!is_accessed && age >= s->pass->trim_age)) {
-            trim_page(c, s, entry, raw);
-            return;
-        }
-        if (keep_page(s, entry, &raw, age))
-            return;
-    }
+    bool is_accessed = (raw & FIELD_MASK(HW_ACCESSED)) != 0;
+    uint64_t age = is_accessed ? 0 : field_get(raw, HW_AGE);
+    if (!is_trimming(s->pass))
+        age_page(s, entry, raw);
+    else if (age >= s->pass->trim_age)
+        trim_page(c, s, entry, raw);
+    else
+        s->pass->accessed += is_accessed;
 }
 
 /* The rest of a leaf table, from s->page. */
@@ -102,7 +100,7 @@ static void sweep_span(struct call *c, struct sweep *s)
         sweep_table(c, s);
         return;
     }
-    if (s->span.entry && is_trimming(s->pass))
+    if ((s->span.entry || s->span.is_out) && is_trimming(s->pass))
         s->pass->tables += table_trim(c, s->process, s->page, &s->gather);
     s->page = s->span.end;
 }
@@ -113,7 +111,8 @@ static void finish(struct call *c, struct sweep *s)
     s->gather.shootdown.reason =
         s->gather.trimmed.count ? NTMM_SHOOTDOWN_TRIM : NTMM_SHOOTDOWN_ACCESSED;
     gather_finish(c, process, &s->gather);
-    process_count(process, NTMM_COUNTER_PAGES_AGED, s->aged);
+    if (!is_trimming(s->pass))
+        process_count(process, NTMM_COUNTER_PAGES_AGED, s->pass->examined - s->pass->accessed);
     process_count(process, NTMM_COUNTER_PAGES_TRIMMED, s->pass->trimmed);
     if (s->pass->trimmed)
         event_note(c, NTMM_EVENT_TRIM, get64(&process->handle), s->pass->trimmed,
@@ -129,8 +128,9 @@ void wsl_sweep(struct call *c, struct process *process, struct wsl_pass *pass)
         .gather = gather_begin(process, NTMM_SHOOTDOWN_TRIM),
         .page = get64(&process->hand),
     };
-    pass->examined = pass->accessed = pass->trimmed = pass->tables = 0;
-    for (uint64_t spans = 0; s.page < end && spans < pass->examine && !is_over(pass); spans++)
+    *pass = (struct wsl_pass){
+        .examine = pass->examine, .trim = pass->trim, .trim_age = pass->trim_age};
+    for (uint32_t spans = 0; s.page < end && spans < WSL_SPANS && !is_over(pass); spans++)
         sweep_span(c, &s);
     pass->wrapped = s.page >= end;
     set64(&process->hand, pass->wrapped ? 0 : s.page);

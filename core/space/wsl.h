@@ -2,13 +2,16 @@
  * Working-set lists: the valid pages of a process, walked with a hand, aged and trimmed.
  *
  * There is no list: a working set is the valid leaf entries of a process's tables, a count of them,
- * and a hand. An entry's age (HW_AGE, 0..7) counts the passes that found its accessed bit clear.
+ * and a hand. An entry's age (HW_AGE, 0..7) counts the aging passes that found its accessed bit clear.
+ * A pass either ages or trims.
  *
- *   accessed  -> accessed cleared, age 0        (its translations are withdrawn at the end)
- *   not       -> age + 1, at most 7
- *   age >= trim_age -> transition; the frame to Modified or Standby after the shootdown
+ *   aging      accessed          accessed cleared, age 0 (its translations are withdrawn at the end)
+ *              not               age + 1, at most 7
+ *   trimming   accessed          stays, but for trim_age 0
+ *              age >= trim_age   transition; the frame to Modified or Standby after the shootdown
+ *              younger           stays as it is
  *
- * A table met by a sweep that trims, in which nothing is valid or in transition, goes too
+ * A table met by a pass that trims, in which nothing is valid or in transition, goes too
  * (space/table.h).
  *
  * W1 working_set_pages is the number of valid leaf entries
@@ -20,18 +23,21 @@
 #include "space/process.h"
 
 #define WSL_AGE_MAX 7u
-#define WSL_AGE_NONE 8u /* no page is so old */
+#define WSL_AGE_NONE 8u
+
+#define WSL_SPANS 512u
 
 /* One pass over part of a working set. */
 struct wsl_pass {
-    uint64_t examine; /* in: valid entries to look at, at most */
-    uint64_t trim;    /* in: pages to trim, at most */
-    uint32_t trim_age; /* in: a page of this age goes; 0: all, even accessed; WSL_AGE_NONE */
-    uint32_t wrapped;  /* out: 1 when the hand passed the end of the address space */
-    uint64_t examined; /* out: valid entries looked at */
-    uint64_t accessed; /* out: of these, accessed since the last pass */
-    uint64_t trimmed;  /* out: pages trimmed */
-    uint64_t tables;   /* out: tables trimmed */
+    uint64_t examine;               /* in: valid entries to look at, at most */
+    uint64_t trim;                  /* in: pages to trim, at most */
+    uint32_t trim_age;              /* in: age from which pages go, 0: all; WSL_AGE_NONE: it ages */
+    uint32_t wrapped;               /* out: 1 when the hand passed the end of the address space */
+    uint64_t examined;              /* out: valid entries looked at */
+    uint64_t accessed;              /* out: of these, accessed, and kept */
+    uint64_t trimmed;               /* out: pages trimmed */
+    uint64_t tables;                /* out: tables trimmed */
+    uint64_t ages[WSL_AGE_MAX + 1]; /* out, aging: pages by their new age */
 };
 
 /*

@@ -1,16 +1,16 @@
 /*
  * The balance set manager. See balance.h, and docs/paging.md for what the numbers are about.
  *
- *   (slot, hand) --> | working set | working set | ... |      one clock over all of them
+ *   (slot, hand) --> | working set | working set | ... |  standby, modified, in transfer
+ *                     one clock over all of them           the reserve
  *
- * Outside the working sets, on Standby, on Modified or being written, lies the reserve: pages that
- * can be had back without I/O while they wait to be taken, oldest first. Trimming fills the reserve
- * up; so a slow disk delays faults, but does not empty working sets. The clock's hand moves on from
- * call to call: a page that it finds not accessed on its next visit has not been used for a whole
- * round.
+ * The reserve holds pages that can be had back without I/O while they wait to be taken, oldest first.
+ * Trimming fills it up, and no more: so a slow disk delays faults, but does not empty working sets.
+ * Each time it is filled, all working sets are aged first; so an age counts fillings of the reserve
+ * that the page was not used in, whatever the time between them, and the oldest pages go first.
  *
  * Several threads may do this at once; each then trims for itself, at most a reserve too much.
- * Source: nt_semantics 8 and 9.1; the clock, the reserve and the steps are ours.
+ * Source: nt_semantics 8 and 9.1; the reserve, the clock and what an age counts are ours.
  */
 #include "workingset/balance.h"
 #include "base/bits.h"
@@ -25,15 +25,17 @@
 #define RESERVE_DIVISOR 8u
 /* Never less: one shootdown and one transfer should be worth it. */
 #define RESERVE_MINIMUM_PAGES 8u
-/* Never more: a fault that trims should not trim for a second. 64 MiB. */
+/* Never more, 64 MiB: a fault should not trim for long. */
 #define RESERVE_MAXIMUM_PAGES 16384u
+/* Entries that one round looks at for each page wanted: all of memory, unless that is so large that
+ * the reserve has its maximum. */
+#define ROUND_FACTOR 16u
 
-/* Entries of a working set that one tick ages, at most: some milliseconds. */
-#define TICK_PAGES 65536u
-
-/* A tick ages while this part of memory is available. When it is not, only the clock does, as fast
- * as pages are needed: ticks that come faster would make everything look idle but the last pages
- * used, and the order in which pages were used would be lost. */
+/* Entries that one tick ages, at most: a few milliseconds. */
+#define TICK_PAGES 262144u
+/* A tick ages while this part of memory is available. When it is not, only filling the reserve does:
+ * ticks that come faster than pages are needed would make everything look idle but what was used
+ * last, and the order of the rest would be lost. */
 #define AMPLE_PART 4u
 
 /* NT's wake conditions of the modified page writer, in pages, and what they are of 1 GiB: a smaller
@@ -44,20 +46,87 @@
 #define MEMORY_PART 16u
 #define AVAILABLE_PART 16u
 
-/* Rounds of the clock that trim only what is idle: in the first one everything may be accessed, in
- * the second one a page is at age 1, in the third one at age 2. */
-#define GENTLE_ROUNDS 3u
+/* --- rounds: the clock goes over the working sets --- */
 
-/* How far trimming goes; each goes further than those before it. Ages count rounds of the clock. */
-enum severity {
-    TRIM_IDLE,          /* idle pages of working sets above their minimum */
-    TRIM_USED,          /* any page of these */
-    TRIM_BELOW_MINIMUM, /* idle pages of all */
-    TRIM_ALL,
-    TRIM_SEVERITIES,
+/* What trimming leaves to a working set. */
+enum leaves { LEAVES_MINIMUM, LEAVES_NOTHING };
+
+struct round {
+    enum leaves leaves;
+    uint32_t age;      /* rank from which pages go; WSL_AGE_NONE: the round ages */
+    uint64_t examine;  /* entries still to be looked at */
+    uint64_t trim;     /* pages still to be trimmed */
+    uint64_t progress; /* pages and tables trimmed */
+    uint64_t ranks[WSL_AGE_MAX + 1]; /* of an aging round: pages above their minimum, by rank */
 };
 
-/* --- processes in turn --- */
+static bool is_aging(const struct round *round) { return round->age == WSL_AGE_NONE; }
+
+static bool is_round_over(const struct round *round)
+{
+    return round->examine == 0 || (!is_aging(round) && round->trim == 0);
+}
+
+static bool is_above_maximum(const struct process *process)
+{
+    return get64(&process->working_set_pages) > get64(&process->working_set_maximum);
+}
+
+static uint64_t pages_above_minimum(const struct process *process)
+{
+    uint64_t pages = get64(&process->working_set_pages);
+    return pages - min_u64(pages, get64(&process->working_set_minimum));
+}
+
+/* Most pages that a round may trim of a working set. */
+static uint64_t most_of(const struct process *process, const struct round *round)
+{
+    if (round->leaves == LEAVES_NOTHING)
+        return round->trim; /* and where there is no page, perhaps a table */
+    return min_u64(round->trim, pages_above_minimum(process));
+}
+
+/*
+ * Rank: the age, plus one for an idle page of a working set above its maximum.
+ *
+ *   age      0 1 2 3 4 5 6 7
+ *   within   0 1 2 3 4 5 6 7
+ *   above    0 2 3 4 5 6 7 7
+ */
+static void add_ranks(struct round *round, const struct process *process,
+                      const struct wsl_pass *pass)
+{
+    uint32_t more = is_above_maximum(process);
+    if (pages_above_minimum(process) == 0)
+        return;
+    for (uint32_t age = 1; age <= WSL_AGE_MAX; age++)
+        round->ranks[min_u64(age + more, WSL_AGE_MAX)] += pass->ages[age];
+}
+
+static uint32_t age_of_rank(const struct process *process, uint32_t rank)
+{
+    bool is_earlier = rank > 1 && rank <= WSL_AGE_MAX && is_above_maximum(process);
+    return is_earlier ? rank - 1 : rank;
+}
+
+/* A piece of a locked working set. False: the round has no more to do with it. */
+static bool sweep_piece(struct call *c, struct process *process, struct round *round)
+{
+    struct wsl_pass pass = {
+        .examine = min_u64(SWEEP_PAGES, round->examine),
+        .trim = most_of(process, round),
+        .trim_age = age_of_rank(process, round->age),
+    };
+    if (pass.trim == 0 && !is_aging(round))
+        return false;
+    wsl_sweep(c, process, &pass);
+    round->examine -= min_u64(round->examine, pass.examined);
+    round->trim -= pass.trimmed;
+    round->progress += pass.trimmed + pass.tables;
+    if (is_aging(round))
+        add_ranks(round, process, &pass);
+    return !pass.wrapped;
+}
 
 /* Lock the working set of a slot's live process; NULL, nothing locked: there is none. */
 static struct process *lock_slot(struct call *c, uint32_t slot)
@@ -70,6 +139,20 @@ static struct process *lock_slot(struct call *c, uint32_t slot)
         return process;
     process_unlock_working_set(c, process);
     return NULL;
+}
+
+/* A working set, or the rest of it. True: the clock is at its end. */
+static bool sweep_slot(struct call *c, uint32_t slot, struct round *round)
+{
+    bool has_more = true;
+    while (has_more && !is_round_over(round)) {
+        struct process *process = lock_slot(c, slot);
+        if (!process)
+            return true;
+        has_more = sweep_piece(c, process, round);
+        process_unlock_working_set(c, process);
+    }
+    return !has_more;
 }
 
 static uint32_t slot_count(const struct call *c)
@@ -87,80 +170,72 @@ static uint32_t current_slot(const struct call *c)
 /* On to the next slot, unless another thread has done it. */
 static void leave_slot(struct call *c, uint32_t slot)
 {
+    uint32_t next = slot + 1 < slot_count(c) ? slot + 1 : 0;
     uint32_t seen = load32_relaxed(&partition_of(c)->balance_slot);
     if (seen == slot || seen >= slot_count(c))
-        (void)cas32_acq_rel(&partition_of(c)->balance_slot, &seen,
-                            slot + 1 < slot_count(c) ? slot + 1 : 0);
+        (void)cas32_acq_rel(&partition_of(c)->balance_slot, &seen, next);
+}
+
+/* At most once around, which ends where it began: the slot of the beginning comes twice. */
+static void go_round(struct call *c, struct round *round)
+{
+    for (uint32_t visits = 0; visits <= slot_count(c) && !is_round_over(round); visits++) {
+        uint32_t slot = current_slot(c);
+        if (sweep_slot(c, slot, round))
+            leave_slot(c, slot);
+    }
 }
 
 /* --- trimming --- */
 
-/* Trimming in progress. */
-struct trimming {
-    enum severity severity;
-    uint64_t left;     /* pages still to be trimmed */
-    uint64_t progress; /* pages and tables trimmed */
+/* The rank from which on there are so many pages; 0: there are not so many idle ones. */
+static uint32_t rank_of(const struct round *aged, uint64_t pages)
+{
+    uint32_t rank = WSL_AGE_MAX;
+    for (uint64_t older = aged->ranks[rank]; older < pages && rank > 0; older += aged->ranks[rank])
+        rank--;
+    return rank;
+}
+
+/*
+ * Age all, then trim so many pages of working sets above their minimum: first those older than the
+ * rank at which that many are found, then those of that rank, and on down to `lowest`. Returns the
+ * pages and tables that went.
+ */
+static uint64_t trim_oldest(struct call *c, uint64_t pages, uint64_t all, uint32_t lowest)
+{
+    uint64_t examine = min_u64(all, pages * ROUND_FACTOR);
+    struct round aging = {.age = WSL_AGE_NONE, .examine = examine};
+    go_round(c, &aging);
+    struct round round = {.age = rank_of(&aging, pages) + 1, .trim = pages};
+    round.age = (uint32_t)min_u64(max_u64(round.age, lowest), WSL_AGE_MAX);
+    for (;; round.age--) {
+        round.examine = examine;
+        go_round(c, &round);
+        if (round.trim == 0 || round.age == lowest)
+            return round.progress;
+    }
+}
+
+/* Go below the minimum, and at last take what is used. Returns the pages and tables that went. */
+static uint64_t trim_below_minimum(struct call *c, uint64_t pages)
+{
+    struct round round = {.leaves = LEAVES_NOTHING, .age = 1, .trim = pages};
+    round.examine = UINT64_MAX;
+    go_round(c, &round);
+    round.age = 0;
+    go_round(c, &round);
+    return round.progress;
+}
+
+/* --- the reserve --- */
+
+/* Where the frames are that hold pages of processes. */
+struct use {
+    uint64_t pages;   /* all of them */
+    uint64_t sets;    /* in working sets */
+    uint64_t reserve; /* on a list, or in a transfer */
 };
-
-/* Pages that trimming leaves to a working set. */
-static uint64_t kept_pages(const struct process *process, enum severity severity)
-{
-    return severity < TRIM_BELOW_MINIMUM ? get64(&process->working_set_minimum) : 0;
-}
-
-/* A working set within its maximum gets the benefit of the doubt for one more round. */
-static uint32_t trim_age(const struct process *process, enum severity severity)
-{
-    uint64_t maximum = get64(&process->working_set_maximum);
-    if (severity == TRIM_USED || severity == TRIM_ALL)
-        return 0;
-    return get64(&process->working_set_pages) > maximum ? 1 : 2;
-}
-
-/* A piece of a locked working set. False: there is no more to do with it in this round. */
-static bool sweep_piece(struct call *c, struct process *process, struct trimming *t)
-{
-    uint64_t pages = get64(&process->working_set_pages);
-    uint64_t kept = kept_pages(process, t->severity);
-    if (pages <= kept && kept != 0)
-        return false;
-    struct wsl_pass pass = {
-        .examine = SWEEP_PAGES,
-        .trim = kept != 0 ? min_u64(t->left, pages - kept) : t->left,
-        .trim_age = trim_age(process, t->severity),
-    };
-    wsl_sweep(c, process, &pass);
-    t->left -= pass.trimmed;
-    t->progress += pass.trimmed + pass.tables;
-    return !pass.wrapped;
-}
-
-/* The clock goes over one working set, or the rest of it. True: it is at its end. */
-static bool sweep_slot(struct call *c, uint32_t slot, struct trimming *t)
-{
-    bool has_more = true;
-    while (has_more && t->left != 0) {
-        struct process *process = lock_slot(c, slot);
-        if (!process)
-            return true;
-        has_more = sweep_piece(c, process, t);
-        process_unlock_working_set(c, process);
-    }
-    return !has_more;
-}
-
-/* At most one round, which ends where it began: the slot of its beginning comes twice. Returns the
- * pages and tables trimmed. */
-static uint64_t trim_round(struct call *c, uint64_t pages, enum severity severity)
-{
-    struct trimming t = {.severity = severity, .left = pages};
-    for (uint32_t visits = 0; visits <= slot_count(c) && t.left != 0; visits++) {
-        uint32_t slot = current_slot(c);
-        if (sweep_slot(c, slot, &t))
-            leave_slot(c, slot);
-    }
-    return t.progress;
-}
 
 static uint64_t user_pages(struct call *c)
 {
@@ -171,24 +246,36 @@ static uint64_t user_pages(struct call *c)
     return pages;
 }
 
-static uint64_t reserve_wanted(struct call *c)
+/* A moment's truth, roughly: one working set after the other. */
+static struct use find_use(struct call *c)
 {
-    uint64_t part = user_pages(c) / RESERVE_DIVISOR;
-    return min_u64(max_u64(part, RESERVE_MINIMUM_PAGES), RESERVE_MAXIMUM_PAGES);
-}
-
-/* Frames with pages of processes that are in no working set: on a list, or in a transfer. */
-static uint64_t reserve_pages(struct call *c)
-{
-    uint64_t pages = user_pages(c);
-    for (uint32_t slot = 0; slot < slot_count(c) && pages != 0; slot++) {
+    struct use use = {0};
+    for (uint32_t slot = 0; slot < slot_count(c); slot++) {
         struct process *process = lock_slot(c, slot);
         if (!process)
             continue;
-        pages -= min_u64(pages, get64(&process->working_set_pages));
+        use.sets += get64(&process->working_set_pages);
         process_unlock_working_set(c, process);
     }
-    return pages;
+    use.pages = user_pages(c);
+    use.reserve = use.pages - min_u64(use.pages, use.sets);
+    return use;
+}
+
+static uint64_t reserve_of(const struct use *use)
+{
+    uint64_t part = use->pages / RESERVE_DIVISOR;
+    return min_u64(max_u64(part, RESERVE_MINIMUM_PAGES), RESERVE_MAXIMUM_PAGES);
+}
+
+/* Fill the reserve, and `pages` more, with pages of rank `lowest` at least; write what is modified. */
+static void fill_reserve(struct call *c, uint64_t pages, uint32_t lowest)
+{
+    struct use use = find_use(c);
+    uint64_t goal = reserve_of(&use) + pages;
+    if (use.reserve < goal)
+        (void)trim_oldest(c, goal - use.reserve, use.sets, lowest);
+    (void)writer_run(c, UINT64_MAX);
 }
 
 /* Whether a transfer to a page file is in flight: it will end, and wake who waits for frames. */
@@ -202,6 +289,12 @@ static bool is_writing(struct call *c)
     return users != 0;
 }
 
+/* Whether `pages` frames are there, or will be without anybody's help. */
+static bool is_served(struct call *c, uint64_t pages)
+{
+    return frames_available(c) >= pages || is_writing(c);
+}
+
 /* Without page files every page is modified and stays so: trimming it frees nothing. */
 static bool can_gain(const struct call *c)
 {
@@ -209,40 +302,24 @@ static bool can_gain(const struct call *c)
            (c->sys->paging_flags & NTMM_PAGING_ZEROS_NEED_NO_SLOT);
 }
 
-/* Fill the reserve up to `goal` pages with what is idle, and write what is modified in it. */
-static void fill_reserve(struct call *c, uint64_t goal, uint32_t rounds)
-{
-    uint64_t present = reserve_pages(c);
-    for (uint32_t i = 0; i < rounds && present < goal; i++)
-        present += trim_round(c, goal - present, TRIM_IDLE);
-    (void)writer_run(c, UINT64_MAX);
-}
-
-/* Whether `pages` frames are there, or will be without anybody's help. */
-static bool is_served(struct call *c, uint64_t pages)
-{
-    return frames_available(c) >= pages || is_writing(c);
-}
-
-/* What is in the reserve cannot be written now, or nothing is idle: go on regardless. Returns the
- * pages and tables trimmed. */
+/* The reserve cannot be written now, or nothing is left above a minimum: go on regardless. Returns
+ * the pages and tables that went. */
 static uint64_t trim_harder(struct call *c, uint64_t pages)
 {
-    uint64_t progress = 0;
-    for (uint32_t severity = TRIM_IDLE; progress == 0 && severity < TRIM_SEVERITIES; severity++)
-        progress = trim_round(c, pages, (enum severity)severity);
-    return progress;
+    struct use use = find_use(c);
+    uint64_t wanted = reserve_of(&use) + pages;
+    uint64_t progress = trim_oldest(c, wanted, use.sets, 0);
+    return progress ? progress : trim_below_minimum(c, wanted);
 }
 
 void balance_reclaim(struct call *c, uint64_t pages)
 {
-    uint64_t goal = pages + reserve_wanted(c);
     if (!can_gain(c))
         return;
-    fill_reserve(c, goal, GENTLE_ROUNDS);
+    fill_reserve(c, pages, 0);
     uint64_t most = user_pages(c); /* each page once, though others bring them back meanwhile */
     for (uint64_t trimmed = 0; trimmed <= most && !is_served(c, pages);) {
-        uint64_t progress = trim_harder(c, goal);
+        uint64_t progress = trim_harder(c, pages);
         trimmed += progress;
         if (writer_run(c, UINT64_MAX) + progress == 0)
             return;
@@ -250,35 +327,6 @@ void balance_reclaim(struct call *c, uint64_t pages)
 }
 
 /* --- the tick --- */
-
-/* Age a piece of a locked working set, of which `done` pages are aged. Returns how many more. */
-static uint64_t age_piece(struct call *c, struct process *process, uint64_t done, uint32_t *ends)
-{
-    uint64_t all = min_u64(get64(&process->working_set_pages), TICK_PAGES);
-    struct wsl_pass pass = {.examine = min_u64(all - min_u64(all, done), SWEEP_PAGES),
-                            .trim_age = WSL_AGE_NONE};
-    if (pass.examine == 0)
-        return 0;
-    wsl_sweep(c, process, &pass);
-    *ends += pass.wrapped;
-    return pass.examined;
-}
-
-/* Age a working set once around, from the hand to the hand. */
-static void age_slot(struct call *c, uint32_t slot)
-{
-    uint64_t done = 0;
-    uint64_t before;
-    uint32_t ends = 0;
-    do {
-        struct process *process = lock_slot(c, slot);
-        if (!process)
-            return;
-        before = done;
-        done += age_piece(c, process, done, &ends);
-        process_unlock_working_set(c, process);
-    } while (done != before && ends < 2);
-}
 
 static uint64_t part_of_memory(struct call *c, uint64_t most, uint32_t divisor)
 {
@@ -299,15 +347,20 @@ static bool is_modified_list_long(struct call *c, uint64_t available)
            modified > min_u64(available / AVAILABLE_PART, WRITE_WHEN_MODIFIED_ABOVE);
 }
 
+static void age_all(struct call *c)
+{
+    struct use use = find_use(c);
+    struct round aging = {.age = WSL_AGE_NONE, .examine = min_u64(use.sets, TICK_PAGES)};
+    go_round(c, &aging);
+}
+
 void balance_tick(struct call *c)
 {
     uint64_t available = frames_available(c);
-    if (available >= part_of_memory(c, UINT64_MAX, AMPLE_PART)) {
-        for (uint32_t slot = 0; slot < slot_count(c); slot++)
-            age_slot(c, slot);
-    }
+    if (available >= part_of_memory(c, UINT64_MAX, AMPLE_PART))
+        age_all(c);
     if (is_scarce(c, available) && can_gain(c))
-        fill_reserve(c, reserve_wanted(c), 1);
+        fill_reserve(c, 0, 1);
     else if (is_modified_list_long(c, available))
         (void)writer_run(c, UINT64_MAX);
 }
