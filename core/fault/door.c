@@ -86,23 +86,20 @@ static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t 
     return resolved(d, NTMM_FAULT_KIND_DEMAND_ZERO, NTMM_COUNTER_DEMAND_ZERO_FAULTS);
 }
 
-static ntmm_status resolve_user(struct call *c, struct door *d);
-
-static ntmm_status resolve_transition(struct call *c, struct door *d, uint32_t protection)
+/* (F) of the frame is held, and released. */
+static ntmm_status resolve_transition(struct call *c, struct door *d, uint64_t frame,
+                                      uint32_t protection)
 {
     struct process *process = d->process;
-    uint64_t frame = entry_lock_transition(c, d->span.entry);
     bool is_write = d->access == DOOR_WRITE;
 
-    if (frame == FRAME_NONE) /* it was taken meanwhile: what it is now */
-        return resolve_user(c, d);
     if (pfn_is_being_read(pfn_at(c, frame)))
         return door_join_read(c, d, frame);
     frame_reactivate(c, frame);
     entry_make_valid(c, d->span.table, d->span.entry, entry_hardware(frame, protection, is_write));
-    frame_unlock(c, frame);
     if (is_write)
-        frame_make_modified(c, frame);
+        frame_mark_modified(c, frame);
+    frame_unlock(c, frame);
     process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
     if (d->wait->flags & WAIT_IS_HARD)
         return resolved(d, NTMM_FAULT_KIND_HARD, NTMM_COUNTER_HARD_FAULTS);
@@ -162,8 +159,12 @@ static ntmm_status resolve_committed(struct call *c, struct door *d, struct vad 
         return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
     if (protection_is_guard(protection))
         return consume_guard(c, d, vad, protection);
-    if (entry_kind(c, raw) == PTE_TRANSITION)
-        return resolve_transition(c, d, protection);
+    if (entry_kind(c, raw) == PTE_TRANSITION) {
+        uint64_t frame = entry_lock_transition(c, d->span.entry);
+        if (frame != FRAME_NONE)
+            return resolve_transition(c, d, frame, protection);
+        raw = load64_relaxed(d->span.entry); /* its frame was taken: what it was before */
+    }
     if (entry_kind(c, raw) == PTE_PAGEFILE)
         return door_resolve_page_file(c, d);
     return resolve_demand_zero(c, d, protection);
@@ -171,9 +172,12 @@ static ntmm_status resolve_committed(struct call *c, struct door *d, struct vad 
 
 static ntmm_status resolve_user(struct call *c, struct door *d)
 {
-    ntmm_status status = door_resolve_tables(c, d);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
+    d->span = table_find(c, d->process, d->page);
+    if (__builtin_expect(d->span.is_out, 0)) {
+        ntmm_status status = door_resolve_tables(c, d);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+    }
     uint64_t raw = d->span.entry ? load64_relaxed(d->span.entry) : 0;
 
     switch (entry_kind(c, raw)) {

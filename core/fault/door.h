@@ -65,7 +65,8 @@ ntmm_status door_bring_tables(struct call *c, struct process *process, uint64_t 
 
 /* --- hard.c: what is not in memory --- */
 
-/* The tables above the page's entry: on SUCCESS d->span is where the walk stopped, nothing out. */
+/* A table above the page's entry is out. On SUCCESS d->span is where the walk stops now, nothing
+ * out. */
 ntmm_status door_resolve_tables(struct call *c, struct door *d);
 
 /* The page's entry names a slot. */

@@ -106,11 +106,7 @@ ntmm_status door_raise_in_page_error(struct call *c, struct door *d, ntmm_status
 
 ntmm_status door_resolve_tables(struct call *c, struct door *d)
 {
-    ntmm_status status = NTMM_STATUS_SUCCESS;
-    d->span = table_find(c, d->process, d->page);
-    if (!d->span.is_out)
-        return status;
-    status = door_bring_tables(c, d->process, d->page, d->wait);
+    ntmm_status status = door_bring_tables(c, d->process, d->page, d->wait);
     if (status == NTMM_STATUS_SUCCESS)
         d->span = table_find(c, d->process, d->page);
     else if (status != NTMM_STATUS_PENDING)

@@ -165,23 +165,18 @@ void block_submit(struct call *c, struct transfer_block *block)
     block->io.complete(&block->io);
 }
 
-static bool is_woken(const struct ntmm_wait *wait)
-{
-    return __atomic_load_n(&wait->is_woken, __ATOMIC_ACQUIRE) != 0;
-}
-
 bool wait_until_woken(struct call *c, struct ntmm_wait *wait)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
     if (platform->wait) {
-        while (!is_woken(wait) &&
+        while (!wait_is_woken(wait) &&
                platform->wait(platform->context, wait, UINT64_MAX) == NTMM_STATUS_SUCCESS) {
         }
-        return is_woken(wait);
+        return wait_is_woken(wait);
     }
-    while (!is_woken(wait) && platform->pump)
+    while (!wait_is_woken(wait) && platform->pump)
         platform->pump(platform->context);
-    return is_woken(wait);
+    return wait_is_woken(wait);
 }
 
 /* A read block for the transfer and for us, or NULL: there is none, and we cannot wait for one. */

@@ -185,12 +185,22 @@ static bool is_to_fail(struct call *c)
     return true;
 }
 
+/* A moment's truth; what comes free later is for those who wait. */
+static bool is_any_free(const struct call *c)
+{
+    const struct node *node = &partition_of(c)->node;
+    return (load64_relaxed(&node->zeroed.count) | load64_relaxed(&node->free.count)) != 0;
+}
+
 /* A zeroed or free frame, else one from standby. FRAME_NONE with c->want set: none is left. */
 static uint64_t take_any(struct call *c, enum ntmm_frame_use use, bool wants_zeroed,
                          bool *is_zeroed)
 {
     bool is_failed = is_to_fail(c);
-    uint64_t frame = is_failed ? FRAME_NONE : pop_any(c, use, wants_zeroed, is_zeroed);
+    uint64_t frame = FRAME_NONE;
+    *is_zeroed = false;
+    if (!is_failed && is_any_free(c))
+        frame = pop_any(c, use, wants_zeroed, is_zeroed);
     if (frame == FRAME_NONE && !is_failed)
         frame = take_standby(c, use);
     if (frame == FRAME_NONE)

@@ -25,31 +25,45 @@ static ntmm_status resolve_once(struct call *c, const struct ntmm_fault_request 
     return status;
 }
 
+/* Whether an earlier begin of the fault waited, as few do. */
+static bool has_waited(const struct ntmm_wait *wait)
+{
+    return wait->block || (wait->flags & (WAIT_FOR_FRAME | WAIT_FOR_BLOCK));
+}
+
 /* Leave what was waited for last time; c->want is about the next time. */
 static void leave_last(struct call *c, struct ntmm_wait *wait)
 {
     struct want want = c->want;
-    wait_end(c, wait);
+    wait_leave_block(c, wait);
     c->want = want;
+}
+
+static ntmm_status begin(struct call *c, const struct ntmm_fault_request *request,
+                         struct ntmm_wait *wait, struct ntmm_fault_result *result)
+{
+    for (;;) {
+        if (has_waited(wait))
+            wait_leave_queue(c, wait);
+        ntmm_status status = resolve_once(c, request, wait, result);
+        if (wait->block)
+            leave_last(c, wait);
+        if (status != NTMM_STATUS_PENDING)
+            return status;
+        if (c->want.kind == WANT_FRAME && relieve_frames(c, c->want.pages))
+            continue;
+        if (wait_begin(c, wait)) {
+            event_note(c, NTMM_EVENT_FAULT_WAIT, request->process, request->address, 0, 0);
+            return NTMM_STATUS_PENDING;
+        }
+    }
 }
 
 ntmm_status ntmm_fault_begin(struct ntmm_system *system, const struct ntmm_fault_request *request,
                              struct ntmm_wait *wait, struct ntmm_fault_result *result)
 {
     struct call c = call_begin(system);
-    for (;;) {
-        wait_leave_queue(&c, wait);
-        ntmm_status status = resolve_once(&c, request, wait, result);
-        leave_last(&c, wait);
-        if (status != NTMM_STATUS_PENDING)
-            return status;
-        if (c.want.kind == WANT_FRAME && relieve_frames(&c, c.want.pages))
-            continue;
-        if (wait_begin(&c, wait)) {
-            event_note(&c, NTMM_EVENT_FAULT_WAIT, request->process, request->address, 0, 0);
-            return NTMM_STATUS_PENDING;
-        }
-    }
+    return begin(&c, request, wait, result);
 }
 
 void ntmm_fault_cancel(struct ntmm_system *system, struct ntmm_wait *wait)
@@ -66,7 +80,7 @@ ntmm_status ntmm_page_fault(struct ntmm_system *system, const struct ntmm_fault_
     uint64_t deadline = 0;
 
     for (;;) {
-        ntmm_status status = ntmm_fault_begin(system, request, &wait, result);
+        ntmm_status status = begin(&c, request, &wait, result);
         if (status == NTMM_STATUS_COMMITMENT_LIMIT && page_files_extend(&c, 1))
             continue;
         if (status != NTMM_STATUS_PENDING)

@@ -33,13 +33,18 @@ void wait_leave_queue(struct call *c, struct ntmm_wait *wait)
     wait->flags &= ~(uint32_t)(WAIT_FOR_FRAME | WAIT_FOR_BLOCK);
 }
 
-void wait_end(struct call *c, struct ntmm_wait *wait)
+void wait_leave_block(struct call *c, struct ntmm_wait *wait)
 {
     struct transfer_block *block = wait->block;
-    wait_leave_queue(c, wait);
     wait->block = NULL;
     if (block)
         block_leave(c, block);
+}
+
+void wait_end(struct call *c, struct ntmm_wait *wait)
+{
+    wait_leave_queue(c, wait);
+    wait_leave_block(c, wait);
 }
 
 static bool begin_for_frame(struct call *c, struct ntmm_wait *wait, uint64_t pages)
@@ -66,15 +71,13 @@ static bool begin_for_read(struct call *c, struct ntmm_wait *wait)
     struct transfer_block *block = c->want.block;
     wait->block = block;
     lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    if (!block->is_done)
+    bool is_queued = !block->is_done;
+    if (is_queued)
         waiters_add_locked(&block->waits, wait);
     lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
     if (c->want.is_new)
         block_submit(c, block);
-    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    bool is_done = block->is_done;
-    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    return !is_done;
+    return is_queued && !wait_is_woken(wait);
 }
 
 bool wait_begin(struct call *c, struct ntmm_wait *wait)

@@ -53,6 +53,9 @@ void wait_end(struct call *c, struct ntmm_wait *wait);
 /* Out of its queue only: the block's outcome is still to be looked at. */
 void wait_leave_queue(struct call *c, struct ntmm_wait *wait);
 
+/* Out of its block, when it is in no queue. */
+void wait_leave_block(struct call *c, struct ntmm_wait *wait);
+
 /* Block until the wait is woken. False: the deadline passed, or the platform cannot wait. */
 bool wait_block(struct call *c, struct ntmm_wait *wait, uint64_t *deadline);
 
