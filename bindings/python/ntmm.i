@@ -54,6 +54,7 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %apply uint32_t *OUTPUT { uint32_t *old };
 %apply uint64_t *OUTPUT { ntmm_handle *process };
 %apply uint64_t *OUTPUT { uint64_t *device };
+%apply uint32_t *OUTPUT { uint32_t *number };
 
 %typemap(in, numinputs=0) struct ntmm_system **system (struct ntmm_system *made) {
     made = NULL;
@@ -175,12 +176,62 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %ignore ntmm_emulated_cpu;
 %ignore ntmm_emulated_disk_image;
 %ignore ntmm_emulated_disk_config::path;
+%ignore ntmm_emulated_read_disk;
+%ignore ntmm_check_with_storage;
+%ignore ntmm_storage_reader;
 
 /* What `size` of a struct must say. */
 %inline %{
 size_t sizeof_config(void) { return sizeof(struct ntmm_config); }
 size_t sizeof_process_config(void) { return sizeof(struct ntmm_process_config); }
 size_t sizeof_emulated_config(void) { return sizeof(struct ntmm_emulated_config); }
+size_t sizeof_paging_file_config(void) { return sizeof(struct ntmm_paging_file_config); }
+%}
+
+/* What takes a callback or a string that must live on, with these filled in. */
+%inline %{
+/* A disk that is a host file, or in memory for None. */
+ntmm_status add_disk(struct ntmm_emulated *machine, const char *path, uint64_t size_bytes,
+                     uint64_t maximum_bytes, uint64_t *device)
+{
+    struct ntmm_emulated_disk_config config = {
+        .size = sizeof(config),
+        .version = NTMM_EMULATED_DISK_VERSION,
+        .size_bytes = size_bytes,
+        .maximum_bytes = maximum_bytes,
+        .path = path,
+    };
+    return ntmm_emulated_add_disk(machine, &config, device);
+}
+
+/* Completes the transfers in flight. */
+void settle(struct ntmm_emulated *machine)
+{
+    const struct ntmm_platform *platform = ntmm_emulated_platform(machine);
+    struct ntmm_emulated_statistics statistics;
+
+    for (ntmm_emulated_query(machine, &statistics);
+         statistics.transfers != statistics.completions;
+         ntmm_emulated_query(machine, &statistics)) {
+        platform->pump(platform->context);
+    }
+}
+
+/* ntmm_check_with_storage over the machine's disks. */
+ntmm_status check_with_disks(struct ntmm_emulated *machine, struct ntmm_check_report *report)
+{
+    struct ntmm_system *system = ntmm_emulated_system(machine);
+    size_t size = ntmm_check_scratch_size(system);
+    void *scratch = malloc(size ? size : 1);
+    ntmm_status status = NTMM_STATUS_INSUFFICIENT_RESOURCES;
+
+    if (scratch) {
+        status = ntmm_check_with_storage(system, scratch, size, ntmm_emulated_read_disk, machine,
+                                         report);
+    }
+    free(scratch);
+    return status;
+}
 %}
 
 %include <ntmm/types.h>
@@ -191,6 +242,7 @@ size_t sizeof_emulated_config(void) { return sizeof(struct ntmm_emulated_config)
 %include <ntmm/platform.h>
 %include <ntmm/system.h>
 %include <ntmm/process.h>
+%include <ntmm/paging.h>
 %include <ntmm/virtual.h>
 %include <ntmm/fault.h>
 %include <ntmm/inspect.h>

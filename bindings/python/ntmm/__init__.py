@@ -22,6 +22,7 @@ from ._errors import (
     ConflictingAddresses,
     FaultError,
     GuardPage,
+    InPageError,
     InvalidHandle,
     InvalidPageProtection,
     InvalidParameter,
@@ -33,7 +34,7 @@ from ._errors import (
     StackOverflow,
 )
 from ._process import Block, MemoryInformation, Process, ProcessInformation
-from ._system import InvariantBroken, MemoryReport, System, Teardown
+from ._system import InvariantBroken, MemoryReport, PageFile, System, Teardown
 
 __all__ = [
     "ALLOCATION_GRANULARITY",
@@ -46,6 +47,7 @@ __all__ = [
     "ConflictingAddresses",
     "FaultError",
     "GuardPage",
+    "InPageError",
     "InvalidHandle",
     "InvalidPageProtection",
     "InvalidParameter",
@@ -58,6 +60,7 @@ __all__ = [
     "NotCommitted",
     "NotSupported",
     "NtStatusError",
+    "PageFile",
     "Process",
     "ProcessInformation",
     "Protect",

@@ -58,6 +58,12 @@ class StackOverflow(FaultError):
     """The stack cannot grow."""
 
 
+class InPageError(FaultError):
+    """The page, or a page table, could not be read; ``io_status`` is why, None without an access."""
+
+    io_status: Optional[int] = None
+
+
 class InvalidParameter(NtStatusError, ValueError):
     """An argument is out of its range; ``parameter`` counts from 1, 0 when NT does not say."""
 
@@ -103,6 +109,7 @@ _CLASSES: dict[int, Type[NtStatusError]] = {
     _core.NTMM_STATUS_ACCESS_VIOLATION: AccessViolation,
     _core.NTMM_STATUS_GUARD_PAGE_VIOLATION: GuardPage,
     _core.NTMM_STATUS_STACK_OVERFLOW: StackOverflow,
+    _core.NTMM_STATUS_IN_PAGE_ERROR: InPageError,
     _core.NTMM_STATUS_INVALID_PARAMETER: InvalidParameter,
     _core.NTMM_STATUS_INVALID_PAGE_PROTECTION: InvalidPageProtection,
     _core.NTMM_STATUS_INVALID_HANDLE: InvalidHandle,
@@ -128,5 +135,8 @@ def error_of(status: int) -> NtStatusError:
 
 def fault_of(error: FaultError, result: _core.ntmm_fault_result) -> FaultError:
     """The same exception with the parameters of the exception record."""
-    kind, address, _ = result.parameters
-    return type(error)(error.status, address, _ACCESSES.get(kind, str(kind)))
+    kind, address, io_status = result.parameters
+    raised = type(error)(error.status, address, _ACCESSES.get(kind, str(kind)))
+    if isinstance(raised, InPageError):
+        raised.io_status = io_status
+    return raised

@@ -33,6 +33,8 @@ class MemoryReport(NamedTuple):
     modified_pages: int
     active_pages: int
     transition_pages: int
+    user_pages: int
+    user_peak_pages: int
     table_pages: int
     slab_pages: int
     commit_pages: int
@@ -47,6 +49,25 @@ class Teardown(NamedTuple):
     outstanding_commit: int
     live_objects: int
     waiters: int
+    transfers: int = 0
+
+
+class PageFile(NamedTuple):
+    """A page file, in pages and transfers, as ntmm_paging_file_information."""
+
+    number: int
+    size_pages: int
+    initial_pages: int
+    maximum_pages: int
+    used_pages: int
+    peak_pages: int
+    bad_pages: int
+    reads: int
+    pages_read: int
+    writes: int
+    pages_written: int
+    failed_reads: int
+    failed_writes: int
 
 
 class System:
@@ -73,6 +94,8 @@ class System:
         windows_build: int = 0,
         extra_commit_pages: int = 0,
         self_map_slot: int = 0,
+        read_cluster_pages: int = 0,
+        zeros_need_no_slot: bool = False,
     ) -> None:
         machine = _core.ntmm_emulated_config()
         machine.size = _core.sizeof_emulated_config()
@@ -85,6 +108,8 @@ class System:
         config.windows_build = windows_build
         config.extra_commit_pages = extra_commit_pages
         config.self_map_slot = self_map_slot
+        config.read_cluster_pages = read_cluster_pages
+        config.paging_flags = _core.NTMM_PAGING_ZEROS_NEED_NO_SLOT if zeros_need_no_slot else 0
         #: The machine, for ntmm._core; None once closed.
         _, self.machine = _core.ntmm_emulated_create(machine)
         try:
@@ -119,13 +144,20 @@ class System:
         if self.machine is None:
             return None
         left = _core.ntmm_teardown()
+        _core.settle(self.machine)
         _core.ntmm_emulated_destroy(self.machine, left)
         self.machine = None
         self.raw = None
         return Teardown(*(getattr(left, name) for name in Teardown._fields))
 
     def create_process(
-        self, *, commit_limit_pages: int = 0, bottom_up_start: int = 0, highest_address: int = 0
+        self,
+        *,
+        commit_limit_pages: int = 0,
+        bottom_up_start: int = 0,
+        highest_address: int = 0,
+        working_set_minimum_pages: int = 0,
+        working_set_maximum_pages: int = 0,
     ) -> Process:
         """A process with an empty address space; 0: the default."""
         config = _core.ntmm_process_config()
@@ -134,8 +166,42 @@ class System:
         config.commit_limit_pages = commit_limit_pages
         config.bottom_up_start = bottom_up_start
         config.highest_address = highest_address
+        config.working_set_minimum_pages = working_set_minimum_pages
+        config.working_set_maximum_pages = working_set_maximum_pages
         _, handle = _core.ntmm_create_process(self.raw, config)
         return Process(self, handle)
+
+    def add_page_file(
+        self, initial: int, maximum: int = 0, *, path: Optional[str] = None
+    ) -> int:
+        """Add a page file of bytes that may grow to ``maximum``; returns its number.
+
+        ``path`` is a host file, made or overwritten; without one it is a disk in memory.
+        """
+        config = _core.ntmm_paging_file_config()
+        config.size = _core.sizeof_paging_file_config()
+        config.version = _core.NTMM_PAGING_FILE_VERSION
+        config.initial_bytes = initial
+        config.maximum_bytes = maximum
+        _, config.device = _core.add_disk(self.machine, path, initial, maximum)
+        _, number = _core.ntmm_create_paging_file(self.raw, config)
+        return int(number)
+
+    def page_file(self, number: int) -> PageFile:
+        """Size, use and transfers of a page file."""
+        found = _core.ntmm_paging_file_information()
+        _core.ntmm_query_paging_file(self.raw, number, found)
+        return PageFile(*(getattr(found, name) for name in PageFile._fields))
+
+    def write_modified_pages(self, budget: int) -> int:
+        """Write at most ``budget`` modified pages to page files; returns how many were."""
+        started = int(_core.ntmm_write_modified_pages(self.raw, budget))
+        _core.settle(self.machine)
+        return started
+
+    def balance(self) -> None:
+        """A tick of the balance set manager: age working sets, trim and write when needed."""
+        _core.ntmm_balance_set_manager(self.raw)
 
     def memory(self) -> MemoryReport:
         """Frames by state, and commit."""
@@ -166,8 +232,9 @@ class System:
     def check(self) -> None:
         """Recount everything; raises InvariantBroken when the system contradicts itself."""
         report = _core.ntmm_check_report()
+        _core.settle(self.machine)
         try:
-            _core.ntmm_check(self.raw, report)
+            _core.check_with_disks(self.machine, report)
         except NtStatusError as error:
             if error.status != _core.NTMM_STATUS_INTERNAL_ERROR:
                 raise
