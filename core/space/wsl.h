@@ -2,10 +2,11 @@
  * Working-set lists: the valid pages of a process, walked with a hand, aged and trimmed.
  *
  * There is no list: a working set is the valid leaf entries of a process's tables, a count of them,
- * and a hand. An entry's age (HW_AGE, 0..7) counts the aging passes that found its accessed bit clear.
- * A pass either ages or trims.
+ * and a hand. An entry's age (HW_AGE, 0..7) counts the aging passes that found its accessed bit
+ * clear. A pass either ages or trims.
  *
- *   aging      accessed          accessed cleared, age 0 (its translations are withdrawn at the end)
+ *   aging      accessed          accessed cleared, age 0 (its translations are withdrawn at the
+ *   end)
  *              not               age + 1, at most 7
  *   trimming   accessed          stays, but for trim_age 0
  *              age >= trim_age   transition; the frame to Modified or Standby after the shootdown

@@ -4,10 +4,11 @@
  *   (slot, hand) --> | working set | working set | ... |  standby, modified, in transfer
  *                     one clock over all of them           the reserve
  *
- * The reserve holds pages that can be had back without I/O while they wait to be taken, oldest first.
- * Trimming fills it up, and no more: so a slow disk delays faults, but does not empty working sets.
- * Each time it is filled, all working sets are aged first; so an age counts fillings of the reserve
- * that the page was not used in, whatever the time between them, and the oldest pages go first.
+ * The reserve holds pages that can be had back without I/O while they wait to be taken, oldest
+ * first. Trimming fills it up, and no more: so a slow disk delays faults, but does not empty
+ * working sets. Each time it is filled, all working sets are aged first; so an age counts fillings
+ * of the reserve that the page was not used in, whatever the time between them, and the oldest
+ * pages go first.
  *
  * Several threads may do this at once; each then trims for itself, at most a reserve too much.
  * Source: nt_semantics 8 and 9.1; the reserve, the clock and what an age counts are ours.
@@ -25,17 +26,17 @@
 #define RESERVE_DIVISOR 8u
 /* Never less: one shootdown and one transfer should be worth it. */
 #define RESERVE_MINIMUM_PAGES 8u
-/* Never more, 64 MiB: a fault should not trim for long. */
-#define RESERVE_MAXIMUM_PAGES 16384u
+/* Never more, 16 MiB: a fault should not trim for long. */
+#define RESERVE_MAXIMUM_PAGES 4096u
 /* Entries that one round looks at for each page wanted: all of memory, unless that is so large that
  * the reserve has its maximum. */
 #define ROUND_FACTOR 16u
 
 /* Entries that one tick ages, at most: a few milliseconds. */
 #define TICK_PAGES 262144u
-/* A tick ages while this part of memory is available. When it is not, only filling the reserve does:
- * ticks that come faster than pages are needed would make everything look idle but what was used
- * last, and the order of the rest would be lost. */
+/* A tick ages while this part of memory is available. When it is not, only filling the reserve
+ * does: ticks that come faster than pages are needed would make everything look idle but what was
+ * used last, and the order of the rest would be lost. */
 #define AMPLE_PART 4u
 
 /* NT's wake conditions of the modified page writer, in pages, and what they are of 1 GiB: a smaller
@@ -268,7 +269,8 @@ static uint64_t reserve_of(const struct use *use)
     return min_u64(max_u64(part, RESERVE_MINIMUM_PAGES), RESERVE_MAXIMUM_PAGES);
 }
 
-/* Fill the reserve, and `pages` more, with pages of rank `lowest` at least; write what is modified. */
+/* Fill the reserve, and `pages` more, with pages of rank `lowest` at least; write what is modified.
+ * */
 static void fill_reserve(struct call *c, uint64_t pages, uint32_t lowest)
 {
     struct use use = find_use(c);

@@ -131,7 +131,8 @@ static void more_than_memory_is_written_and_read_back(void **state)
     close_released(m);
 }
 
-/* All of memory is modified, so nothing can be had without a write: it is started, not waited for. */
+/* All of memory is modified, so nothing can be had without a write: it is started, not waited for.
+ * */
 static void when_all_is_modified_writing_starts(void **state)
 {
     (void)state;
@@ -149,7 +150,8 @@ static void when_all_is_modified_writing_starts(void **state)
     close_released(m);
 }
 
-/* The reserve is filled, not more: an eighth of the frames that hold pages, and what is asked for. */
+/* The reserve is filled, not more: an eighth of the frames that hold pages, and what is asked for.
+ * */
 static void the_reserve_is_filled_and_no_more(void **state)
 {
     (void)state;
@@ -166,7 +168,8 @@ static void the_reserve_is_filled_and_no_more(void **state)
 }
 
 /* One page is used between each two of the others, ten times around the region. The first time that
- * memory is full everything has been used, so the hot page may go once; after that the clock knows. */
+ * memory is full everything has been used, so the hot page may go once; after that the clock
+ * knows. */
 static void a_hot_page_survives(void **state)
 {
     (void)state;

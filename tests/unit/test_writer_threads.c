@@ -1,7 +1,7 @@
 /*
  * Host threads that write, trim, change and free pages while others write them to page files and
- * run completions. Whatever the order, every page holds what was last written to it, and no slot and no
- * frame is left behind.
+ * run completions. Whatever the order, every page holds what was last written to it, and no slot
+ * and no frame is left behind.
  */
 #include "unit/storage.h"
 

@@ -120,8 +120,8 @@ static void an_age_ends_at_seven(void **state)
     machine_close(m);
 }
 
-/* The processor's TLB still knows the page after the first access: only a shootdown makes it set the
- * bit in the entry again. */
+/* The processor's TLB still knows the page after the first access: only a shootdown makes it set
+ * the bit in the entry again. */
 static void a_page_used_after_a_pass_is_found_accessed(void **state)
 {
     (void)state;
