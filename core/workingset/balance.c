@@ -21,9 +21,11 @@
 /* Entries looked at, at most, while one (W) is held: some 10 microseconds. */
 #define SWEEP_PAGES 512u
 
-/* The reserve is this part of the frames that hold pages of processes. With 1/8 and with 1/4 the
- * stored traces miss about as often as under LRU, but with 1/8 half as many faults are soft. */
-#define RESERVE_DIVISOR 8u
+/* Parts are powers of two: 1 << shift. */
+
+/* The reserve is this part of the frames that hold pages of processes, 1/8. With 1/8 and with 1/4
+ * the stored traces miss about as often as under LRU, but with 1/8 half as many faults are soft. */
+#define RESERVE_SHIFT 3u
 /* Never less: one shootdown and one transfer should be worth it. */
 #define RESERVE_MINIMUM_PAGES 8u
 /* Never more, 16 MiB: a fault should not trim for long. */
@@ -34,18 +36,18 @@
 
 /* Entries that one tick ages, at most: a few milliseconds. */
 #define TICK_PAGES 262144u
-/* A tick ages while this part of memory is available. When it is not, only filling the reserve
- * does: ticks that come faster than pages are needed would make everything look idle but what was
- * used last, and the order of the rest would be lost. */
-#define AMPLE_PART 4u
+/* A tick ages while this part of memory, 1/4, is available. When it is not, only filling the
+ * reserve does: ticks that come faster than pages are needed would make everything look idle but
+ * what was used last, and the order of the rest would be lost. */
+#define AMPLE_SHIFT 2u
 
-/* NT's wake conditions of the modified page writer, in pages, and what they are of 1 GiB: a smaller
- * memory wakes it at that part of itself. */
+/* NT's wake conditions of the modified page writer, in pages, and what they are of 1 GiB, 1/16: a
+ * smaller memory wakes it at that part of itself. */
 #define WRITE_WHEN_UNUSED_BELOW 20000u
 #define WRITE_WHEN_AVAILABLE_BELOW 15000u
 #define WRITE_WHEN_MODIFIED_ABOVE 16384u
-#define MEMORY_PART 16u
-#define AVAILABLE_PART 16u
+#define MEMORY_SHIFT 4u
+#define AVAILABLE_SHIFT 4u
 
 /* --- rounds: the clock goes over the working sets --- */
 
@@ -54,10 +56,10 @@ enum leaves { LEAVES_MINIMUM, LEAVES_NOTHING };
 
 struct round {
     enum leaves leaves;
-    uint32_t age;      /* rank from which pages go; WSL_AGE_NONE: the round ages */
-    uint64_t examine;  /* entries still to be looked at */
-    uint64_t trim;     /* pages still to be trimmed */
-    uint64_t progress; /* pages and tables trimmed */
+    uint32_t age;                    /* rank from which pages go; WSL_AGE_NONE: the round ages */
+    uint64_t examine;                /* entries still to be looked at */
+    uint64_t trim;                   /* pages still to be trimmed */
+    uint64_t progress;               /* pages and tables trimmed */
     uint64_t ranks[WSL_AGE_MAX + 1]; /* of an aging round: pages above their minimum, by rank */
 };
 
@@ -265,7 +267,7 @@ static struct use find_use(struct call *c)
 
 static uint64_t reserve_of(const struct use *use)
 {
-    uint64_t part = use->pages / RESERVE_DIVISOR;
+    uint64_t part = use->pages >> RESERVE_SHIFT;
     return min_u64(max_u64(part, RESERVE_MINIMUM_PAGES), RESERVE_MAXIMUM_PAGES);
 }
 
@@ -330,14 +332,14 @@ void balance_reclaim(struct call *c, uint64_t pages)
 
 /* --- the tick --- */
 
-static uint64_t part_of_memory(struct call *c, uint64_t most, uint32_t divisor)
+static uint64_t part_of_memory(struct call *c, uint64_t most, uint32_t shift)
 {
-    return min_u64(most, get64(&partition_of(c)->total_pages) / divisor);
+    return min_u64(most, get64(&partition_of(c)->total_pages) >> shift);
 }
 
 static bool is_scarce(struct call *c, uint64_t available)
 {
-    return available < part_of_memory(c, WRITE_WHEN_AVAILABLE_BELOW, MEMORY_PART);
+    return available < part_of_memory(c, WRITE_WHEN_AVAILABLE_BELOW, MEMORY_SHIFT);
 }
 
 static bool is_modified_list_long(struct call *c, uint64_t available)
@@ -345,8 +347,8 @@ static bool is_modified_list_long(struct call *c, uint64_t available)
     uint64_t standby = load64_relaxed(&partition_of(c)->standby_pages);
     uint64_t unused = available - min_u64(available, standby);
     uint64_t modified = load64_relaxed(&partition_of(c)->modified.count);
-    return unused < part_of_memory(c, WRITE_WHEN_UNUSED_BELOW, MEMORY_PART) &&
-           modified > min_u64(available / AVAILABLE_PART, WRITE_WHEN_MODIFIED_ABOVE);
+    return unused < part_of_memory(c, WRITE_WHEN_UNUSED_BELOW, MEMORY_SHIFT) &&
+           modified > min_u64(available >> AVAILABLE_SHIFT, WRITE_WHEN_MODIFIED_ABOVE);
 }
 
 static void age_all(struct call *c)
@@ -359,7 +361,7 @@ static void age_all(struct call *c)
 void balance_tick(struct call *c)
 {
     uint64_t available = frames_available(c);
-    if (available >= part_of_memory(c, UINT64_MAX, AMPLE_PART))
+    if (available >= part_of_memory(c, UINT64_MAX, AMPLE_SHIFT))
         age_all(c);
     if (is_scarce(c, available) && can_gain(c))
         fill_reserve(c, 0, 1);

@@ -59,7 +59,7 @@ class StackOverflow(FaultError):
 
 
 class InPageError(FaultError):
-    """The page, or a page table, could not be read; ``io_status`` is why, None without an access."""
+    """The page, or a page table, could not be read; ``io_status`` is why, if known."""
 
     io_status: Optional[int] = None
 
