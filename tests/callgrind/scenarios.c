@@ -7,8 +7,7 @@
  * valgrind starts it with instrumentation off, so that preparing costs little. Nothing here may
  * depend on time, addresses or chance: a scenario executes the same instructions in every run.
  */
-#include <ntmm.h>
-#include <ntmm/emulated.h>
+#include "scenarios.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,35 +15,12 @@
 
 #include <valgrind/callgrind.h>
 
-#define MEBIBYTE 0x100000ull
-#define PAGES 4096u /* four times what the processor's TLB holds */
 #define OPERATIONS 1000u
 #define REGION_BYTES 0x10000u
 #define SLOT_BYTES 0x40000u /* a region, a gap, a free place, a gap */
 #define PLACE_OFFSET 0x20000u
-#define BASE 0x100000000ull
-#define RESERVE_COMMIT (NTMM_MEM_RESERVE | NTMM_MEM_COMMIT)
 
-struct machine {
-    struct ntmm_emulated *emu;
-    struct ntmm_system *system;
-    struct ntmm_cpu *cpu;
-    ntmm_handle process;
-    uint64_t region_count;
-    void *arena; /* ours, or NULL */
-};
-
-struct scenario {
-    const char *name;
-    uint64_t ram_bytes;
-    uint64_t parameter; /* of prepare */
-    uint32_t operations;
-    void (*prepare)(struct machine *m, uint64_t parameter);
-    void (*run)(struct machine *m);
-    bool is_given_arena; /* whose frames are free at first; the machine's own are zeroed */
-};
-
-static void must(bool is_true, const char *what)
+void must(bool is_true, const char *what)
 {
     if (!is_true) {
         fprintf(stderr, "callgrind_scenarios: %s\n", what);
@@ -52,7 +28,7 @@ static void must(bool is_true, const char *what)
     }
 }
 
-static void must_be(ntmm_status status, ntmm_status expected)
+void must_be(ntmm_status status, ntmm_status expected)
 {
     must(status == expected, "a call returned another status than expected");
 }
@@ -63,8 +39,8 @@ static uint64_t place_of(const struct machine *m, uint32_t i)
     return BASE + (i * 7919ull) % slots * SLOT_BYTES;
 }
 
-static void allocate(struct machine *m, uint64_t base, uint64_t size_bytes, uint32_t type,
-                     uint32_t protect)
+void allocate(struct machine *m, uint64_t base, uint64_t size_bytes, uint32_t type,
+              uint32_t protect)
 {
     must_be(
         ntmm_allocate_virtual_memory(m->system, m->process, &base, 0, &size_bytes, type, protect),
@@ -77,7 +53,7 @@ static void free_memory(struct machine *m, uint64_t base, uint64_t size_bytes, u
             NTMM_STATUS_SUCCESS);
 }
 
-static ntmm_status knock(struct machine *m, uint64_t address, uint32_t error_code)
+ntmm_status knock(struct machine *m, uint64_t address, uint32_t error_code)
 {
     struct ntmm_fault_result result;
     const struct ntmm_fault_request request = {
@@ -221,36 +197,65 @@ static void open_machine(struct machine *m, const struct scenario *s)
         .arena = s->is_given_arena ? aligned_alloc(NTMM_PAGE_SIZE, (size_t)s->ram_bytes) : NULL};
     m->arena = config.arena;
     must_be(ntmm_emulated_create(&config, &m->emu), NTMM_STATUS_SUCCESS);
+}
+
+static void open_system(struct machine *m)
+{
     must_be(ntmm_emulated_create_system(m->emu, NULL, &m->system), NTMM_STATUS_SUCCESS);
     must_be(ntmm_create_process(m->system, NULL, &m->process), NTMM_STATUS_SUCCESS);
     must_be(ntmm_emulated_attach(m->emu, 0, m->process), NTMM_STATUS_SUCCESS);
     m->cpu = ntmm_emulated_cpu(m->emu, 0);
 }
 
-static void run_scenario(const struct scenario *s)
+static void run_prepared(struct machine *m, const struct scenario *s)
+{
+    s->prepare(m, s->parameter);
+    CALLGRIND_START_INSTRUMENTATION;
+    s->run(m);
+    CALLGRIND_STOP_INSTRUMENTATION;
+}
+
+static void run_plain(const struct scenario *s)
 {
     struct machine m = {0};
     open_machine(&m, s);
-    s->prepare(&m, s->parameter);
-    CALLGRIND_START_INSTRUMENTATION;
-    s->run(&m);
-    CALLGRIND_STOP_INSTRUMENTATION;
+    open_system(&m);
+    run_prepared(&m, s);
     ntmm_emulated_destroy(m.emu, NULL);
     free(m.arena);
 }
 
-int main(int count, char **arguments)
+static void run_paging(const struct scenario *s)
 {
-    bool is_list = count == 2 && strcmp(arguments[1], "--list") == 0;
-    for (size_t i = 0; count == 2 && i < sizeof scenarios / sizeof *scenarios; i++) {
-        if (is_list)
-            printf("%s %u\n", scenarios[i].name, (unsigned)scenarios[i].operations);
-        if (strcmp(arguments[1], scenarios[i].name) == 0) {
-            run_scenario(&scenarios[i]);
-            return 0;
+    struct machine m = {0};
+    open_machine(&m, s);
+    paging_open(&m, 4 * s->ram_bytes);
+    run_prepared(&m, s);
+    paging_close(&m);
+    ntmm_emulated_destroy(m.emu, NULL);
+}
+
+/* List the scenarios of a table, or run the one of this name. True: it was in the table. */
+static bool serve(const char *name, const struct scenario *table, size_t count,
+                  void (*run)(const struct scenario *))
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(name, "--list") == 0)
+            printf("%s %u\n", table[i].name, (unsigned)table[i].operations);
+        if (strcmp(name, table[i].name) == 0) {
+            run(&table[i]);
+            return true;
         }
     }
-    if (is_list)
+    return false;
+}
+
+int main(int count, char **arguments)
+{
+    const char *name = count == 2 ? arguments[1] : "";
+    bool is_served = serve(name, scenarios, sizeof scenarios / sizeof *scenarios, run_plain) ||
+                     serve(name, paging_scenarios, paging_scenario_count, run_paging);
+    if (is_served || strcmp(name, "--list") == 0)
         return 0;
     fputs("usage: callgrind_scenarios --list | NAME\n", stderr);
     return 2;
