@@ -128,8 +128,8 @@ void wsl_sweep(struct call *c, struct process *process, struct wsl_pass *pass)
         .gather = gather_begin(process, NTMM_SHOOTDOWN_TRIM),
         .page = get64(&process->hand),
     };
-    *pass = (struct wsl_pass){
-        .examine = pass->examine, .trim = pass->trim, .trim_age = pass->trim_age};
+    *pass =
+        (struct wsl_pass){.examine = pass->examine, .trim = pass->trim, .trim_age = pass->trim_age};
     for (uint32_t spans = 0; s.page < end && spans < WSL_SPANS && !is_over(pass); spans++)
         sweep_span(c, &s);
     pass->wrapped = s.page >= end;
