@@ -177,6 +177,10 @@ bool relieve_want(struct call *c, struct relief *relief, struct process *process
     case WANT_COMMIT:
         return page_files_extend(c, want.pages);
     case WANT_FRAME:
+        /* It gave back what it had got. Asking for one more each time ends in success or in
+         * waiting, never in giving and taking the same frames. */
+        relief->frames = max_u64(want.pages, relief->frames + 1);
+        want.pages = relief->frames;
         c->want = want;
         return page_files_exist(c) && wait_for_want(c, relief, status);
     case WANT_NOTHING:

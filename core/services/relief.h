@@ -12,9 +12,9 @@
 #include "space/process.h"
 
 struct relief {
-    uint64_t deadline;  /* of waiting for frames, 0: not yet set */
-    uint32_t tables;    /* brought in so far */
-    uint64_t available; /* frames when it last failed for want of one */
+    uint64_t deadline; /* of waiting for frames, 0: not yet set */
+    uint32_t tables;   /* brought in so far */
+    uint64_t frames;   /* asked for last time */
     struct ntmm_wait wait;
 };
 

@@ -242,11 +242,31 @@ static void threads_lose_nothing(void **state)
     close_stress(&s);
 }
 
+/* Page tables of pages that were committed and never touched: nothing else is there to go. Each
+ * commit needs several at once, and so must not give and take the same frames for ever. */
+static void tables_alone_are_more_than_memory(void **state)
+{
+    const struct machine_setup setup = {.hardware = {.ram_bytes = 384 * 1024}};
+    (void)state;
+    struct machine *m = machine_open(&setup);
+    (void)must_add_file(m, 4 * MIB, 4 * MIB, NULL);
+    must_reserve(m, BASE, 300 * SPAN, NTMM_PAGE_READWRITE);
+    for (uint64_t span = 0; span + 1 < 300; span += 2)
+        must_commit(m, BASE + (span + 1) * SPAN - PAGE, 2 * PAGE, NTMM_PAGE_READWRITE);
+    assert_true(machine_process(m).table_pages > 250);
+    for (uint64_t span = 0; span + 1 < 300; span += 30)
+        must_write(m, BASE + (span + 1) * SPAN, span);
+    machine_assert_sound(m);
+    must_release(m, BASE, 300 * SPAN);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(coroutines_lose_nothing),
         cmocka_unit_test(threads_lose_nothing),
+        cmocka_unit_test(tables_alone_are_more_than_memory),
     };
     return cmocka_run_group_tests_name("paging_stress", tests, NULL, NULL);
 }
