@@ -137,7 +137,7 @@ static void measure(struct bench *b, struct page_out *p)
         struct bench_figure *figure = bench_add(b, "MiB/s", "page-out of %u MiB, %s fdatasync",
                                                 (unsigned)(p->pages * NTMM_PAGE_SIZE / MEBIBYTE),
                                                 p->is_synchronized ? "with" : "without");
-        bench_bar(figure, BAR_RATIO_AT_LEAST, OUT_BAR);
+        bench_bar(figure, p->is_synchronized ? BAR_RATIO_AT_LEAST : BAR_NONE, OUT_BAR);
         bench_run(b, figure, ours_out, i & 1 ? "pwrite 256 KiB" : "pwrite 1 MiB", host_out, p);
     }
 }
