@@ -94,10 +94,31 @@ static bool add_to_batch(struct batch *batch, uint8_t *bytes, size_t size)
     return true;
 }
 
+/* Pages of RAM to the disk while other threads run. A processor may be writing to such a page, which
+ * is no error: its owner writes it again. So it is read as such a page must be. */
+static ntmm_status write_shared(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                                uint64_t limit_bytes)
+{
+    uint8_t page[NTMM_PAGE_SIZE];
+    uint64_t done = 0;
+    for (uint32_t i = 0; i < io->span_count && done < limit_bytes; i++) {
+        uint64_t left = limit_bytes - done;
+        size_t size = (size_t)(io->spans[i].size_bytes < left ? io->spans[i].size_bytes : left);
+        struct iovec piece = {.iov_base = page, .iov_len = size};
+        content_load_shared(page, span_at(emu, &io->spans[i]), size);
+        if (!store_write(disk, io->offset_bytes + done, &piece, 1))
+            return NTMM_STATUS_DEVICE_DATA_ERROR;
+        done += size;
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
 /* The first limit_bytes of a transfer, which lies inside the disk. */
 static ntmm_status move_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
                               uint64_t limit_bytes, store_move move)
 {
+    if (has_threads(emu) && move == store_write)
+        return write_shared(emu, disk, io, limit_bytes);
     struct batch batch; /* its pieces need no first value */
     batch.disk = disk;
     batch.move = move;
