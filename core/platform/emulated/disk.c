@@ -94,8 +94,8 @@ static bool add_to_batch(struct batch *batch, uint8_t *bytes, size_t size)
     return true;
 }
 
-/* Pages of RAM to the disk while other threads run. A processor may be writing to such a page, which
- * is no error: its owner writes it again. So it is read as such a page must be. */
+/* Pages of RAM to the disk while other threads run. A processor may be writing to such a page,
+ * which is no error: its owner writes it again. So it is read as such a page must be. */
 static ntmm_status write_shared(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
                                 uint64_t limit_bytes)
 {
@@ -110,6 +110,7 @@ static ntmm_status write_shared(struct ntmm_emulated *emu, struct disk *disk, st
             return NTMM_STATUS_DEVICE_DATA_ERROR;
         done += size;
     }
+    io->transferred_bytes = done;
     return NTMM_STATUS_SUCCESS;
 }
 
