@@ -218,7 +218,7 @@ static void close_stress(struct stress *s)
 static void coroutines_lose_nothing(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 4; seed++) {
         struct stress s;
         open_stress(&s, seed, NTMM_EMULATED_PREEMPT | NTMM_EMULATED_CHECK_LEVEL, 1500);
         for (uint32_t i = 0; i < WORKERS; i++)
@@ -233,7 +233,7 @@ static void threads_lose_nothing(void **state)
 {
     struct stress s;
     (void)state;
-    open_stress(&s, 7, NTMM_EMULATED_THREADS, 4000);
+    open_stress(&s, 7, NTMM_EMULATED_THREADS, 800);
     for (uint32_t i = 0; i < WORKERS; i++)
         assert_int_equal(pthread_create(&s.workers[i].thread, NULL, work_as_thread, &s.workers[i]),
                          0);
