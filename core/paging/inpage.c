@@ -208,9 +208,12 @@ struct transfer_block *inpage_begin(struct call *c, const struct inpage_request 
     *pages = 1;
     begin_page(c, request, request->entry, frame, block_number(c, block));
     block->spans[cluster.target].frame = frame;
-    uint32_t backward = fill_side(c, request, &cluster, block, -1, cluster.target, pages);
-    uint32_t forward =
-        fill_side(c, request, &cluster, block, 1, cluster.count - 1 - cluster.target, pages);
+    uint32_t above = cluster.count - 1 - cluster.target;
+    uint32_t backward = 0, forward = 0;
+    if (cluster.target != 0)
+        backward = fill_side(c, request, &cluster, block, -1, cluster.target, pages);
+    if (above != 0)
+        forward = fill_side(c, request, &cluster, block, 1, above, pages);
     fill_spans(block, cluster.target - backward, backward + 1 + forward);
     if (request->use == NTMM_USE_PRIVATE)
         spend_credit(c, *pages - 1);

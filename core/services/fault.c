@@ -31,6 +31,13 @@ static bool has_waited(const struct ntmm_wait *wait)
     return wait->block || (wait->flags & (WAIT_FOR_FRAME | WAIT_FOR_BLOCK));
 }
 
+/* A wait for a block that was woken is in no queue; who woke it is done with it once the block is
+ * left, which takes the same lock. */
+static bool is_out_of_queue(const struct ntmm_wait *wait)
+{
+    return wait->block && wait_is_woken(wait);
+}
+
 /* Leave what was waited for last time; c->want is about the next time. */
 static void leave_last(struct call *c, struct ntmm_wait *wait)
 {
@@ -43,7 +50,7 @@ static ntmm_status begin(struct call *c, const struct ntmm_fault_request *reques
                          struct ntmm_wait *wait, struct ntmm_fault_result *result)
 {
     for (;;) {
-        if (has_waited(wait))
+        if (has_waited(wait) && !is_out_of_queue(wait))
             wait_leave_queue(c, wait);
         ntmm_status status = resolve_once(c, request, wait, result);
         if (wait->block)
