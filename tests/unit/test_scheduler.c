@@ -391,6 +391,83 @@ static void preemption_adds_scheduling_points(void **state)
     assert_int_equal(switches_of_two(NTMM_EMULATED_PREEMPT), 42); /* 2 * (10 * 2 + 1) */
 }
 
+/* A transfer whose completion may be interrupted three times. */
+struct transfer_scene {
+    struct world *w;
+    struct ntmm_io io;
+    uint32_t has_begun;
+    uint32_t has_ended;
+};
+
+static void complete_slowly(struct ntmm_io *io)
+{
+    struct transfer_scene *a = io->context;
+    const uint64_t frame = 1;
+    a->has_begun++;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(a->w->platform->zero(a->w->emu, &frame, 1), NTMM_STATUS_SUCCESS);
+    a->has_ended++;
+}
+
+/* Goes as soon as the completion runs. */
+static void submit_and_leave(void *context)
+{
+    struct transfer_scene *a = context;
+    assert_int_equal(a->w->platform->submit(a->w->emu, &a->io), NTMM_STATUS_SUCCESS);
+    while (a->has_begun == 0)
+        ntmm_emulated_yield(a->w->emu);
+}
+
+static void a_run_ends_behind_completions(void **state)
+{
+    (void)state;
+    static struct world w;
+    struct ntmm_emulated_disk_config disk = {
+        .size = sizeof disk, .version = NTMM_EMULATED_DISK_VERSION, .size_bytes = 4096};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        make_world(&w, seed, NTMM_EMULATED_PREEMPT, 0);
+        struct transfer_scene a = {.w = &w,
+                                   .io = {.operation = NTMM_IO_FLUSH, .complete = complete_slowly}};
+        a.io.context = &a;
+        assert_int_equal(ntmm_emulated_add_disk(w.emu, &disk, &a.io.device), NTMM_STATUS_SUCCESS);
+        assert_int_equal(ntmm_emulated_spawn(w.emu, 0, submit_and_leave, &a, 0), 0);
+        assert_int_equal(ntmm_emulated_run(w.emu), NTMM_STATUS_SUCCESS);
+        assert_int_equal(a.has_begun, 1);
+        assert_int_equal(a.has_ended, 1);
+        ntmm_emulated_destroy(w.emu, NULL);
+    }
+}
+
+static void leave_in_flight(void *context)
+{
+    struct transfer_scene *a = context;
+    assert_int_equal(a->w->platform->submit(a->w->emu, &a->io), NTMM_STATUS_SUCCESS);
+}
+
+/* What no pump has completed yet is not waited for. */
+static void a_run_leaves_transfers_in_flight(void **state)
+{
+    (void)state;
+    static struct world w;
+    struct ntmm_emulated_disk_config disk = {.size = sizeof disk,
+                                             .version = NTMM_EMULATED_DISK_VERSION,
+                                             .size_bytes = 4096,
+                                             .minimum_latency_pumps = 100,
+                                             .maximum_latency_pumps = 100};
+    make_world(&w, 1, NTMM_EMULATED_PREEMPT, 0);
+    struct transfer_scene a = {.w = &w,
+                               .io = {.operation = NTMM_IO_FLUSH, .complete = complete_slowly}};
+    a.io.context = &a;
+    assert_int_equal(ntmm_emulated_add_disk(w.emu, &disk, &a.io.device), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_spawn(w.emu, 0, leave_in_flight, &a, 0), 0);
+    assert_int_equal(ntmm_emulated_run(w.emu), NTMM_STATUS_SUCCESS);
+    assert_int_equal(a.has_begun, 0);
+    for (int pump = 0; pump < 100; pump++)
+        w.platform->pump(w.emu);
+    assert_int_equal(a.has_ended, 1);
+    ntmm_emulated_destroy(w.emu, NULL);
+}
+
 static void *wake_from_thread(void *context)
 {
     struct waiter *a = context;
@@ -501,6 +578,8 @@ int main(void)
         cmocka_unit_test(a_large_stack_is_all_usable),
         cmocka_unit_test(blocking_at_raised_level_is_counted),
         cmocka_unit_test(preemption_adds_scheduling_points),
+        cmocka_unit_test(a_run_ends_behind_completions),
+        cmocka_unit_test(a_run_leaves_transfers_in_flight),
         cmocka_unit_test(a_thread_wakes_a_thread),
         cmocka_unit_test(a_thread_wakes_a_coroutine),
         cmocka_unit_test(a_thread_waits_until_its_deadline),

@@ -380,6 +380,12 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_spawn(struct ntmm_emulated *emu
  * adds. Completions of I/O run on a coroutine of their own, one more in the draw while a transfer
  * is in flight.
  *
+ * When it returns with all finished, nothing that ran in it is half done: no public call, and no
+ * completion, whatever NTMM_EMULATED_PREEMPT interrupted. Transfers that are not due yet stay in
+ * flight, for the platform's pump. So with one host thread the system may be checked or destroyed
+ * at once. After NTMM_STATUS_CANT_WAIT no call may be made on it: whatever ran may stand in a call
+ * or a completion and hold its locks, until another ntmm_emulated_run lets it go on.
+ *
  * A wait that nothing can end any more (no runnable coroutine, no transfer in flight, one host
  * thread) is broken: the one with the earliest deadline returns NTMM_STATUS_TIMEOUT and virtual
  * time moves to that deadline.

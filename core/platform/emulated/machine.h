@@ -75,6 +75,7 @@ struct scheduler {
     uint64_t switches;           /* (S) */
     uint64_t hash;               /* (S) of the order */
     uint32_t next_index;         /* (S) */
+    uint32_t is_completing;      /* (S) the completer is in a pump: a completion may be half done */
     uint32_t level;              /* interrupt level outside coroutines */
 };
 

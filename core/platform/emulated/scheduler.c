@@ -11,6 +11,8 @@
  * K2 the draw depends on the seed and the states alone, oldest coroutine first: one seed, one run.
  * K3 a coroutine never looks at a wait after it was woken and returned; wake never looks at one at
  *    all, since its owner may have gone on as soon as is_woken was set.
+ * K4 when a run ends with all coroutines finished, the completer is between two pumps: no completion
+ *    is half done, and no lock is held on a stack that nobody runs.
  *
  * Completions run on a coroutine of their own, so that they may spin on a lock that a coroutine
  * holds. With threads, a runner that finds nobody runnable sleeps until some wake; without, nobody
@@ -240,7 +242,9 @@ static void complete_transfers(void *context)
 {
     struct ntmm_emulated *emu = context;
     for (;;) {
+        emu->scheduler.is_completing = 1;
         disk_pump(emu);
+        emu->scheduler.is_completing = 0;
         switch_to_runner(emu->scheduler.current);
     }
 }
@@ -248,7 +252,8 @@ static void complete_transfers(void *context)
 static bool is_runnable(struct ntmm_emulated *emu, const struct coroutine *c, uint64_t now_100ns)
 {
     if (c == emu->scheduler.completer)
-        return atomic_load_explicit(&emu->in_flight, memory_order_relaxed) != 0;
+        return emu->scheduler.is_completing != 0 ||
+               atomic_load_explicit(&emu->in_flight, memory_order_relaxed) != 0;
     if (c->state == COROUTINE_READY)
         return true;
     return c->is_broken || is_woken(c->wait) || c->deadline_100ns <= now_100ns;
@@ -343,7 +348,7 @@ static ntmm_status run_all(struct ntmm_emulated *emu)
     struct scheduler *s = &emu->scheduler;
     uint64_t broken_before = emu->statistics.broken_waits;
     uint64_t first_switch = s->switches;
-    while (s->unfinished != 0) {
+    while (s->unfinished != 0 || s->is_completing != 0) {
         if (emu->config.step_limit != 0 && s->switches - first_switch >= emu->config.step_limit)
             return NTMM_STATUS_CANT_WAIT;
         struct coroutine *c = draw_coroutine(emu);
