@@ -21,9 +21,6 @@
 /* Slices that stand for the second between two ticks of the balance set manager. */
 #define TICK_SLICES 8u
 
-/* So many turns in a row that nobody else takes: with somebody else there, one chance in 2^64. */
-#define QUIET_TURNS 64u
-
 /* What the processors share during a run. */
 struct turns {
     struct replay *replay;
@@ -163,27 +160,6 @@ static int take_turn(struct turns *turns, struct replay_program *program, uint32
     return status;
 }
 
-static uint64_t count_switches(const struct replay *replay)
-{
-    struct ntmm_emulated_statistics statistics;
-    ntmm_emulated_query(replay->emu, &statistics);
-    return statistics.switches;
-}
-
-/*
- * Goes on until nobody else wants to run: neither another processor nor a completion, which may
- * have been interrupted half-way.
- */
-static void await_quiet(const struct replay *replay)
-{
-    for (uint32_t quiet = 0; quiet < QUIET_TURNS; quiet++) {
-        uint64_t before = count_switches(replay);
-        ntmm_emulated_yield(replay->emu);
-        if (count_switches(replay) != before + 1)
-            quiet = 0;
-    }
-}
-
 static void run_processor(void *context)
 {
     const struct processor *processor = context;
@@ -203,8 +179,6 @@ static void run_processor(void *context)
         }
         ntmm_emulated_yield(replay->emu);
     }
-    if (processor->index == 0)
-        await_quiet(replay);
 }
 
 /* One processor, no coroutines. */
