@@ -5,6 +5,7 @@
 #ifndef NTMM_H
 #define NTMM_H
 
+#include <ntmm/access.h>
 #include <ntmm/constants.h>
 #include <ntmm/counters.h>
 #include <ntmm/event.h>

@@ -130,7 +130,7 @@ ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle handle, uint64_
 
     if (address > NTMM_HIGHEST_USER_ADDRESS)
         return NTMM_STATUS_INVALID_PARAMETER;
-    ntmm_status status = process_lock_working_set(&c, handle, &process);
+    ntmm_status status = process_lock_working_set(&c, handle, 0, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     explain_tables(&c, process, page, &x);

@@ -148,7 +148,7 @@ ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle
         return status;
     struct relief relief = relief_begin();
     do {
-        status = process_lock_address(&c, handle, &process);
+        status = process_lock_address(&c, handle, NTMM_PROCESS_VM_OPERATION, &process);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         status = allocate(&c, process, &a, &range);

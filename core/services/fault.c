@@ -17,7 +17,7 @@ static ntmm_status resolve_once(struct call *c, const struct ntmm_fault_request 
 {
     struct process *process;
     *result = (struct ntmm_fault_result){.kind = NTMM_FAULT_KIND_NONE};
-    ntmm_status status = process_lock_working_set(c, request->process, &process);
+    ntmm_status status = process_lock_working_set(c, request->process, 0, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     status = door_resolve(c, process, request, wait, result);

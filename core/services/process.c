@@ -57,7 +57,7 @@ ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
     struct call c = call_begin(system);
     struct relief relief = relief_begin();
     struct process *process;
-    ntmm_status status = process_lock_ending(&c, handle, &process);
+    ntmm_status status = process_lock_ending(&c, handle, NTMM_PROCESS_TERMINATE, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     while (!private_run_down(&c, process)) {
@@ -78,7 +78,7 @@ ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
 void process_end_with_system(struct call *c, ntmm_handle handle)
 {
     struct process *process;
-    if (process_lock_ending(c, handle, &process) != NTMM_STATUS_SUCCESS)
+    if (process_lock_ending(c, handle, 0, &process) != NTMM_STATUS_SUCCESS)
         return;
     while (!private_run_down(c, process))
         private_abandon_table(c, process, c->want.page);
@@ -90,7 +90,8 @@ ntmm_status ntmm_query_process(struct ntmm_system *system, ntmm_handle handle,
 {
     struct call c = call_begin(system);
     struct process *process;
-    ntmm_status status = process_lock_working_set(&c, handle, &process);
+    ntmm_status status =
+        process_lock_working_set(&c, handle, NTMM_PROCESS_QUERY_LIMITED_INFORMATION, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     *information = (struct ntmm_process_information){

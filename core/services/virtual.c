@@ -1,10 +1,8 @@
 /*
- * NtFreeVirtualMemory, NtProtectVirtualMemory and NtQueryVirtualMemory (basic) for private memory.
+ * NtFreeVirtualMemory and NtProtectVirtualMemory for private memory.
  */
 #include "services/capture.h"
-#include "services/query.h"
 #include "services/relief.h"
-#include "services/space_search.h"
 #include "space/private.h"
 #include "space/protection.h"
 
@@ -61,7 +59,7 @@ ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle han
     struct relief relief = relief_begin();
     ntmm_status status;
     do {
-        status = process_lock_address(&c, handle, &process);
+        status = process_lock_address(&c, handle, NTMM_PROCESS_VM_OPERATION, &process);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         status = free_range(&c, process, type, *base, asked, &range);
@@ -108,7 +106,7 @@ ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system, ntmm_handle 
     struct relief relief = relief_begin();
     ntmm_status status;
     do {
-        status = process_lock_address(&c, handle, &process);
+        status = process_lock_address(&c, handle, NTMM_PROCESS_VM_OPERATION, &process);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         status = protect_range(&c, process, range, protection, &before);
@@ -119,92 +117,5 @@ ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system, ntmm_handle 
     give_range(range, base, size);
     *old = protection_to_win32(before);
     event_note(&c, NTMM_EVENT_PROTECT, handle, *base, *size, protect);
-    return status;
-}
-
-/* The permanent no-access reservation above the last region, and the embedder's ranges. */
-static void describe_reserved(struct page_range range, uint64_t page,
-                              struct ntmm_memory_basic_information *information)
-{
-    information->allocation_base = range.start << NTMM_PAGE_SHIFT;
-    information->allocation_protect = NTMM_PAGE_NOACCESS;
-    information->region_size = (range.end - page) << NTMM_PAGE_SHIFT;
-    information->state = NTMM_MEM_RESERVE;
-    information->type = NTMM_MEM_PRIVATE;
-}
-
-/* `next`: the page where the next region starts, or beyond all. */
-static void describe_free(struct call *c, const struct process *process, uint64_t page,
-                          uint64_t next, struct ntmm_memory_basic_information *information)
-{
-    const struct page_range top = {.start = (NTMM_HIGHEST_VAD_ADDRESS >> NTMM_PAGE_SHIFT) + 1,
-                                   .end = NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT};
-    struct page_range foreign;
-    uint64_t end = min_u64(top.start, next);
-
-    if (page >= top.start) {
-        describe_reserved(top, page, information);
-        return;
-    }
-    if (foreign_at_or_after(c, process, page, &foreign)) {
-        if (foreign.start <= page) {
-            describe_reserved(foreign, page, information);
-            return;
-        }
-        end = min_u64(end, foreign.start);
-    }
-    information->region_size = (end - page) << NTMM_PAGE_SHIFT;
-    information->state = NTMM_MEM_FREE;
-    information->protect = NTMM_PAGE_NOACCESS;
-}
-
-static void describe_region(struct call *c, const struct process *process, const struct vad *vad,
-                            uint64_t page, struct ntmm_memory_basic_information *information)
-{
-    uint64_t end;
-    struct page_state state = private_query(c, process, vad, page, UINT64_MAX, &end);
-    information->allocation_base = vad_start(vad) << NTMM_PAGE_SHIFT;
-    information->allocation_protect = get32(&vad->win32_protection);
-    information->region_size = (end - page) << NTMM_PAGE_SHIFT;
-    information->state = state.is_committed ? NTMM_MEM_COMMIT : NTMM_MEM_RESERVE;
-    information->protect = state.is_committed ? protection_to_win32(state.protection) : 0;
-    information->type = NTMM_MEM_PRIVATE;
-}
-
-void query_describe(struct call *c, struct process *process, uint64_t page,
-                    struct ntmm_memory_basic_information *information)
-{
-    uint64_t next;
-    *information = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
-    struct vad *vad = vad_find_or_next(c, process, page, &next);
-    if (vad)
-        describe_region(c, process, vad, page, information);
-    else
-        describe_free(c, process, page, next, information);
-}
-
-ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
-                                      uint64_t address,
-                                      struct ntmm_memory_basic_information *information)
-{
-    struct call c = call_begin(system);
-    struct process *process;
-
-    if (!information)
-        return NTMM_STATUS_ACCESS_VIOLATION;
-    if (address > NTMM_HIGHEST_USER_ADDRESS)
-        return NTMM_STATUS_INVALID_PARAMETER;
-    struct ntmm_memory_basic_information found;
-    struct relief relief = relief_begin();
-    ntmm_status status;
-    do {
-        status = process_lock_working_set(&c, handle, &process);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        query_describe(&c, process, address >> NTMM_PAGE_SHIFT, &found);
-        process_unlock_working_set(&c, process);
-    } while (relieve(&c, &relief, process, &status));
-    if (status == NTMM_STATUS_SUCCESS)
-        *information = found;
     return status;
 }

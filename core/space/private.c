@@ -67,6 +67,7 @@ ntmm_status private_reserve(struct call *c, struct process *process, const struc
     set32(&vad->protection, protection);
     set32(&vad->win32_protection, win32);
     set64(&vad->commit_pages, committed);
+    set64(&vad->detail, 0);
     process_add_peak(&process->virtual_pages, &process->virtual_peak, pages);
     return NTMM_STATUS_SUCCESS;
 }

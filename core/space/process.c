@@ -35,39 +35,43 @@ static ntmm_status find_slot(const struct call *c, ntmm_handle handle, struct pr
         return NTMM_STATUS_INVALID_HANDLE;
     if (kind != HANDLE_KIND_PROCESS)
         return NTMM_STATUS_OBJECT_TYPE_MISMATCH;
-    *process = process_in_slot(c, (uint32_t)handle);
+    *process = process_in_slot(c, (uint32_t)handle & HANDLE_SLOT);
     return *process ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_HANDLE;
 }
 
 /* Whether the slot, (W) held, still is the live process of the handle. */
-static ntmm_status judge(const struct process *process, ntmm_handle handle)
+static ntmm_status judge(const struct process *process, ntmm_handle handle, uint32_t rights)
 {
-    if (get64(&process->handle) != handle)
+    if (get64(&process->handle) != (handle & ~HANDLE_LACKS))
         return NTMM_STATUS_INVALID_HANDLE;
+    if (!handle_holds(handle, rights))
+        return NTMM_STATUS_ACCESS_DENIED;
     bool is_live = get32(&process->state) == PROCESS_LIVE;
     return is_live ? NTMM_STATUS_SUCCESS : NTMM_STATUS_PROCESS_IS_TERMINATING;
 }
 
-ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, struct process **process)
+ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, uint32_t rights,
+                                     struct process **process)
 {
     ntmm_status status = find_slot(c, handle, process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
-    status = judge(*process, handle);
+    status = judge(*process, handle, rights);
     if (status != NTMM_STATUS_SUCCESS)
         process_unlock_working_set(c, *process);
     return status;
 }
 
-ntmm_status process_lock_address(struct call *c, ntmm_handle handle, struct process **process)
+ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t rights,
+                                 struct process **process)
 {
     ntmm_status status = find_slot(c, handle, process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     lock_acquire(c, &(*process)->address_lock, LOCK_ADDRESS);
     lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
-    status = judge(*process, handle);
+    status = judge(*process, handle, rights);
     if (status != NTMM_STATUS_SUCCESS)
         process_unlock_address(c, *process);
     return status;
@@ -79,13 +83,14 @@ void process_relock_ending(struct call *c, struct process *process)
     lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
 }
 
-ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, struct process **process)
+ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
+                                struct process **process)
 {
     ntmm_status status = find_slot(c, handle, process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     process_relock_ending(c, *process);
-    status = judge(*process, handle);
+    status = judge(*process, handle, rights);
     bool has_failed = get32(&(*process)->state) == PROCESS_END_FAILED;
     if (status == NTMM_STATUS_PROCESS_IS_TERMINATING && has_failed)
         status = NTMM_STATUS_SUCCESS;

@@ -21,6 +21,7 @@
 #include "base/lock.h"
 #include "phys/anchor.h"
 
+#include <ntmm/access.h>
 #include <ntmm/process.h>
 
 #define PROCESS_SLOT_BYTES 512u
@@ -63,14 +64,44 @@ NTMM_STATIC_ASSERT(sizeof(struct process) <= PROCESS_SLOT_BYTES, "a slot holds a
 struct process *process_in_slot(const struct call *c, uint32_t slot);
 
 /*
- * Find a live process and take its working-set lock, or its address and working-set locks.
- * Not found: INVALID_HANDLE, OBJECT_TYPE_MISMATCH or PROCESS_IS_TERMINATING, no lock held.
+ * A handle names a slot, and says what its holder lacks: a bit set is a right or privilege that was
+ * not granted. A process's own handle lacks nothing.
+ *
+ *   kind 63:56 | generation 55:32 | lacks 31:12 | slot 11:0
  */
-ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, struct process **process);
-ntmm_status process_lock_address(struct call *c, ntmm_handle handle, struct process **process);
+#define HANDLE_LACKS_SHIFT 12u
+#define HANDLE_LACKS (0xFFFFFull << HANDLE_LACKS_SHIFT)
+#define HANDLE_SLOT 0xFFFu
+
+NTMM_STATIC_ASSERT(PROCESSES_MAX == HANDLE_SLOT + 1, "a handle names every slot");
+
+/* Privileges of who opened a handle, in one word with the rights, NTMM_PROCESS_*. */
+enum {
+    HELD_LOCK_MEMORY = 1u << 14,
+    HELD_INCREASE_QUOTA = 1u << 15,
+    HELD_INCREASE_WORKING_SET = 1u << 16,
+    HELD_PROFILE = 1u << 17,
+};
+
+static inline bool handle_holds(ntmm_handle handle, uint32_t rights)
+{
+    return (handle & (uint64_t)rights << HANDLE_LACKS_SHIFT) == 0;
+}
+
+/*
+ * Find a live process and take its working-set lock, or its address and working-set locks.
+ * `rights`: what the handle must hold, NTMM_PROCESS_*; 0: nothing.
+ * Not found: INVALID_HANDLE, OBJECT_TYPE_MISMATCH, ACCESS_DENIED or PROCESS_IS_TERMINATING, in this
+ * order, no lock held.
+ */
+ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, uint32_t rights,
+                                     struct process **process);
+ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t rights,
+                                 struct process **process);
 
 /* As process_lock_address, making it ENDING: also one whose end failed. */
-ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, struct process **process);
+ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
+                                struct process **process);
 
 /* The same locks again for one that the caller made ENDING. */
 void process_relock_ending(struct call *c, struct process *process);
@@ -108,7 +139,7 @@ static inline void process_subtract(le64 *value, uint64_t by)
 
 static inline uint32_t process_index(const struct process *process)
 {
-    return (uint32_t)get64(&process->handle);
+    return (uint32_t)get64(&process->handle) & HANDLE_SLOT;
 }
 
 #endif

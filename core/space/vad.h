@@ -23,10 +23,19 @@
     ((uint32_t)'V' | (uint32_t)'a' << 8 | (uint32_t)'d' << 16 | (uint32_t)'T' << 24)
 
 /* What a region is; the numbers are NT's VadType. */
-enum vad_type { VAD_PRIVATE = 0 };
+enum vad_type {
+    VAD_PRIVATE = 0,
+    VAD_DEVICE_PHYSICAL = 1, /* the embedder's frames */
+    VAD_AWE = 3,
+    VAD_WRITE_WATCH = 4, /* private memory in all else */
+    VAD_LARGE_PAGES = 5,
+};
 
 enum {
-    VAD_MEM_COMMIT = 1u << 0, /* pages with a zero entry are committed */
+    VAD_MEM_COMMIT = 1u << 0,  /* pages with a zero entry are committed */
+    VAD_PLACEHOLDER = 1u << 1, /* address space held for a replacement */
+    VAD_REPLACED = 1u << 2,    /* took the place of a placeholder, and may become one again */
+    VAD_NO_CHANGE = 1u << 3,   /* the system's own: services refuse to free or protect it */
 };
 
 struct vad {
@@ -36,6 +45,7 @@ struct vad {
     le32 protection;       /* PROT_* code given when reserving; fixed */
     le32 win32_protection; /* the same as NTMM_PAGE_*; fixed */
     le64 commit_pages;     /* committed pages (W) */
+    le64 detail;           /* what its type keeps elsewhere, a reference, or 0 (A, W) */
 };
 
 static inline struct vad *vad_at(const struct call *c, uint64_t ref)
@@ -50,6 +60,18 @@ static inline uint64_t vad_ref(const struct call *c, const struct vad *vad)
 
 static inline uint64_t vad_start(const struct vad *vad) { return get64(&vad->start); }
 static inline uint64_t vad_end(const struct vad *vad) { return get64(&vad->end); }
+
+static inline enum vad_type vad_type(const struct vad *vad)
+{
+    return (enum vad_type)get32(&vad->type);
+}
+
+/* Whether its pages are private, committed one by one, and pageable. */
+static inline bool vad_is_private(const struct vad *vad)
+{
+    uint32_t type = get32(&vad->type);
+    return type == VAD_PRIVATE || type == VAD_WRITE_WATCH;
+}
 
 static inline bool vad_is_committed_by_default(const struct vad *vad)
 {

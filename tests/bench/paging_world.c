@@ -101,7 +101,7 @@ void world_empty_working_set(struct world *w)
     struct call c = call_begin(w->system);
     struct process *process;
     struct wsl_pass pass = {.examine = PIECE_PAGES, .trim = PIECE_PAGES};
-    bench_must(process_lock_working_set(&c, w->process, &process) == NTMM_STATUS_SUCCESS,
+    bench_must(process_lock_working_set(&c, w->process, 0, &process) == NTMM_STATUS_SUCCESS,
                "no process");
     while (get64(&process->working_set_pages) != 0)
         wsl_sweep(&c, process, &pass);

@@ -65,7 +65,7 @@ static void trim(struct machine *m)
     struct call c = call_begin(m->system);
     struct process *process;
     struct wsl_pass pass = {.examine = PIECE_PAGES, .trim = PIECE_PAGES};
-    must_be(process_lock_working_set(&c, m->process, &process), NTMM_STATUS_SUCCESS);
+    must_be(process_lock_working_set(&c, m->process, 0, &process), NTMM_STATUS_SUCCESS);
     while (get64(&process->working_set_pages) != 0)
         wsl_sweep(&c, process, &pass);
     process_unlock_working_set(&c, process);
