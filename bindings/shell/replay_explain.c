@@ -27,23 +27,61 @@ static const char *protection_name(uint32_t protect)
 
 static const char *state_name(uint32_t state)
 {
-    return state == NTMM_MEM_COMMIT ? "committed" : state == NTMM_MEM_RESERVE ? "reserved" : "free";
+    switch (state) {
+    case NTMM_MEM_COMMIT:
+        return "committed";
+    case NTMM_MEM_RESERVE:
+        return "reserved";
+    case NTMM_MEM_FREE:
+        return "free";
+    default:
+        return "committed or reserved";
+    }
 }
 
 static void print_region(const struct ntmm_explanation *e, FILE *out)
 {
-    const struct ntmm_memory_basic_information *memory = &e->memory;
     if (e->vad_address != 0)
         fprintf(out,
                 "  region    0x%" PRIx64 "-0x%" PRIx64 ", %" PRIu64 " of %" PRIu64
-                " pages committed, VAD at 0x%" PRIx64 "\n",
+                " pages committed, VAD at 0x%" PRIx64 ", made %s (0x%02" PRIx32 ")\n",
                 e->vad_base, e->vad_end, e->vad_commit_pages,
-                (e->vad_end - e->vad_base) >> NTMM_PAGE_SHIFT, e->vad_address);
+                (e->vad_end - e->vad_base) >> NTMM_PAGE_SHIFT, e->vad_address,
+                protection_name(e->memory.allocation_protect), e->memory.allocation_protect);
     else
         fprintf(out, "  region    none\n");
-    fprintf(out, "  pages     0x%" PRIx64 ", %" PRIu64 " alike, %s, %s (0x%02" PRIx32 ")\n",
-            memory->base_address, memory->region_size >> NTMM_PAGE_SHIFT, state_name(memory->state),
-            protection_name(memory->protect), memory->protect);
+}
+
+/* What a query says, as far as it can be known from what is in memory. */
+static void print_pages(const struct ntmm_explanation *e, FILE *out)
+{
+    const struct ntmm_memory_basic_information *memory = &e->memory;
+    if (e->is_partial && memory->region_size == 0)
+        fprintf(out, "  page      0x%" PRIx64 ", %s, its protection is in a table that is out\n",
+                memory->base_address, state_name(memory->state));
+    else
+        fprintf(out, "  pages     0x%" PRIx64 ", %s%" PRIu64 " alike, %s, %s (0x%02" PRIx32 ")\n",
+                memory->base_address, e->is_partial ? "at least " : "",
+                memory->region_size >> NTMM_PAGE_SHIFT, state_name(memory->state),
+                protection_name(memory->protect), memory->protect);
+}
+
+/* Where the table is at which the walk ends. */
+static void print_missing(const struct ntmm_explanation *e, FILE *out)
+{
+    const struct ntmm_frame_information *frame = &e->frame;
+    if (e->missing_level == 0)
+        return;
+    fprintf(out, "  table     of level %" PRIu32 " is out, ", e->missing_level);
+    if (!e->has_frame)
+        fprintf(out, "in page file %" PRIu32 ", slot 0x%" PRIx64 "\n", e->page_file, e->slot);
+    else if (frame->is_being_read)
+        fprintf(out,
+                "on its way from page file %" PRIu32 ", slot 0x%" PRIx64 " to frame 0x%" PRIx64
+                "\n",
+                frame->page_file, frame->slot, frame->frame);
+    else
+        fprintf(out, "in transition, in frame 0x%" PRIx64 "\n", frame->frame);
 }
 
 static void print_entries(const struct ntmm_explanation *e, FILE *out)
@@ -106,7 +144,9 @@ bool replay_explain(struct replay *replay, const struct replay_address *what, FI
                                replay_status_name(status, &name));
     fprintf(out, "%s 0x%" PRIx64 "\n", trace_name(program->trace), what->address);
     print_region(&e, out);
+    print_pages(&e, out);
     print_entries(&e, out);
+    print_missing(&e, out);
     print_frame(replay, &e, out);
     fputc('\n', out);
     return true;

@@ -87,14 +87,22 @@ static void explain_tables(struct call *c, const struct process *process, uint64
     }
 }
 
+/* What is known of a page whose table is not in memory: if all pages of its region are committed,
+ * or none is, then so it is. */
+static uint32_t state_without_table(const struct vad *vad)
+{
+    uint64_t committed = get64(&vad->commit_pages);
+    if (committed == 0)
+        return NTMM_MEM_RESERVE;
+    return committed == vad_end(vad) - vad_start(vad) ? NTMM_MEM_COMMIT : 0;
+}
+
 /* The region, and what a query can say without waiting. */
 static void explain_memory(struct call *c, struct process *process, uint64_t page,
                            struct ntmm_explanation *x)
 {
     query_describe(c, process, page, &x->memory);
     x->is_partial = c->want.kind == WANT_TABLE;
-    if (x->is_partial && x->memory.region_size == 0)
-        x->memory.state = x->memory.protect = 0;
     const struct vad *vad = vad_find(c, process, page);
     if (!vad)
         return;
@@ -102,6 +110,10 @@ static void explain_memory(struct call *c, struct process *process, uint64_t pag
     x->vad_base = vad_start(vad) << NTMM_PAGE_SHIFT;
     x->vad_end = vad_end(vad) << NTMM_PAGE_SHIFT;
     x->vad_commit_pages = get64(&vad->commit_pages);
+    if (x->is_partial && x->memory.region_size == 0) {
+        x->memory.state = state_without_table(vad);
+        x->memory.protect = 0;
+    }
 }
 
 /* What the last entry names: a frame, or a slot. */
@@ -111,7 +123,7 @@ static void explain_entry(struct call *c, struct ntmm_explanation *x)
     uint64_t value = entry_value(c, raw);
     enum pte_kind kind = entry_kind(c, raw);
     uint64_t frame = kind == PTE_TRANSITION ? field_get(value, TR_FRAME) : field_get(raw, HW_FRAME);
-    x->is_table = x->stopped_level > 1 && raw != 0;
+    x->missing_level = raw != 0 ? x->stopped_level - 1 : 0;
     if (kind == PTE_PAGEFILE) {
         x->slot = slot_of(value);
         x->page_file = slot_file(value);

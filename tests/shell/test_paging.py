@@ -137,6 +137,33 @@ def test_page_written_out_is_in_the_file(tmp_path):
         assert data == bytes(expected), hex(address)
 
 
+def test_page_whose_table_is_out(tmp_path):
+    """Pages 8 to 11 of two leaf tables, the second alone under its directory, are used first and
+    never again: all of them go, and the tables. Explained, a page's table is out; what is known
+    without it is said; and in the slot that is named lies the table, with entries for its pages."""
+    near, far = 0x400000, 0x400000 + (1 << 30)
+    pages = [base + page * PAGE for base in (near, far) for page in range(8, 12)]
+    trace = write_trace(tmp_path, [f" S {va:x},8\n" for va in pages] +
+                        [f" S {0x8000000 + page * PAGE:x},8\n" for page in range(1000)] * 2)
+    path = tmp_path / "file"
+    out = run_well("replay", "--ram", "1/8", "--pagefile", f"{path}:8M",
+                   *(f"--explain={va:x}" for va in pages), trace)
+    for va, text in zip(pages, out.split(f"{trace} 0x")[1:], strict=True):
+        text = text.split("\n\n")[0]
+        assert re.search(r"^  region .*, 4 of \d+ pages committed, .*, made read-write \(0x04\)$",
+                         text, re.M), text
+        assert f"\n  page      0x{va:x}, committed or reserved, its protection is in a table " \
+            "that is out\n" in text
+        table = re.search(r"^  table     of level (\d) is out, in page file 0, slot (0x\w+)$", text,
+                          re.M)
+        assert table and "free" not in text and text.endswith("frame     none"), text
+        level = int(table[1])
+        assert f"\n  level {level + 1} " in text and f"\n  level {level} " not in text
+        data = path.read_bytes()[int(table[2], 16) * PAGE:][:PAGE]
+        entries = [at for at, (entry,) in enumerate(struct.iter_unpack("<Q", data)) if entry]
+        assert entries == ([8, 9, 10, 11] if level == 1 else [va >> 21 & 511])
+
+
 def test_page_file_grows_up_to_its_maximum(tmp_path):
     trace = write_trace(tmp_path, sweep(1500, 2))
     path = tmp_path / "file"

@@ -91,7 +91,7 @@ static void of_pages_on_their_way(void **state)
     struct machine *m = paging_scene_open();
     struct ntmm_explanation x = explain(m, SCENE_PAGES + 9 * PAGE);
     assert_int_equal(x.has_frame, 1);
-    assert_int_equal(x.is_table, 0);
+    assert_int_equal(x.missing_level, 0);
     assert_int_equal(x.frame.location, NTMM_FRAME_TRANSITION);
     assert_int_equal(x.frame.is_being_read, 1);
     assert_int_equal(x.frame.is_being_written, 0);
@@ -112,7 +112,8 @@ static void of_pages_on_their_way(void **state)
     paging_scene_close(m);
 }
 
-/* The region is known, the page is not; and nothing was brought in for it. */
+/* The region and where the table is are known, the page is not; and nothing is brought in for it.
+ * All pages of the region are committed, so this one is. */
 static void of_a_page_whose_table_is_out(void **state)
 {
     (void)state;
@@ -122,21 +123,55 @@ static void of_a_page_whose_table_is_out(void **state)
     uint64_t out = get64(&machine_object(m)->tables_out);
     struct ntmm_explanation x = explain(m, SCENE_LEAF_OUT + PAGE);
     assert_int_equal(x.stopped_level, 2);
-    assert_int_equal(x.is_table, 1);
+    assert_int_equal(x.missing_level, 1);
     assert_int_equal(x.is_partial, 1);
+    assert_int_equal(x.memory.base_address, SCENE_LEAF_OUT + PAGE);
     assert_int_equal(x.memory.allocation_base, SCENE_LEAF_OUT);
     assert_int_equal(x.memory.allocation_protect, NTMM_PAGE_READWRITE);
+    assert_int_equal(x.memory.type, NTMM_MEM_PRIVATE);
     assert_int_equal(x.memory.region_size, 0);
-    assert_int_equal(x.memory.state, 0);
+    assert_int_equal(x.memory.state, NTMM_MEM_COMMIT);
     assert_int_equal(x.memory.protect, 0);
+    assert_int_equal(x.vad_base, SCENE_LEAF_OUT);
+    assert_int_equal(x.vad_end, SCENE_LEAF_OUT + 4 * PAGE);
     assert_int_equal(x.vad_commit_pages, 4);
     assert_int_equal(x.has_frame, 0);
+    assert_int_equal(x.page_file, 0);
+    assert_int_not_equal(x.slot, 0);
     assert_int_equal(x.slot, slot_of(scene_value(m, SCENE_LEAF_OUT, 2)));
-    x = explain(m, SCENE_ABOVE_OUT);
-    assert_int_equal(x.stopped_level, 3);
-    assert_int_equal(x.is_table, 1);
     assert_int_equal(transfers_in_use(&c), in_use);
     assert_int_equal(get64(&machine_object(m)->tables_out), out);
+    paging_scene_close(m);
+}
+
+/* The table above the leaf: that there is a leaf, and where, only it knows. */
+static void of_a_page_whose_upper_table_is_out(void **state)
+{
+    (void)state;
+    struct machine *m = paging_scene_open();
+    struct ntmm_explanation x = explain(m, SCENE_ABOVE_OUT);
+    assert_int_equal(x.stopped_level, 3);
+    assert_int_equal(x.missing_level, 2);
+    assert_int_equal(x.slot, slot_of(scene_value(m, SCENE_ABOVE_OUT, 3)));
+    assert_int_equal(x.entry_address[1], 0);
+    assert_int_equal(x.vad_base, SCENE_ABOVE_OUT - 15 * PAGE);
+    assert_int_equal(x.memory.allocation_protect, NTMM_PAGE_READWRITE);
+    paging_scene_close(m);
+}
+
+/* Of a region with committed and reserved pages nothing but the table says which is which. */
+static void of_a_page_that_may_be_committed(void **state)
+{
+    (void)state;
+    struct machine *m = paging_scene_open();
+    struct vad *vad = machine_vad(m, SCENE_LEAF_OUT);
+    const uint32_t expected[] = {NTMM_MEM_RESERVE, 0, 0, 0, NTMM_MEM_COMMIT};
+    for (uint64_t committed = 0; committed <= 4; committed++) {
+        set64(&vad->commit_pages, committed);
+        struct ntmm_explanation x = explain(m, SCENE_LEAF_OUT + PAGE);
+        assert_int_equal(x.memory.state, expected[committed]);
+        assert_int_equal(x.memory.region_size, 0);
+    }
     paging_scene_close(m);
 }
 
@@ -146,15 +181,33 @@ static void of_a_page_whose_table_is_on_a_list(void **state)
     struct machine *m = paging_scene_open();
     struct ntmm_explanation x = explain(m, SCENE_TRIMMED);
     assert_int_equal(x.stopped_level, 2);
-    assert_int_equal(x.is_table, 1);
+    assert_int_equal(x.missing_level, 1);
     assert_int_equal(x.is_partial, 1);
     assert_int_equal(x.has_frame, 1);
+    assert_int_equal(x.slot, 0);
+    assert_int_equal(x.frame.frame, scene_value(m, SCENE_TRIMMED, 2) >> 12 & 0xFFFFFFFFFF);
     assert_int_equal(x.frame.use, NTMM_USE_TABLE);
     assert_int_equal(x.frame.location, NTMM_FRAME_STANDBY);
     assert_int_equal(x.frame.used, 4);
     x = explain(m, SCENE_TABLE_READ);
+    assert_int_equal(x.missing_level, 1);
     assert_int_equal(x.frame.use, NTMM_USE_TABLE);
     assert_int_equal(x.frame.is_being_read, 1);
+    paging_scene_close(m);
+}
+
+/* No table is missing where none was ever made. */
+static void of_a_page_without_a_table(void **state)
+{
+    (void)state;
+    struct machine *m = paging_scene_open();
+    must_allocate(m, BASE + 4 * GIB, PAGE, NTMM_PAGE_READWRITE);
+    struct ntmm_explanation x = explain(m, BASE + 4 * GIB);
+    assert_int_equal(x.stopped_level, 3);
+    assert_int_equal(x.missing_level, 0);
+    assert_int_equal(x.is_partial, 0);
+    assert_int_equal(x.memory.state, NTMM_MEM_COMMIT);
+    assert_int_equal(x.memory.protect, NTMM_PAGE_READWRITE);
     paging_scene_close(m);
 }
 
@@ -268,6 +321,9 @@ int main(void)
         cmocka_unit_test(of_a_page_in_a_page_file),
         cmocka_unit_test(of_pages_on_their_way),
         cmocka_unit_test(of_a_page_whose_table_is_out),
+        cmocka_unit_test(of_a_page_whose_upper_table_is_out),
+        cmocka_unit_test(of_a_page_that_may_be_committed),
+        cmocka_unit_test(of_a_page_without_a_table),
         cmocka_unit_test(of_a_page_whose_table_is_on_a_list),
         cmocka_unit_test(of_a_run_that_goes_on_in_a_table_out),
     };

@@ -154,9 +154,10 @@ struct ntmm_explanation {
     uint64_t entry[5];         /**< Raw entries, by level - 1. */
     uint64_t slot;             /**< Of a page file, that the last entry read names; 0: none. */
     uint32_t page_file;        /**< Number of the page file of `slot`; 0 without one. */
-    uint32_t is_table;   /**< Whether `slot` or `frame` is of a table: stopped_level is above 1. */
-    uint32_t is_partial; /**< Whether `memory` says less than a query: see ntmm_explain. */
-    uint32_t has_frame;  /**< Whether `frame` is filled. */
+    uint32_t missing_level; /**< Level of the table that is not in memory, 1..3, whose place `slot`
+                               or `frame` is; 0: none is missing on the way to the page. */
+    uint32_t is_partial;    /**< Whether `memory` says less than a query: see ntmm_explain. */
+    uint32_t has_frame;     /**< Whether `frame` is filled. */
     struct ntmm_frame_information
         frame; /**< The frame of the page, or of a table in transition, when there is one. */
 };
@@ -165,8 +166,14 @@ struct ntmm_explanation {
  * Everything known of a user address: the region, the entry at each level, the frame.
  *
  * Nothing is brought into memory for it. When a table in which a query would look is not in memory,
- * is_partial is 1 and memory.region_size ends before what that table decides; it is 0 when that is
- * the page itself, and then memory.state and memory.protect are 0 too.
+ * is_partial is 1 and memory.region_size ends before what that table decides.
+ *
+ * When the page's own entry is in such a table, missing_level says which: the table of level n, to
+ * which the entry of level n + 1 = stopped_level leads. It lies in `slot` of `page_file`, or in
+ * `frame` (has_frame 1), in transition: on a list, or on its way from or to a page file. Then of
+ * `memory` the base address, the allocation's base and protection and the type are as always;
+ * region_size and protect are 0, unknown; state is NTMM_MEM_COMMIT or NTMM_MEM_RESERVE when all
+ * pages of the region are committed or none is, else 0, unknown.
  *
  * @param system       any
  * @param process      a live process
