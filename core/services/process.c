@@ -60,6 +60,7 @@ ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
     ntmm_status status = process_lock_ending(&c, handle, NTMM_PROCESS_TERMINATE, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    private_discard_resident(&c, process);
     while (!private_run_down(&c, process)) {
         process_unlock_address(&c, process);
         relief.tables = 0; /* each brought in is done with: there is no limit to their number */

@@ -58,6 +58,10 @@ struct page_state private_query(struct call *c, const struct process *process,
                                 const struct vad *vad, uint64_t page, uint64_t limit,
                                 uint64_t *end);
 
+/* Free the pages that an ending process has in memory, when it has tables that are out: so that
+ * bringing these in finds frames. Its regions stay. */
+void private_discard_resident(struct call *c, struct process *process);
+
 /* Free everything an ending process has but its root. False with WANT_TABLE: a table is out. */
 bool private_run_down(struct call *c, struct process *process);
 

@@ -142,6 +142,43 @@ ntmm_status private_release(struct call *c, struct process *process, struct vad 
     return NTMM_STATUS_SUCCESS;
 }
 
+/* What a region has in memory goes; what its VAD says of its pages and their commit stays true. */
+static void discard_region(struct call *c, struct process *process, struct vad *vad)
+{
+    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    uint64_t end = vad_end(vad);
+    uint64_t committed = 0;
+
+    for (uint64_t page = vad_start(vad); page < end;) {
+        struct table_span span = table_find(c, process, page);
+        uint64_t stop = min_u64(span.end, end);
+        for (uint64_t i = 0; span.entry && i < stop - page; i++) {
+            if (entry_kind(c, load64_relaxed(&span.entry[i])) != PTE_DECOMMITTED)
+                committed += delete_page(c, process, vad, &span, i, page + i, 0, &g);
+        }
+        if (span.entry && pfn_used(span.table) == 0)
+            table_prune(c, process, page, &g);
+        page = stop;
+    }
+    gather_finish(c, process, &g);
+    if (!vad_is_committed_by_default(vad))
+        give_up_commit(c, process, vad, committed);
+}
+
+void private_discard_resident(struct call *c, struct process *process)
+{
+    struct gap_range range;
+    uint64_t page = 0;
+    if (get64(&process->tables_out) == 0)
+        return;
+    while (gap_tree_find_at_or_after(c->bias, &process->vads, page, &range)) {
+        struct vad *vad = vad_at(c, range.ref);
+        if (vad_is_private(vad))
+            discard_region(c, process, vad);
+        page = range.end;
+    }
+}
+
 /* Release a region from its start as far as its tables are in memory. */
 static bool run_down_region(struct call *c, struct process *process, struct vad *vad)
 {

@@ -131,14 +131,15 @@ static bool sweep_piece(struct call *c, struct process *process, struct round *r
     return !pass.wrapped;
 }
 
-/* Lock the working set of a slot's live process; NULL, nothing locked: there is none. */
+/* Lock the working set of a slot's process; NULL, nothing locked: there is none. One that ends is
+ * trimmed like any other: it may need frames for its tables, or wait to be ended again. */
 static struct process *lock_slot(struct call *c, uint32_t slot)
 {
     struct process *process = process_in_slot(c, slot);
     if (!process)
         return NULL;
     lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
-    if (get64(&process->handle) != 0 && get32(&process->state) == PROCESS_LIVE)
+    if (get64(&process->handle) != 0)
         return process;
     process_unlock_working_set(c, process);
     return NULL;
