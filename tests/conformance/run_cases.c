@@ -1,11 +1,14 @@
 /*
- * run_cases SUBJECT FILE...: runs files of cases against the model or the core and prints what
- * differs. Exit status 0 when every case holds, 1 when one does not, 2 when a file cannot be read.
+ * run_cases [--print] SUBJECT FILE...: runs files of cases against the model or the core and prints
+ * what differs; with --print what was found instead, each case as a file of cases has it, for a
+ * comparison line by line. Exit status 0 when every case holds, 1 when one does not, 2 when a file
+ * cannot be read.
  *
  * The format, one item a line, words between blanks, '#' begins a comment:
  *
  *     case NAME                    a new address space
  *     source T|D|ours SECTION      observed on Windows, documented, or decided here; the chapter
+ *     covers ROW...                rows of rows.txt; A<B: a call breaks both and A's status comes
  *     commit-limit PAGES           of the process   (both before the first step)
  *     build NUMBER                 behave as this Windows build
  *     as live|other|null|stale|wrong-kind          whose handle the following steps name
@@ -45,7 +48,8 @@ struct runner {
     char source[LINE_SIZE];
     struct subject_setup setup;
     enum caller who;
-    void *self;      /* open from the first step of a case to its end */
+    void *self; /* open from the first step of a case to its end */
+    bool is_printing;
     bool has_failed; /* the case */
     bool has_map;
     char map[STRIP_SIZE]; /* expected at the end */
@@ -352,13 +356,36 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
     return true;
 }
 
+static void print_step(const struct line *line, const char *actual)
+{
+    char text[LINE_SIZE] = "";
+
+    for (unsigned i = 0; i < line->count; i++) {
+        append_word(text, line->words[i]);
+    }
+    printf("  %s%s%s\n", text, actual[0] ? " = " : "", actual);
+}
+
+static void print_map(const char *map)
+{
+    while (*map) {
+        size_t length = strcspn(map, "\n");
+
+        printf("map %.*s\n", (int)length, map);
+        map += length + (map[length] == '\n');
+    }
+}
+
 static void report(struct runner *runner, const char *what, const char *expected,
                    const char *actual)
 {
+    runner->has_failed = true;
+    if (runner->is_printing) {
+        return;
+    }
     printf("FAILED %s:%u %s (%s, %s)\n  %s\n  expected: %s\n  found:    %s\n", runner->path,
            runner->line, runner->name, runner->subject->name, runner->source, what, expected,
            actual);
-    runner->has_failed = true;
 }
 
 static void run_step(struct runner *runner, const struct line *line, const char *text)
@@ -374,7 +401,10 @@ static void run_step(struct runner *runner, const struct line *line, const char 
     if (!run_verb(runner, line, actual)) {
         bad_line(runner, "no such step");
     }
-    if (strcmp(actual, line->expected)) {
+    if (runner->is_printing) {
+        print_step(line, actual);
+        runner->has_failed |= strcmp(actual, line->expected) != 0;
+    } else if (strcmp(actual, line->expected)) {
         strip_draw(runner->subject, runner->self, CALLER_LIVE, after);
         report(runner, text, line->expected, actual);
         printf("  before:\n%s\n  after:\n%s\n", before, after);
@@ -390,6 +420,9 @@ static void end_case(struct runner *runner)
         return;
     }
     strip_draw(runner->subject, runner->self, CALLER_LIVE, map);
+    if (runner->has_map && runner->is_printing) {
+        print_map(map);
+    }
     if (runner->has_map && strcmp(map, runner->map)) {
         report(runner, "regions at the end", runner->map, map);
     }
@@ -406,6 +439,9 @@ static void begin_case(struct runner *runner, const struct line *line)
 {
     end_case(runner);
     strcpy(runner->name, line->count > 1 ? line->words[1] : "");
+    if (runner->is_printing) {
+        printf("case %s\n", runner->name);
+    }
     runner->source[0] = 0;
     memset(&runner->setup, 0, sizeof(runner->setup));
     runner->who = CALLER_LIVE;
@@ -438,6 +474,8 @@ static void run_line(struct runner *runner, const struct line *line, const char 
         for (unsigned i = 1; i < line->count; i++) {
             append_word(runner->source, line->words[i]);
         }
+    } else if (!strcmp(verb, "covers")) {
+        return; /* coverage.py reads it */
     } else if (!strcmp(verb, "commit-limit")) {
         runner->setup.commit_limit_pages = number_at(runner, line, 1);
     } else if (!strcmp(verb, "build")) {
@@ -482,18 +520,24 @@ int main(int count, char **arguments)
     static const struct subject *const subjects[] = {&subject_model, &subject_core, &subject_paged};
     static struct runner runner;
 
+    if (count > 1 && !strcmp(arguments[1], "--print")) {
+        runner.is_printing = true;
+        count--;
+        arguments++;
+    }
     for (unsigned i = 0; count > 1 && i < sizeof(subjects) / sizeof(subjects[0]); i++) {
         if (!strcmp(arguments[1], subjects[i]->name)) {
             runner.subject = subjects[i];
         }
     }
     if (count < 3 || !runner.subject) {
-        fprintf(stderr, "usage: run_cases model|core|paged FILE...\n");
+        fprintf(stderr, "usage: run_cases [--print] model|core|paged FILE...\n");
         return 2;
     }
     for (int i = 2; i < count; i++) {
         run_file(&runner, arguments[i]);
     }
-    printf("%s: %u cases, %u failed\n", runner.subject->name, runner.cases, runner.failures);
+    fprintf(runner.is_printing ? stderr : stdout, "%s: %u cases, %u failed\n", runner.subject->name,
+            runner.cases, runner.failures);
     return runner.failures ? 1 : 0;
 }
