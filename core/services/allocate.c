@@ -1,12 +1,13 @@
 /*
- * NtAllocateVirtualMemory for private memory.
+ * NtAllocateVirtualMemory, and what its two forms share.
  *
  * The order of the checks is the spec's 2.1, each returning before anything is touched; then one of
- * two paths: reserve (a new region, perhaps wholly committed) or commit (pages of one region).
+ * two paths: reserve (a new region, perhaps wholly committed) or commit (pages of one region). What
+ * a region is made of is decided in one place, make_region, and what a commit does to a region that
+ * exists in another, commit_in_region.
  */
-#include "services/capture.h"
+#include "services/allocate.h"
 #include "services/relief.h"
-#include "services/space_search.h"
 #include "space/private.h"
 #include "space/protection.h"
 
@@ -16,19 +17,17 @@
     (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO |                   \
      NTMM_MEM_TOP_DOWN | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
-#define KINDS_LACKING                                                                              \
-    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL |             \
-     NTMM_MEM_LARGE_PAGES)
+#define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
+/* what make_region lacks is refused before a place is looked for */
+#define KINDS_LACKING (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | KINDS)
 
-/* Steps 1 to 7: what the arguments say by themselves. */
-static ntmm_status check_type(uint64_t zero_bits, uint32_t type, uint32_t protect)
+/* Steps 2 to 7. */
+ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
 {
     bool is_reset = (type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)) != 0;
     bool is_reserve = (type & NTMM_MEM_RESERVE) != 0;
     bool is_commit = (type & NTMM_MEM_COMMIT) != 0;
 
-    if (zero_bits > 21 && zero_bits < 32)
-        return NTMM_STATUS_INVALID_PARAMETER_3;
     if (type & ~KNOWN_TYPES || !(type & ACTIONS))
         return NTMM_STATUS_INVALID_PARAMETER_5;
     if (is_reset && type != NTMM_MEM_RESET && type != NTMM_MEM_RESET_UNDO)
@@ -41,27 +40,27 @@ static ntmm_status check_type(uint64_t zero_bits, uint32_t type, uint32_t protec
         return NTMM_STATUS_INVALID_PARAMETER_6;
     if (type & NTMM_MEM_LARGE_PAGES && !(is_reserve && is_commit))
         return NTMM_STATUS_INVALID_PARAMETER_5;
+    /* large pages and windows have nothing that could be watched */
+    if (type & NTMM_MEM_WRITE_WATCH && type & (NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES))
+        return NTMM_STATUS_INVALID_PARAMETER_5;
     return NTMM_STATUS_SUCCESS;
 }
 
-/* Step 10. */
-static ntmm_status check_range(uint64_t base, uint64_t size)
+/* Steps 8 to 10. */
+ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const uint64_t *size)
 {
-    if (base > NTMM_HIGHEST_VAD_ADDRESS)
+    if (!protection_of_private(a->protect, &a->protection))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (!base || !size)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    a->base = *base;
+    a->size = *size;
+    if (a->base > NTMM_HIGHEST_VAD_ADDRESS)
         return NTMM_STATUS_INVALID_PARAMETER_2;
-    if (size == 0 || reaches_past(base, size, NTMM_HIGHEST_VAD_ADDRESS))
+    if (a->size == 0 || reaches_past(a->base, a->size, NTMM_HIGHEST_VAD_ADDRESS))
         return NTMM_STATUS_INVALID_PARAMETER_4;
     return NTMM_STATUS_SUCCESS;
 }
-
-struct allocation {
-    uint64_t base; /* bytes, as given */
-    uint64_t size;
-    uint64_t zero_bits;
-    uint32_t type;
-    uint32_t protect;
-    uint32_t protection; /* code */
-};
 
 /* Where a reservation goes: the caller's place, checked, or one that is searched. */
 static ntmm_status find_place(struct call *c, struct process *process, const struct allocation *a,
@@ -69,7 +68,7 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
 {
     if (a->base == 0)
         return search_space(c, process, round_up(a->size, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT,
-                            a->zero_bits, (a->type & NTMM_MEM_TOP_DOWN) != 0, place);
+                            &a->bounds, place);
     uint64_t granule_pages = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
     struct page_range asked = capture_range(a->base, a->size);
     place->start = round_down(asked.start, granule_pages);
@@ -83,16 +82,53 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
                                             : NTMM_STATUS_CONFLICTING_ADDRESSES;
 }
 
+/* A region of the kind that the type asks for. */
+static ntmm_status make_region(struct call *c, struct process *process, const struct allocation *a,
+                               const struct vad_place *place)
+{
+    bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
+    switch (a->type & KINDS) {
+    case 0:
+        return private_reserve(c, process, place, a->protection, a->protect, is_committed);
+    case NTMM_MEM_WRITE_WATCH:
+    case NTMM_MEM_PHYSICAL:
+    case NTMM_MEM_LARGE_PAGES:
+        break;
+    }
+    return NTMM_STATUS_NOT_SUPPORTED;
+}
+
 static ntmm_status reserve(struct call *c, struct process *process, const struct allocation *a,
                            struct page_range *range)
 {
     struct vad_place place;
-    bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
     ntmm_status status = find_place(c, process, a, &place);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     *range = (struct page_range){.start = place.start, .end = place.end};
-    return private_reserve(c, process, &place, a->protection, a->protect, is_committed);
+    return make_region(c, process, a, &place);
+}
+
+/* Spec 2.5: what a commit does depends on what the region is. */
+static ntmm_status commit_in_region(struct call *c, struct process *process,
+                                    const struct allocation *a, struct vad *vad,
+                                    struct page_range range)
+{
+    uint32_t flags = get32(&vad->flags);
+    if (flags & VAD_NO_CHANGE)
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (flags & VAD_PLACEHOLDER)
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    switch (vad_type(vad)) {
+    case VAD_PRIVATE:
+    case VAD_WRITE_WATCH:
+        return private_commit(c, process, vad, range.start, range.end, a->protection);
+    case VAD_DEVICE_PHYSICAL:
+    case VAD_AWE:
+    case VAD_LARGE_PAGES:
+        break;
+    }
+    return NTMM_STATUS_CONFLICTING_ADDRESSES;
 }
 
 static ntmm_status commit(struct call *c, struct process *process, const struct allocation *a,
@@ -102,7 +138,7 @@ static ntmm_status commit(struct call *c, struct process *process, const struct 
     struct vad *vad = vad_find(c, process, range->start);
     if (!vad || range->end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    return private_commit(c, process, vad, range->start, range->end, a->protection);
+    return commit_in_region(c, process, a, vad, *range);
 }
 
 static ntmm_status allocate(struct call *c, struct process *process, const struct allocation *a,
@@ -125,38 +161,42 @@ static void note(struct call *c, ntmm_handle process, const struct allocation *a
         event_note(c, NTMM_EVENT_COMMIT, process, base, size, 0);
 }
 
+ntmm_status allocation_run(struct call *c, ntmm_handle handle, const struct allocation *a,
+                           uint64_t *base, uint64_t *size)
+{
+    struct process *process;
+    struct page_range range = {.start = 0};
+    struct relief relief = relief_begin();
+    ntmm_status status;
+    do {
+        status = process_lock_address(c, handle, NTMM_PROCESS_VM_OPERATION, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        status = allocate(c, process, a, &range);
+        if (status == NTMM_STATUS_SUCCESS) {
+            give_range(range, base, size);
+            note(c, handle, a, range);
+        }
+        process_unlock_address(c, process);
+    } while (relieve(c, &relief, process, &status));
+    return status;
+}
+
 ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
                                          uint64_t *base, uint64_t zero_bits, uint64_t *size,
                                          uint32_t type, uint32_t protect)
 {
     struct call c = call_begin(system);
-    struct allocation a = {.zero_bits = zero_bits, .type = type, .protect = protect};
-    struct process *process;
-    struct page_range range = {.start = 0};
+    struct allocation a = {.bounds = space_bounds_none(), .type = type, .protect = protect};
 
-    ntmm_status status = check_type(zero_bits, type, protect);
+    if (zero_bits > 21 && zero_bits < 32)
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    ntmm_status status = allocation_check_type(type, protect);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = allocation_capture(&a, base, size);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    if (!protection_of_private(protect, &a.protection))
-        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
-    if (!base || !size)
-        return NTMM_STATUS_ACCESS_VIOLATION;
-    a.base = *base;
-    a.size = *size;
-    status = check_range(a.base, a.size);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    struct relief relief = relief_begin();
-    do {
-        status = process_lock_address(&c, handle, NTMM_PROCESS_VM_OPERATION, &process);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        status = allocate(&c, process, &a, &range);
-        if (status == NTMM_STATUS_SUCCESS) {
-            give_range(range, base, size);
-            note(&c, handle, &a, range);
-        }
-        process_unlock_address(&c, process);
-    } while (relieve(&c, &relief, process, &status));
-    return status;
+    a.bounds.end = space_end_of_zero_bits(zero_bits);
+    a.bounds.is_top_down = (type & NTMM_MEM_TOP_DOWN) != 0;
+    return allocation_run(&c, handle, &a, base, size);
 }

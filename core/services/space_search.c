@@ -6,17 +6,13 @@
  */
 #include "services/space_search.h"
 
-/* Page that no address may reach, from ZeroBits: a count from bit 31 down, or a mask. */
-static uint64_t limit_of_zero_bits(uint64_t zero_bits, uint64_t highest_page)
+uint64_t space_end_of_zero_bits(uint64_t zero_bits)
 {
-    uint64_t limit = highest_page;
     if (zero_bits >= 32) {
         unsigned bits = floor_log2(zero_bits) + 1;
-        limit = bits < 64 ? (1ull << bits) >> NTMM_PAGE_SHIFT : highest_page;
-    } else if (zero_bits > 0) {
-        limit = (1ull << (32 - zero_bits)) >> NTMM_PAGE_SHIFT;
+        return bits < 64 ? (1ull << bits) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
     }
-    return min_u64(limit, highest_page);
+    return zero_bits > 0 ? (1ull << (32 - zero_bits)) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
 }
 
 bool foreign_at_or_after(struct call *c, const struct process *process, uint64_t page,
@@ -44,9 +40,8 @@ bool space_is_free(struct call *c, struct process *process, struct vad_place *pl
 }
 
 static bool search_up(struct call *c, struct process *process, uint64_t lo, uint64_t hi,
-                      uint64_t pages, struct page_range *range)
+                      uint64_t pages, uint64_t align, struct page_range *range)
 {
-    const uint64_t align = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
     struct page_range foreign;
     while (gap_tree_search_lowest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
         range->end = range->start + pages;
@@ -58,9 +53,8 @@ static bool search_up(struct call *c, struct process *process, uint64_t lo, uint
 }
 
 static bool search_down(struct call *c, struct process *process, uint64_t lo, uint64_t hi,
-                        uint64_t pages, struct page_range *range)
+                        uint64_t pages, uint64_t align, struct page_range *range)
 {
-    const uint64_t align = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
     struct page_range foreign;
     while (gap_tree_search_highest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
         range->end = range->start + pages;
@@ -72,17 +66,19 @@ static bool search_down(struct call *c, struct process *process, uint64_t lo, ui
 }
 
 ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
-                         uint64_t zero_bits, bool is_top_down, struct vad_place *place)
+                         const struct space_bounds *bounds, struct vad_place *place)
 {
     struct page_range range;
-    uint64_t lowest = NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT;
-    uint64_t bottom = get64(&process->bottom_page);
-    uint64_t hi = limit_of_zero_bits(zero_bits, get64(&process->highest_page));
-    bool is_found = is_top_down ? search_down(c, process, lowest, hi, pages, &range)
-                                : search_up(c, process, bottom, hi, pages, &range);
+    uint64_t lowest = max_u64(NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT, bounds->lowest);
+    uint64_t bottom = max_u64(get64(&process->bottom_page), bounds->lowest);
+    uint64_t hi = min_u64(bounds->end, get64(&process->highest_page));
+    uint64_t align = bounds->align;
+    bool is_found = bounds->is_top_down
+                        ? search_down(c, process, lowest, hi, pages, align, &range)
+                        : search_up(c, process, bottom, hi, pages, align, &range);
 
-    if (!is_found && !is_top_down && bottom > lowest)
-        is_found = search_up(c, process, lowest, hi, pages, &range);
+    if (!is_found && !bounds->is_top_down && bottom > lowest)
+        is_found = search_up(c, process, lowest, hi, pages, align, &range);
     if (!is_found)
         return NTMM_STATUS_NO_MEMORY;
     place->start = range.start;

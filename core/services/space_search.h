@@ -7,10 +7,27 @@
 #include "services/capture.h"
 #include "space/vad.h"
 
-/* Room for `pages`, 64 KiB aligned: the lowest from the process's bottom, or the highest.
- * NO_MEMORY. */
+/* Where a search may look: pages, half-open, clipped to what the process has. */
+struct space_bounds {
+    uint64_t lowest; /* 0: from the process's bottom, below it only when nothing is left above */
+    uint64_t end;    /* GAP_TREE_END_MAX: no bound */
+    uint64_t align;  /* pages, a power of two, at least 64 KiB */
+    bool is_top_down;
+};
+
+/* The least that every search must keep to. */
+static inline struct space_bounds space_bounds_none(void)
+{
+    return (struct space_bounds){.end = GAP_TREE_END_MAX,
+                                 .align = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE};
+}
+
+/* Page that no address may reach, from ZeroBits: a count from bit 31 down, or a mask. */
+uint64_t space_end_of_zero_bits(uint64_t zero_bits);
+
+/* Room for `pages` within bounds: the lowest, or the highest. NO_MEMORY. */
 ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
-                         uint64_t zero_bits, bool is_top_down, struct vad_place *place);
+                         const struct space_bounds *bounds, struct vad_place *place);
 
 /* Whether no region and no foreign range meets the pages; sets place->way. */
 bool space_is_free(struct call *c, struct process *process, struct vad_place *place);

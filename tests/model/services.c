@@ -83,6 +83,9 @@ static uint32_t check_type(uint32_t type, uint32_t protect)
     if ((type & MEM_LARGE_PAGES) && (type & reserve_commit) != reserve_commit) {
         return NTMM_STATUS_INVALID_PARAMETER_5;
     }
+    if ((type & MEM_WRITE_WATCH) && (type & (MEM_PHYSICAL | MEM_LARGE_PAGES))) {
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    }
     return NTMM_STATUS_SUCCESS;
 }
 
