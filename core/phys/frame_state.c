@@ -176,14 +176,7 @@ void frame_set_protection(struct call *c, uint64_t frame, uint32_t protection)
 
 uint64_t frame_begin_write(struct call *c)
 {
-    struct frame_list *list = &partition_of(c)->modified;
-    lock_acquire(c, &list->lock, LOCK_LIST);
-    uint64_t frame = get64(&list->head);
-    while (frame != FRAME_NONE && !lock_try(c, frame_lock_word(c, frame), LOCK_FRAME))
-        frame = get64(&pfn_at(c, frame)->flink);
-    if (frame != FRAME_NONE)
-        list_remove(c, list, frame);
-    lock_release(c, &list->lock, LOCK_LIST);
+    uint64_t frame = frame_take_oldest(c, &partition_of(c)->modified);
     if (frame == FRAME_NONE)
         return FRAME_NONE;
     struct pfn *pfn = pfn_at(c, frame);

@@ -128,21 +128,6 @@ static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool wants_zero
     return frame;
 }
 
-/* The oldest frame of a standby list whose lock is free, taken off with (F) held; or FRAME_NONE. */
-static uint64_t lock_oldest(struct call *c, struct frame_list *list)
-{
-    lock_acquire(c, &list->lock, LOCK_LIST);
-    uint64_t frame = get64(&list->head);
-    while (frame != FRAME_NONE && !lock_try(c, frame_lock_word(c, frame), LOCK_FRAME))
-        frame = get64(&pfn_at(c, frame)->flink);
-    if (frame != FRAME_NONE) {
-        list_remove(c, list, frame);
-        (void)add64(&partition_of(c)->standby_pages, ~0ull);
-    }
-    lock_release(c, &list->lock, LOCK_LIST);
-    return frame;
-}
-
 /* Take the frame of a page that is on standby: lowest priority, then oldest, first. */
 static uint64_t take_standby(struct call *c, enum ntmm_frame_use use)
 {
@@ -150,10 +135,11 @@ static uint64_t take_standby(struct call *c, enum ntmm_frame_use use)
     uint64_t frame = FRAME_NONE;
     for (uint32_t i = 0; i < STANDBY_PRIORITIES && frame == FRAME_NONE; i++) {
         if (load64_relaxed(&partition->standby[i].count) != 0)
-            frame = lock_oldest(c, &partition->standby[i]);
+            frame = frame_take_oldest(c, &partition->standby[i]);
     }
     if (frame == FRAME_NONE)
         return FRAME_NONE;
+    (void)add64(&partition->standby_pages, ~0ull);
     struct pfn *pfn = pfn_at(c, frame);
     int64_t difference = (use == NTMM_USE_PRIVATE) - (pfn_use(pfn) == NTMM_USE_PRIVATE);
     frame_restore_entry(c, pfn);

@@ -117,3 +117,45 @@ void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location locat
     }
     event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address), location);
 }
+
+/* The oldest frame whose lock is free, off its list, with (F) held; or FRAME_NONE. *busy: the
+ * oldest one; FRAME_NONE: the list is empty. */
+static uint64_t try_oldest(struct call *c, struct frame_list *list, uint64_t *busy)
+{
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    uint64_t frame = *busy = get64(&list->head);
+    while (frame != FRAME_NONE && !lock_try(c, frame_lock_word(c, frame), LOCK_FRAME))
+        frame = get64(&pfn_at(c, frame)->flink);
+    if (frame != FRAME_NONE)
+        list_remove(c, list, frame);
+    lock_release(c, &list->lock, LOCK_LIST);
+    return frame;
+}
+
+/* Wait for the lock of a frame that was on a list. True: it still was, and is off it, with (F)
+ * held. */
+static bool take_when_free(struct call *c, struct frame_list *list, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    if (list_for(c, pfn_location(pfn), pfn_priority(pfn)) != list) {
+        frame_unlock(c, frame);
+        return false;
+    }
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    list_remove(c, list, frame);
+    lock_release(c, &list->lock, LOCK_LIST);
+    return true;
+}
+
+uint64_t frame_take_oldest(struct call *c, struct frame_list *list)
+{
+    for (;;) {
+        uint64_t busy;
+        uint64_t frame = try_oldest(c, list, &busy);
+        if (frame != FRAME_NONE || busy == FRAME_NONE)
+            return frame;
+        if (take_when_free(c, list, busy))
+            return busy;
+    }
+}

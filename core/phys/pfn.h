@@ -185,6 +185,14 @@ struct frame_list *list_for(const struct call *c, enum ntmm_frame_location locat
  * who waits when it can be taken. Takes (L), (Q). Needs (F) unless nobody else can reach it. */
 void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location);
 
+/*
+ * Take the oldest frame off a standby or modified list, with (F) held; its row says still that it
+ * is there. FRAME_NONE: the list is empty. A frame whose lock is busy is passed over; when all are,
+ * the oldest is waited for: its holder is quick, and whoever counts the list would count it, and
+ * come back at once. Takes (L), (F).
+ */
+uint64_t frame_take_oldest(struct call *c, struct frame_list *list);
+
 /* --- frame_state.c: frames that an entry names, and their I/O; docs/paging.md --- */
 
 static inline le32 *frame_lock_word(const struct call *c, uint64_t frame)
@@ -235,8 +243,8 @@ void frame_mark_modified(struct call *c, uint64_t frame);
 void frame_set_protection(struct call *c, uint64_t frame, uint32_t protection);
 
 /*
- * The first frame of the modified list whose lock is free: in transition, being written, not
- * modified, one reference. FRAME_NONE: there is none. Takes (L), (F).
+ * The oldest frame of the modified list: in transition, being written, not modified, one
+ * reference. FRAME_NONE: there is none. Takes (L), (F).
  */
 uint64_t frame_begin_write(struct call *c);
 
@@ -280,7 +288,7 @@ void frame_end_reference(struct call *c, uint64_t frame);
  * A zeroed frame, active with one share and one reference, its owner not yet set. Counts in
  * c->zeroed_inline a frame that had to be zeroed here. A frame that cannot be zeroed goes to the
  * bad list and another is tried. False with c->want = WANT_FRAME when none is left.
- * Takes (N), then perhaps (L); calls the platform's zero without them.
+ * Takes (N), then perhaps (L) or (F) and (L); calls the platform's zero without them.
  */
 bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
 

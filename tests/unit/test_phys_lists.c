@@ -2,7 +2,7 @@
  * Page lists and states of frames, by the functions of core/phys: what is allocated, freed, listed
  * and taken back; frames that cannot be zeroed; zeroing in the background.
  */
-#include "unit/machine.h"
+#include "unit/storage.h"
 
 static uint64_t allocate_one(struct machine *m)
 {
@@ -245,6 +245,75 @@ static void a_frame_that_a_fault_cannot_zero_is_bad(void **state)
     machine_close(m);
 }
 
+/* --- standby frames whose locks are busy --- */
+
+static le32 *busy_lock;
+static uint32_t relaxes;
+
+/* The holder, on another processor, gets on while we wait. */
+static void release_busy_lock(void *context)
+{
+    (void)context;
+    if (++relaxes == 3)
+        store32_release(busy_lock, 0);
+}
+
+/* All that is left is one frame on standby, and somebody holds its lock: it is waited for, because
+ * to those who wait for frames it counts as available. */
+static void a_standby_frame_that_is_busy_is_waited_for(void **state)
+{
+    (void)state;
+    struct machine *m = machine_open(&(struct machine_setup){.hardware.ram_bytes = 256 * 1024});
+    struct call c = machine_call(m);
+    uint64_t frames[64];
+    uint32_t count = 0;
+    (void)must_add_file(m, MIB, 0, NULL);
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    must_write(m, BASE, 1);
+    must_trim(m, BASE, PAGE);
+    (void)must_write_modified(m, 1);
+    must_finish_transfers(m);
+    uint64_t standby = machine_frame(m, BASE);
+    expect_row(m, standby, NTMM_FRAME_STANDBY, 0, 0);
+    while (frames_available(&c) > 1)
+        assert_true(frame_allocate(&c, NTMM_USE_FREE, &frames[count++]));
+
+    busy_lock = frame_lock_word(&c, standby);
+    relaxes = 0;
+    set32(busy_lock, 1);
+    m->system->platform.relax = release_busy_lock;
+    assert_true(frame_allocate(&c, NTMM_USE_FREE, &frames[count]));
+    assert_int_equal(frames[count++], standby);
+    assert_int_equal(relaxes, 3);
+    expect_row(m, standby, NTMM_FRAME_ACTIVE, 1, 1);
+    assert_int_equal(frames_available(&c), 0);
+    assert_false(frame_allocate(&c, NTMM_USE_FREE, &frames[count]));
+    while (count > 0)
+        frame_free(&c, frames[--count]);
+    assert_int_equal(must_read(m, BASE), 1);
+    machine_close(m);
+}
+
+/* The same of a page that is to be written: nobody would come back to write it. */
+static void a_modified_frame_that_is_busy_is_waited_for(void **state)
+{
+    (void)state;
+    struct machine *m = machine_open(NULL);
+    struct call c = machine_call(m);
+    (void)must_add_file(m, MIB, 0, NULL);
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    must_write(m, BASE, 1);
+    must_trim(m, BASE, PAGE);
+    busy_lock = frame_lock_word(&c, machine_frame(m, BASE));
+    relaxes = 0;
+    set32(busy_lock, 1);
+    m->system->platform.relax = release_busy_lock;
+    assert_int_equal(must_write_modified(m, 1), 1);
+    assert_int_equal(relaxes, 3);
+    must_finish_transfers(m);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +324,8 @@ int main(void)
         cmocka_unit_test(idle_time_zeroes_free_frames),
         cmocka_unit_test(frames_that_idle_time_cannot_zero_stay_free),
         cmocka_unit_test(a_frame_that_a_fault_cannot_zero_is_bad),
+        cmocka_unit_test(a_standby_frame_that_is_busy_is_waited_for),
+        cmocka_unit_test(a_modified_frame_that_is_busy_is_waited_for),
     };
     return cmocka_run_group_tests_name("phys_lists", tests, NULL, NULL);
 }
