@@ -17,6 +17,7 @@
 
 #include "base/transfer.h"
 
+#include <ntmm/borrow.h>
 #include <ntmm/platform.h>
 #include <ntmm/status.h>
 #include <ntmm/system.h>
@@ -60,6 +61,8 @@ struct ntmm_system {
     le32 waiters_lock;                   /* LOCK_WAITERS */
     struct wait_queue for_frame;         /* faults that wait for a frame */
     struct allocation_failures failures; /* nobody but a test sets it, in one thread */
+    ntmm_invalidation_sink invalidation_sink; /* or NULL */
+    void *invalidation_context;
     struct transfers transfers;
 };
 

@@ -6,6 +6,7 @@
 #define NTMM_H
 
 #include <ntmm/access.h>
+#include <ntmm/borrow.h>
 #include <ntmm/constants.h>
 #include <ntmm/counters.h>
 #include <ntmm/event.h>

@@ -67,7 +67,7 @@ ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
         bool is_relieved = relieve(&c, &relief, process, &status);
         process_relock_ending(&c, process);
         if (!is_relieved) {
-            set32(&process->state, PROCESS_END_FAILED);
+            store32_release(&process->state, PROCESS_END_FAILED);
             process_unlock_address(&c, process);
             return status;
         }

@@ -128,6 +128,17 @@ void gather_range(struct gather *g, uint64_t page, uint64_t end)
     s->ranges[s->range_count++] = (struct ntmm_address_range){.base = base_va, .end = end_va};
 }
 
+/* The embedder's own processors, after the platform's. */
+static void tell_sink(const struct call *c, const struct ntmm_shootdown *s)
+{
+    ntmm_invalidation_sink sink = c->sys->invalidation_sink;
+    void *context = c->sys->invalidation_context;
+    if (s->range_count == 0)
+        sink(context, s->process, 0, UINT64_MAX, s->reason);
+    for (uint32_t i = 0; i < s->range_count; i++)
+        sink(context, s->process, s->ranges[i].base, s->ranges[i].end, s->reason);
+}
+
 void gather_finish(struct call *c, struct process *process, struct gather *g)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
@@ -137,6 +148,8 @@ void gather_finish(struct call *c, struct process *process, struct gather *g)
                    g->shootdown.ranges[0].end, g->shootdown.range_count);
         if (platform->invalidate)
             platform->invalidate(platform->context, &g->shootdown);
+        if (c->sys->invalidation_sink)
+            tell_sink(c, &g->shootdown);
     }
     for (uint64_t frame = g->trimmed.head, next; frame != FRAME_NONE; frame = next) {
         next = get64(&pfn_at(c, frame)->flink);

@@ -28,7 +28,7 @@ struct process *process_in_slot(const struct call *c, uint32_t slot)
     return core_at(c->bias, frame + (uint64_t)(slot % PROCESSES_PER_FRAME) * PROCESS_SLOT_BYTES);
 }
 
-static ntmm_status find_slot(const struct call *c, ntmm_handle handle, struct process **process)
+ntmm_status process_find(const struct call *c, ntmm_handle handle, struct process **process)
 {
     uint32_t kind = (uint32_t)(handle >> HANDLE_KIND_SHIFT);
     if (handle == 0)
@@ -42,7 +42,7 @@ static ntmm_status find_slot(const struct call *c, ntmm_handle handle, struct pr
 /* Whether the slot, (W) held, still is the live process of the handle. */
 static ntmm_status judge(const struct process *process, ntmm_handle handle, uint32_t rights)
 {
-    if (get64(&process->handle) != (handle & ~HANDLE_LACKS))
+    if (get64(&process->handle) != process_own_handle(handle))
         return NTMM_STATUS_INVALID_HANDLE;
     if (!handle_holds(handle, rights))
         return NTMM_STATUS_ACCESS_DENIED;
@@ -53,7 +53,7 @@ static ntmm_status judge(const struct process *process, ntmm_handle handle, uint
 ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, uint32_t rights,
                                      struct process **process)
 {
-    ntmm_status status = find_slot(c, handle, process);
+    ntmm_status status = process_find(c, handle, process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
@@ -66,7 +66,7 @@ ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, uint32_
 ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t rights,
                                  struct process **process)
 {
-    ntmm_status status = find_slot(c, handle, process);
+    ntmm_status status = process_find(c, handle, process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     lock_acquire(c, &(*process)->address_lock, LOCK_ADDRESS);
@@ -86,7 +86,7 @@ void process_relock_ending(struct call *c, struct process *process)
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
                                 struct process **process)
 {
-    ntmm_status status = find_slot(c, handle, process);
+    ntmm_status status = process_find(c, handle, process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     process_relock_ending(c, *process);
@@ -95,7 +95,7 @@ ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rig
     if (status == NTMM_STATUS_PROCESS_IS_TERMINATING && has_failed)
         status = NTMM_STATUS_SUCCESS;
     if (status == NTMM_STATUS_SUCCESS)
-        set32(&(*process)->state, PROCESS_ENDING);
+        store32_release(&(*process)->state, PROCESS_ENDING);
     else
         process_unlock_address(c, *process);
     return status;
@@ -212,7 +212,7 @@ static void fill_slot(struct process *process, const struct ntmm_process_config 
     size_t kept = offsetof(struct process, root_frame);
 
     __builtin_memset((char *)process + kept, 0, sizeof *process - kept);
-    set64(&process->root_frame, root_frame);
+    store64_relaxed(&process->root_frame, root_frame);
     set64(&process->highest_page, (highest >> NTMM_PAGE_SHIFT) + 1);
     set64(&process->bottom_page, bottom >> NTMM_PAGE_SHIFT);
     set64(&process->commit_limit, limit);
@@ -256,7 +256,7 @@ ntmm_status process_create(struct call *c, const struct ntmm_process_config *con
         *handle = next_handle(anchor, slot);
         set32(&anchor->live_count, get32(&anchor->live_count) + 1);
         system_count(c, NTMM_COUNTER_PROCESSES_CREATED, 1);
-        set32(&process->state, PROCESS_LIVE);
+        store32_release(&process->state, PROCESS_LIVE);
         store64_release(&process->handle, *handle);
         event_note(c, NTMM_EVENT_PROCESS_CREATED, *handle, *handle, get64(&process->root_frame), 0);
     }
@@ -278,8 +278,8 @@ void process_retire(struct call *c, struct process *process)
     system_count(c, NTMM_COUNTER_PROCESSES_ENDED, 1);
     set32(&anchor->live_count, get32(&anchor->live_count) - 1);
     event_note(c, NTMM_EVENT_PROCESS_ENDED, get64(&process->handle), get64(&process->handle), 0, 0);
-    set64(&process->handle, 0);
-    set32(&process->state, PROCESS_FREE);
+    store64_release(&process->handle, 0);
+    store32_release(&process->state, PROCESS_FREE);
     give_slot(c, slot);
     lock_release(c, &anchor->directory_lock, LOCK_DIRECTORY);
 }

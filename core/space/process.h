@@ -83,10 +83,16 @@ enum {
     HELD_PROFILE = 1u << 17,
 };
 
+/* The process's own handle, which lacks nothing. */
+static inline ntmm_handle process_own_handle(ntmm_handle handle) { return handle & ~HANDLE_LACKS; }
+
 static inline bool handle_holds(ntmm_handle handle, uint32_t rights)
 {
     return (handle & (uint64_t)rights << HANDLE_LACKS_SHIFT) == 0;
 }
+
+/* The slot that a handle names, whatever is in it by now. INVALID_HANDLE, OBJECT_TYPE_MISMATCH. */
+ntmm_status process_find(const struct call *c, ntmm_handle handle, struct process **process);
 
 /*
  * Find a live process and take its working-set lock, or its address and working-set locks.

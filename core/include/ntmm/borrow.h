@@ -1,0 +1,136 @@
+/**
+ * @file
+ * For embedders with processors of their own: translation for a TLB fill, and the invalidation sink
+ * that empties what the fill put there.
+ *
+ * The contract of a TLB. Two rules make a cache of translations right, whatever else runs:
+ *
+ *  1. It is filled by ntmm_translate with NTMM_TRANSLATE_MARK alone, and holds only what was
+ *     granted. A denial is not cached: rights that grow are not announced.
+ *  2. What the invalidation sink (or ntmm_platform.invalidate) names is forgotten before that call
+ *     returns. A translation that is being looked up meanwhile counts as held: from the call of
+ *     ntmm_translate until the entry is in the TLB, the processor is inside, and the sink waits
+ *     for it, as a shootdown waits for a processor that walks tables.
+ *
+ * Then no access uses a translation that the tables do not grant: a frame changes hands only after
+ * the sink has returned. With one thread the second rule costs nothing. With the emulated platform's
+ * threads, translating between ntmm_cpu_enter and the next poll or leave of a processor keeps it.
+ */
+#ifndef NTMM_BORROW_H
+#define NTMM_BORROW_H
+
+#include <ntmm/platform.h>
+#include <ntmm/status.h>
+#include <ntmm/system.h>
+#include <ntmm/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @name Accesses and rights of a translation
+ * @{ */
+#define NTMM_TRANSLATE_READ 0x01u    /**< Access, and right: read. */
+#define NTMM_TRANSLATE_WRITE 0x02u   /**< Access, and right: write. */
+#define NTMM_TRANSLATE_EXECUTE 0x04u /**< Access, and right: fetch instructions. */
+#define NTMM_TRANSLATE_USER 0x08u    /**< Right only: at user privilege. */
+/** Access only: at supervisor privilege; the tables need not grant it to a user. */
+#define NTMM_TRANSLATE_SUPERVISOR 0x10u
+/** Access only: set accessed, and dirty for a write, in the entries used, as a processor does that
+ * fills its TLB. Without it nothing is written, and the answer must not be cached. */
+#define NTMM_TRANSLATE_MARK 0x20u
+/** @} */
+
+/** @name How a translation wants to be cached: PCD and PWT of the leaf
+ * @{ */
+#define NTMM_TRANSLATE_WRITE_THROUGH 0x1u /**< PWT. */
+#define NTMM_TRANSLATE_CACHE_DISABLE 0x2u /**< PCD. */
+/** @} */
+
+/** A translation that was granted. Zero the struct and set `size`. */
+struct ntmm_translation {
+    uint32_t size;             /**< In: sizeof(struct ntmm_translation). */
+    uint32_t rights;           /**< NTMM_TRANSLATE_READ, WRITE, EXECUTE, USER: all that a TLB may
+                                    grant. WRITE only where the leaf is dirty already. */
+    uint32_t cache;            /**< NTMM_TRANSLATE_WRITE_THROUGH, _CACHE_DISABLE. */
+    uint32_t reserved;         /**< 0. */
+    uint64_t physical_address; /**< Of the byte asked for. */
+    uint64_t leaf_bytes;       /**< Of the page in the tables: 4 KiB, 2 MiB or 1 GiB. */
+    uint64_t run_base;         /**< First byte of the 4 KiB page asked for. */
+    uint64_t run_bytes;        /**< Bytes from run_base whose frames are one behind the other, with
+                                    the same rights and caching, accessed (and where WRITE is a
+                                    right, dirty): all of them may be cached at once. A multiple of
+                                    4 KiB; it ends with the leaf table or the large page. */
+};
+
+/**
+ * Look an address up in the tables, as a processor does on a TLB miss.
+ *
+ * It takes no lock, allocates nothing, waits for nothing, and calls nothing of the platform, so it
+ * may be called where a fault may not: from a TLB-fill hook, from a signal handler, while another
+ * thread is in any call. That is right because it reads what a processor reads, by atomic loads, and
+ * changes only accessed and dirty, by compare-exchange against the value it judged; tables are freed
+ * only after an invalidation that waits for whoever is inside (see the contract above). It retries
+ * only when an entry changed under it.
+ *
+ * @param system       any
+ * @param process      whose address space; needs no right
+ * @param va           any address, bytes
+ * @param access       what the access needs, at least one of NTMM_TRANSLATE_READ, _WRITE and
+ *                     _EXECUTE; all that are given must be granted. And _SUPERVISOR, _MARK
+ * @param translation  in: `size`; out: filled whole on success, untouched on failure
+ * @return NTMM_STATUS_SUCCESS               granted
+ *         NTMM_STATUS_ACCESS_VIOLATION      the tables do not grant it: a page fault. Hand it to
+ *                                           ntmm_page_fault, then translate again; only the door
+ *                                           knows whether it is an exception of the program
+ *         NTMM_STATUS_INVALID_PARAMETER_4   access names no access, or an unknown bit
+ *         NTMM_STATUS_INVALID_PARAMETER_5   translation is NULL
+ *         NTMM_STATUS_INFO_LENGTH_MISMATCH  translation->size is not this header's
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  as ntmm_query_process
+ * Locks: none. Never waits. Source: the processor manuals' paging chapters.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_translate(struct ntmm_system *system, ntmm_handle process,
+                                                  uint64_t va, uint32_t access,
+                                                  struct ntmm_translation *translation);
+
+/**
+ * Told that translations are withdrawn.
+ *
+ * @param context  as registered
+ * @param process  whose address space; the handle that ntmm_create_process gave
+ * @param base     first byte withdrawn, page-aligned
+ * @param end      byte after the last; base 0 and end UINT64_MAX: the whole address space
+ * @param reason   why
+ */
+typedef void (*ntmm_invalidation_sink)(void *context, ntmm_handle process, uint64_t base,
+                                       uint64_t end, enum ntmm_shootdown_reason reason);
+
+/**
+ * Be told of every withdrawn range, besides the platform's invalidate.
+ *
+ * Order: the entries have been changed; the platform's invalidate has returned; the sink is called
+ * once for each range of the round; when it has returned for the last one, frames and tables that
+ * the entries named may be reused, and the call that withdrew them may return. Whatever takes
+ * rights, a frame, or an accessed or dirty bit from a translation calls it: protect, free, decommit,
+ * trim, aging, ending a process. Giving rights to a page that had none does not.
+ *
+ * The sink runs on the thread that changed the tables, with the process's working-set lock held: it
+ * may wait for processors that are inside (they must not wait for that lock, and ntmm_translate does
+ * not), must not call anything else that takes this system, and must return.
+ *
+ * A sink is not part of a saved or forked system.
+ *
+ * @param system   no call on it may be in progress
+ * @param sink     NULL: nobody
+ * @param context  handed to it
+ * Locks: none. Source: ours.
+ */
+NTMM_API void ntmm_set_invalidation_sink(struct ntmm_system *system, ntmm_invalidation_sink sink,
+                                         void *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
