@@ -333,7 +333,8 @@ static void check(struct world *world)
         compare_maps(world, who);
         compare_accounts(world, who);
     }
-    if (ntmm_check(world->system, world->scratch, world->scratch_size, &report)) {
+    if (ntmm_check_with_storage(world->system, world->scratch, world->scratch_size,
+                                ntmm_emulated_read_disk, world->emu, &report)) {
         printf("# invariant %.8s: process 0x%llX object 0x%llX expected 0x%llX found 0x%llX\n",
                report.invariant, (unsigned long long)report.process,
                (unsigned long long)report.object, (unsigned long long)report.expected,

@@ -96,7 +96,8 @@ static const char *check(struct core_self *self)
     struct ntmm_check_report report;
     size_t size = ntmm_check_scratch_size(self->system);
     void *scratch = malloc(size);
-    ntmm_status status = ntmm_check(self->system, scratch, size, &report);
+    ntmm_status status = ntmm_check_with_storage(self->system, scratch, size,
+                                                 ntmm_emulated_read_disk, self->emu, &report);
 
     free(scratch);
     if (status == NTMM_STATUS_SUCCESS) {

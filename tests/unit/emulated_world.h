@@ -48,7 +48,8 @@ static inline void check_world(struct world *w)
     size_t size = ntmm_check_scratch_size(w->system);
     void *scratch = malloc(size);
     assert_non_null(scratch);
-    ntmm_status status = ntmm_check(w->system, scratch, size, &report);
+    ntmm_status status =
+        ntmm_check_with_storage(w->system, scratch, size, ntmm_emulated_read_disk, w->emu, &report);
     free(scratch);
     assert_string_equal(report.invariant, "");
     assert_int_equal(status, NTMM_STATUS_SUCCESS);
