@@ -254,6 +254,14 @@ void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept)
         end_reference(c, frame, pfn);
 }
 
+void frame_hold(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
+    frame_unlock(c, frame);
+}
+
 void frame_end_reference(struct call *c, uint64_t frame)
 {
     frame_lock(c, frame);

@@ -279,6 +279,10 @@ void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept);
  * share. (F) is held. */
 void frame_restore_entry(struct call *c, const struct pfn *pfn);
 
+/* A reference to an active frame, so that it cannot be used for anything else whatever becomes of
+ * its entry; given back by frame_end_reference. (W) of its process is held. Takes (F). */
+void frame_hold(struct call *c, uint64_t frame);
+
 /* A reference goes; the last one lists or frees the frame. Takes (F), (G), (L), (N), (Q). */
 void frame_end_reference(struct call *c, uint64_t frame);
 
