@@ -315,6 +315,16 @@ static void step_fault(struct runner *runner, const struct line *line, char *act
     }
 }
 
+static void print_step(const struct line *line, const char *actual)
+{
+    char text[LINE_SIZE] = "";
+
+    for (unsigned i = 0; i < line->count; i++) {
+        append_word(text, line->words[i]);
+    }
+    printf("  %s%s%s\n", text, actual[0] ? " = " : "", actual);
+}
+
 static void set_caller(struct runner *runner, const struct line *line)
 {
     static const char *const NAMES[] = {"live", "other", "null", "stale", "wrong-kind"};
@@ -322,6 +332,9 @@ static void set_caller(struct runner *runner, const struct line *line)
     for (int who = 0; who < CALLER_COUNT; who++) {
         if (line->count > 1 && !strcmp(line->words[1], NAMES[who])) {
             runner->who = (enum caller)who;
+            if (runner->is_printing) {
+                print_step(line, "");
+            }
             return;
         }
     }
@@ -354,16 +367,6 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
         return false;
     }
     return true;
-}
-
-static void print_step(const struct line *line, const char *actual)
-{
-    char text[LINE_SIZE] = "";
-
-    for (unsigned i = 0; i < line->count; i++) {
-        append_word(text, line->words[i]);
-    }
-    printf("  %s%s%s\n", text, actual[0] ? " = " : "", actual);
 }
 
 static void print_map(const char *map)
