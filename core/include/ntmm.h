@@ -15,6 +15,7 @@
 #include <ntmm/paging.h>
 #include <ntmm/platform.h>
 #include <ntmm/process.h>
+#include <ntmm/query.h>
 #include <ntmm/status.h>
 #include <ntmm/system.h>
 #include <ntmm/types.h>

@@ -49,10 +49,11 @@ static void describe_free(struct call *c, const struct process *process, uint64_
 }
 
 static void describe_region(struct call *c, const struct process *process, const struct vad *vad,
-                            uint64_t page, struct ntmm_memory_basic_information *information)
+                            uint64_t page, uint64_t limit,
+                            struct ntmm_memory_basic_information *information)
 {
     uint64_t end;
-    struct page_state state = private_query(c, process, vad, page, UINT64_MAX, &end);
+    struct page_state state = private_query(c, process, vad, page, limit, &end);
     information->allocation_base = vad_start(vad) << NTMM_PAGE_SHIFT;
     information->allocation_protect = get32(&vad->win32_protection);
     information->region_size = (end - page) << NTMM_PAGE_SHIFT;
@@ -61,16 +62,24 @@ static void describe_region(struct call *c, const struct process *process, const
     information->type = NTMM_MEM_PRIVATE;
 }
 
-void query_describe(struct call *c, struct process *process, uint64_t page,
-                    struct ntmm_memory_basic_information *information)
+void query_describe_until(struct call *c, struct process *process, uint64_t page, uint64_t limit,
+                          struct ntmm_memory_basic_information *information)
 {
     uint64_t next;
     *information = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
     struct vad *vad = vad_find_or_next(c, process, page, &next);
-    if (vad)
-        describe_region(c, process, vad, page, information);
-    else
-        describe_free(c, process, page, next, information);
+    if (vad) {
+        describe_region(c, process, vad, page, limit, information);
+        return;
+    }
+    describe_free(c, process, page, next, information);
+    information->region_size = min_u64(information->region_size, (limit - page) << NTMM_PAGE_SHIFT);
+}
+
+void query_describe(struct call *c, struct process *process, uint64_t page,
+                    struct ntmm_memory_basic_information *information)
+{
+    query_describe_until(c, process, page, NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT, information);
 }
 
 ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,

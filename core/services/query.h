@@ -1,11 +1,13 @@
 /*
- * What a query says of a page, for those who look without waiting.
+ * What a query says of a page, for those who look without waiting, and the parts of a query by
+ * class.
  */
 #ifndef NTMM_SERVICES_QUERY_H
 #define NTMM_SERVICES_QUERY_H
 
 #include "space/process.h"
 
+#include <ntmm/query.h>
 #include <ntmm/virtual.h>
 
 /*
@@ -14,5 +16,24 @@
  */
 void query_describe(struct call *c, struct process *process, uint64_t page,
                     struct ntmm_memory_basic_information *information);
+
+/* The same for a run that ends at page `limit` if it does not end before. */
+void query_describe_until(struct call *c, struct process *process, uint64_t page, uint64_t limit,
+                          struct ntmm_memory_basic_information *information);
+
+/* One call of ntmm_query_virtual_memory_class. */
+struct question {
+    struct ntmm_system *system;
+    ntmm_handle process;
+    uint64_t address;
+    char *buffer;
+    uint64_t length;
+    uint64_t written; /* out: bytes, on success */
+};
+
+/* --- query_pages.c --- */
+
+ntmm_status query_working_set(struct question *q);
+ntmm_status query_single_pages(struct question *q);
 
 #endif
