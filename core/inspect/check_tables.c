@@ -56,6 +56,15 @@ static bool count_entries(struct walk *w, const struct table_view *view,
     return true;
 }
 
+/* V10: a leaf table in use that the hint is about. */
+static bool check_hint(struct walk *w, uint64_t frame, uint64_t page)
+{
+    if (get64(&w->process->leaf_span) != page / PAGES_PER_TABLE)
+        return true;
+    w->is_hint_met = true;
+    return check_equal(w->k, "V10", page << NTMM_PAGE_SHIFT, frame, get64(&w->process->leaf_frame));
+}
+
 /* V3, V5, P8: a table in use. */
 static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page)
 {
@@ -70,6 +79,8 @@ static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t
     bool is_root = level == c->sys->levels;
 
     w->tables++;
+    if (level == 1 && !check_hint(w, frame, page))
+        return false;
     if (!count_entries(w, &view, &counts))
         return false;
     if (counts.used == 0 && !is_root)
@@ -202,5 +213,7 @@ static bool check_branch(struct walk *w, uint64_t raw, uint32_t level, const str
 
 bool check_tables(struct walk *w, uint64_t root)
 {
-    return check_table(w, root, w->k->c->sys->levels, 0);
+    uint64_t hint = get64(&w->process->leaf_span);
+    return check_table(w, root, w->k->c->sys->levels, 0) &&
+           (w->is_hint_met || check_equal(w->k, "V10", hint, ~0ull, hint));
 }

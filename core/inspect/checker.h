@@ -160,6 +160,7 @@ struct walk {
     uint64_t tables;        /* met */
     uint64_t tables_out;    /* of these, not in memory */
     uint64_t working_set;   /* valid leaf entries met */
+    bool is_hint_met;       /* the leaf table that the process's hint names */
     bool is_above_unknown;  /* a table above the leaves could not be looked at */
 };
 

@@ -48,7 +48,7 @@ static void describe_free(struct call *c, const struct process *process, uint64_
     information->protect = NTMM_PAGE_NOACCESS;
 }
 
-static void describe_region(struct call *c, const struct process *process, const struct vad *vad,
+static void describe_region(struct call *c, struct process *process, const struct vad *vad,
                             uint64_t page, uint64_t limit,
                             struct ntmm_memory_basic_information *information)
 {

@@ -9,7 +9,7 @@
 #include "services/relief.h"
 
 /* Whether a page is ready for the access; then it counts as accessed. (W) is held. */
-static bool find_page(struct call *c, const struct process *process, uint64_t page,
+static bool find_page(struct call *c, struct process *process, uint64_t page,
                       enum touch_access access, uint64_t *frame)
 {
     struct table_span span = table_find(c, process, page);

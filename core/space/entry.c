@@ -92,17 +92,6 @@ uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *tab
     return frame;
 }
 
-struct gather gather_begin(const struct process *process, enum ntmm_shootdown_reason reason)
-{
-    return (struct gather){
-        .shootdown = {.root_frame = get64(&process->root_frame),
-                      .process = get64(&process->handle),
-                      .reason = reason},
-        .freed = chain_empty(),
-        .trimmed = chain_empty(),
-    };
-}
-
 /* Ranges that touch or overlap the last one extend it; beyond the last slot, everything. */
 void gather_range(struct gather *g, uint64_t page, uint64_t end)
 {
@@ -139,7 +128,7 @@ static void tell_sink(const struct call *c, const struct ntmm_shootdown *s)
         sink(context, s->process, s->ranges[i].base, s->ranges[i].end, s->reason);
 }
 
-void gather_finish(struct call *c, struct process *process, struct gather *g)
+void gather_apply(struct call *c, struct process *process, struct gather *g)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
     if (g->is_needed) {
@@ -154,6 +143,10 @@ void gather_finish(struct call *c, struct process *process, struct gather *g)
     for (uint64_t frame = g->trimmed.head, next; frame != FRAME_NONE; frame = next) {
         next = get64(&pfn_at(c, frame)->flink);
         frame_end_share(c, frame);
+    }
+    if (g->freed.count == 0) {
+        g->trimmed = chain_empty();
+        return;
     }
     struct frame_chain unused = chain_empty();
     for (uint64_t frame = g->freed.head, next; frame != FRAME_NONE; frame = next) {

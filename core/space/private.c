@@ -30,6 +30,14 @@ struct page_state page_state_of(const struct call *c, const struct vad *vad, uin
     return (struct page_state){true, (uint32_t)field_get(value, SW_PROTECTION)};
 }
 
+/* State of a page whose table is not out. */
+static struct page_state page_state_at(struct call *c, struct process *process,
+                                       const struct vad *vad, uint64_t page)
+{
+    struct table_span span = table_find(c, process, page);
+    return page_state_of(c, vad, span.entry ? load64_relaxed(span.entry) : 0);
+}
+
 /* Charge private pages to the process and the partition, or neither. */
 static ntmm_status charge(struct call *c, struct process *process, uint64_t pages)
 {
@@ -73,8 +81,8 @@ ntmm_status private_reserve(struct call *c, struct process *process, const struc
 }
 
 /* Pages of [start, end) that are committed. */
-static uint64_t count_committed(struct call *c, const struct process *process,
-                                const struct vad *vad, uint64_t start, uint64_t end)
+static uint64_t count_committed(struct call *c, struct process *process, const struct vad *vad,
+                                uint64_t start, uint64_t end)
 {
     uint64_t committed = 0;
     for (uint64_t page = start; page < end;) {
@@ -194,12 +202,13 @@ ntmm_status private_protect(struct call *c, struct process *process, struct vad 
     uint32_t code = protection_in_region(protection, get32(&vad->protection));
     if (!tables_are_present(c, process, start, end))
         return want_status(c);
-    if (count_committed(c, process, vad, start, end) != end - start)
+    struct page_state first = page_state_at(c, process, vad, start);
+    if (!first.is_committed ||
+        count_committed(c, process, vad, start + 1, end) != end - (start + 1))
         return NTMM_STATUS_NOT_COMMITTED;
     if (!is_default_state(vad, code) && !table_make_range(c, process, start, end))
         return want_status(c);
-    uint64_t first_end;
-    *old = private_query(c, process, vad, start, start + 1, &first_end).protection;
+    *old = first.protection;
     reprotect_range(c, process, vad, start, end, code);
     return NTMM_STATUS_SUCCESS;
 }
@@ -209,8 +218,8 @@ static bool is_same_state(struct page_state a, struct page_state b)
     return a.is_committed == b.is_committed && (!a.is_committed || a.protection == b.protection);
 }
 
-struct page_state private_query(struct call *c, const struct process *process,
-                                const struct vad *vad, uint64_t page, uint64_t limit, uint64_t *end)
+struct page_state private_query(struct call *c, struct process *process, const struct vad *vad,
+                                uint64_t page, uint64_t limit, uint64_t *end)
 {
     struct page_state first = {0};
     bool is_first = true;

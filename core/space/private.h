@@ -54,9 +54,8 @@ ntmm_status private_protect(struct call *c, struct process *process, struct vad 
 
 /* State of a page, and in *end the page after the run of equal pages, at most limit. WANT_TABLE is
  * set in c->want, and the answer means nothing, when a table that matters is out. */
-struct page_state private_query(struct call *c, const struct process *process,
-                                const struct vad *vad, uint64_t page, uint64_t limit,
-                                uint64_t *end);
+struct page_state private_query(struct call *c, struct process *process, const struct vad *vad,
+                                uint64_t page, uint64_t limit, uint64_t *end);
 
 /* Free the pages that an ending process has in memory, when it has tables that are out: so that
  * bringing these in finds frames. Its regions stay. */

@@ -20,21 +20,10 @@ static le64 *directory(const struct call *c)
     return core_at(c->bias, get64(&anchor_of(c)->directory_ref));
 }
 
-struct process *process_in_slot(const struct call *c, uint32_t slot)
-{
-    if (slot >= load32_acquire(&anchor_of(c)->slot_count))
-        return NULL;
-    uint64_t frame = get64(&directory(c)[slot / PROCESSES_PER_FRAME]);
-    return core_at(c->bias, frame + (uint64_t)(slot % PROCESSES_PER_FRAME) * PROCESS_SLOT_BYTES);
-}
-
 ntmm_status process_find(const struct call *c, ntmm_handle handle, struct process **process)
 {
-    uint32_t kind = (uint32_t)(handle >> HANDLE_KIND_SHIFT);
-    if (handle == 0)
-        return NTMM_STATUS_INVALID_HANDLE;
-    if (kind != HANDLE_KIND_PROCESS)
-        return NTMM_STATUS_OBJECT_TYPE_MISMATCH;
+    if (__builtin_expect(handle >> HANDLE_KIND_SHIFT != HANDLE_KIND_PROCESS, 0))
+        return handle == 0 ? NTMM_STATUS_INVALID_HANDLE : NTMM_STATUS_OBJECT_TYPE_MISMATCH;
     *process = process_in_slot(c, (uint32_t)handle & HANDLE_SLOT);
     return *process ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_HANDLE;
 }
@@ -217,6 +206,7 @@ static void fill_slot(struct process *process, const struct ntmm_process_config 
     set64(&process->bottom_page, bottom >> NTMM_PAGE_SHIFT);
     set64(&process->commit_limit, limit);
     set64(&process->table_pages, 1);
+    set64(&process->leaf_span, ~0ull);
     uint64_t minimum = config->working_set_minimum_pages;
     uint64_t maximum = config->working_set_maximum_pages;
     minimum = minimum ? minimum : WORKING_SET_MINIMUM_DEFAULT;

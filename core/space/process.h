@@ -5,7 +5,7 @@
  * lives, and a slot's lock words survive its process. So a handle needs no reference count: look
  * the slot up, take its lock, and see whether the handle is still the slot's (process_lock).
  *
- *   directory frame: 512 references --> frame: 8 objects of 512 bytes
+ *   directory frame: 512 references --> frame: 4 objects of 1024 bytes
  *
  * PR1 a slot is free (handle 0, on the free chain), live, or ending; its handle names its own index
  * PR2 commit_pages is the sum of its VADs' commit; virtual_bytes the sum of their sizes
@@ -24,7 +24,7 @@
 #include <ntmm/access.h>
 #include <ntmm/process.h>
 
-#define PROCESS_SLOT_BYTES 512u
+#define PROCESS_SLOT_BYTES 1024u
 #define PROCESSES_PER_FRAME (NTMM_PAGE_SIZE / PROCESS_SLOT_BYTES)
 #define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
 #define HANDLE_KIND_PROCESS 1u
@@ -33,35 +33,45 @@
 enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING, PROCESS_END_FAILED };
 
 struct process {
-    le32 address_lock;                 /* LOCK_ADDRESS */
-    le32 working_set_lock;             /* LOCK_WORKING_SET */
-    le64 handle;                       /* its handle, or 0 (W, D) */
-    le32 state;                        /* enum process_state (W, D) */
-    le32 next_free;                    /* next free slot + 1 (D) */
-    le64 root_frame;                   /* fixed while live */
-    le64 highest_page;                 /* page after the highest that can be reserved; fixed */
-    le64 bottom_page;                  /* where searches begin; fixed */
-    le64 commit_limit;                 /* pages; fixed */
-    struct gap_tree vads;              /* pages (A, W) */
-    le64 vad_hint;                     /* VAD found last, a reference, or 0 (W) */
-    le64 virtual_pages;                /* (A, W) */
-    le64 virtual_peak;                 /* (A, W) */
-    le64 commit_pages;                 /* private pages promised (W) */
-    le64 commit_peak;                  /* (W) */
-    le64 working_set_pages;            /* (W) */
-    le64 working_set_peak;             /* (W) */
-    le64 table_pages;                  /* those that are out included (W) */
-    le64 tables_out;                   /* of these, in transition or paged out (W) */
-    le64 working_set_minimum;          /* pages; fixed */
-    le64 working_set_maximum;          /* pages; fixed */
-    le64 hand;                         /* page at which the next sweep begins (W) */
+    le32 address_lock;        /* LOCK_ADDRESS */
+    le32 working_set_lock;    /* LOCK_WORKING_SET */
+    le64 handle;              /* its handle, or 0 (W, D) */
+    le32 state;               /* enum process_state (W, D) */
+    le32 next_free;           /* next free slot + 1 (D) */
+    le64 root_frame;          /* fixed while live */
+    le64 highest_page;        /* page after the highest that can be reserved; fixed */
+    le64 bottom_page;         /* where searches begin; fixed */
+    le64 commit_limit;        /* pages; fixed */
+    struct gap_tree vads;     /* pages (A, W) */
+    le64 vad_hint;            /* VAD found last, a reference, or 0 (W) */
+    le64 virtual_pages;       /* (A, W) */
+    le64 virtual_peak;        /* (A, W) */
+    le64 commit_pages;        /* private pages promised (W) */
+    le64 commit_peak;         /* (W) */
+    le64 working_set_pages;   /* (W) */
+    le64 working_set_peak;    /* (W) */
+    le64 table_pages;         /* those that are out included (W) */
+    le64 tables_out;          /* of these, in transition or paged out (W) */
+    le64 leaf_span;           /* table_find's last leaf table: page >> 9 of it, or ~0 (W) */
+    le64 leaf_frame;          /* its frame (W) */
+    le64 working_set_minimum; /* pages; fixed */
+    le64 working_set_maximum; /* pages; fixed */
+    le64 hand;                /* page at which the next sweep begins (W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
 
 NTMM_STATIC_ASSERT(sizeof(struct process) <= PROCESS_SLOT_BYTES, "a slot holds a process");
 
 /* The object in a slot that exists, whatever its state; NULL beyond the slots. */
-struct process *process_in_slot(const struct call *c, uint32_t slot);
+static inline struct process *process_in_slot(const struct call *c, uint32_t slot)
+{
+    const struct anchor *anchor = anchor_of(c);
+    if (__builtin_expect(slot >= load32_acquire(&anchor->slot_count), 0))
+        return NULL;
+    const le64 *directory = core_at(c->bias, get64(&anchor->directory_ref));
+    uint64_t frame = get64(&directory[slot / PROCESSES_PER_FRAME]);
+    return core_at(c->bias, frame + (uint64_t)(slot % PROCESSES_PER_FRAME) * PROCESS_SLOT_BYTES);
+}
 
 /*
  * A handle names a slot, and says what its holder lacks: a bit set is a right or privilege that was
@@ -73,7 +83,7 @@ struct process *process_in_slot(const struct call *c, uint32_t slot);
 #define HANDLE_LACKS (0xFFFFFull << HANDLE_LACKS_SHIFT)
 #define HANDLE_SLOT 0xFFFu
 
-NTMM_STATIC_ASSERT(PROCESSES_MAX == HANDLE_SLOT + 1, "a handle names every slot");
+NTMM_STATIC_ASSERT(PROCESSES_MAX <= HANDLE_SLOT + 1, "a handle names every slot");
 
 /* Privileges of who opened a handle, in one word with the rights, NTMM_PROCESS_*. */
 enum {

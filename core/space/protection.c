@@ -2,6 +2,7 @@
  * Page protections: conversion and legality. See protection.h.
  */
 #include "space/protection.h"
+#include "base/bits.h"
 
 #include <ntmm/constants.h>
 
@@ -15,15 +16,24 @@ static const uint32_t base_of_access[8] = {
     NTMM_PAGE_EXECUTE_READWRITE, NTMM_PAGE_EXECUTE_WRITECOPY,
 };
 
+/* The access code of each base value, by its bit. */
+static const uint8_t access_of_bit[8] = {
+    0,
+    PROT_READONLY,
+    PROT_READWRITE,
+    PROT_WRITECOPY,
+    PROT_EXECUTE,
+    PROT_EXECUTE_READ,
+    PROT_EXECUTE_READWRITE,
+    PROT_EXECUTE_WRITECOPY,
+};
+
 static bool access_of_base(uint32_t base, uint32_t *access)
 {
-    for (uint32_t i = 0; i < 8; i++) {
-        if (base_of_access[i] == base) {
-            *access = i;
-            return true;
-        }
-    }
-    return false;
+    if (base == 0 || (base & (base - 1)) != 0)
+        return false;
+    *access = access_of_bit[floor_log2(base)];
+    return true;
 }
 
 /* At most one modifier, and none with NOACCESS. */

@@ -14,7 +14,7 @@ static inline uint64_t index_of(uint64_t page, uint32_t level)
     return page >> (9 * (level - 1)) & (NTMM_ENTRIES_PER_TABLE - 1);
 }
 
-struct table_span table_find(struct call *c, const struct process *process, uint64_t page)
+struct table_span table_walk(struct call *c, struct process *process, uint64_t page)
 {
     uint64_t frame = get64(&process->root_frame);
     for (uint32_t level = c->sys->levels; level > 1; level--) {
@@ -32,12 +32,9 @@ struct table_span table_find(struct call *c, const struct process *process, uint
         }
         frame = field_get(entry, HW_FRAME);
     }
-    return (struct table_span){
-        .entry = (le64 *)table_at(c, frame) + index_of(page, 1),
-        .table = pfn_at(c, frame),
-        .end = round_down(page, PAGES_PER_TABLE) + PAGES_PER_TABLE,
-        .level = 1,
-    };
+    set64(&process->leaf_span, page >> 9);
+    set64(&process->leaf_frame, frame);
+    return table_leaf_span(c, frame, page);
 }
 
 static bool charge_table(struct call *c, struct process *process, enum table_payer payer)
@@ -96,7 +93,7 @@ struct table_span table_make(struct call *c, struct process *process, uint64_t p
                              enum table_payer payer)
 {
     struct table_span span = table_find(c, process, page);
-    while (!span.entry) {
+    while (__builtin_expect(!span.entry, 0)) {
         if (span.is_out) {
             c->want = (struct want){.kind = WANT_TABLE, .page = page};
             return span;
@@ -109,7 +106,7 @@ struct table_span table_make(struct call *c, struct process *process, uint64_t p
     return span;
 }
 
-bool table_make_range(struct call *c, struct process *process, uint64_t start, uint64_t end)
+bool table_make_missing(struct call *c, struct process *process, uint64_t start, uint64_t end)
 {
     for (uint64_t page = start; page < end;) {
         struct table_span span = table_make(c, process, page, TABLE_FOR_SERVICE);
@@ -157,7 +154,7 @@ bool table_root_create(struct call *c, uint64_t *root_frame)
     return true;
 }
 
-bool tables_are_present(struct call *c, const struct process *process, uint64_t start, uint64_t end)
+bool tables_are_present(struct call *c, struct process *process, uint64_t start, uint64_t end)
 {
     if (get64(&process->tables_out) == 0)
         return true;
@@ -195,6 +192,9 @@ void table_root_free(struct call *c, uint64_t root_frame)
     commit_return(c, 1);
 }
 
+/* A table goes: perhaps the one that the hint names. */
+static void forget_leaf(struct process *process) { set64(&process->leaf_span, ~0ull); }
+
 /* Unlink the empty table that the entry at level (2..4) of its parent names. */
 static void drop_table(struct call *c, struct process *process, uint64_t page, uint32_t level,
                        uint64_t frame, struct gather *g)
@@ -205,6 +205,7 @@ static void drop_table(struct call *c, struct process *process, uint64_t page, u
     uint64_t span = 1ull << 9 * (level - 1);
     uint64_t first = round_down(page, span);
 
+    forget_leaf(process);
     exchange64(entry, 0);
     pfn_add_used(parent, -1);
     pfn_add_share(parent, -1);
@@ -227,6 +228,7 @@ static void trim_table(struct call *c, struct process *process, uint64_t page, u
     uint64_t first = round_down(page, span);
     uint64_t value = entry_transition(PROT_READWRITE, frame);
 
+    forget_leaf(process);
     exchange64(entry, invalid_encode(value, c->sys->invalid_mask));
     chain_add(c, &g->trimmed, frame);
     gather_range(g, first, first + span);

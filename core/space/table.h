@@ -18,6 +18,7 @@
  *      only together with dirty; a guard or no-access page is not valid
  *   V9 a software entry holds the protection of a private page, or the mark of a decommitted one,
  *      perhaps a slot, and nothing else
+ *   V10 the hint names the leaf table of its pages, which is in memory, or nothing
  *   T1 no processor uses a translation that the tables do not grant once the call that took it
  *      returns
  *
@@ -44,8 +45,26 @@ struct table_span {
     struct pfn *upper_table; /* is_out: row of the table that holds `upper` */
 };
 
+/* Find the entry of a page, by the walk. What it finds, it leaves as the process's hint. */
+struct table_span table_walk(struct call *c, struct process *process, uint64_t page);
+
+static inline struct table_span table_leaf_span(struct call *c, uint64_t frame, uint64_t page)
+{
+    return (struct table_span){
+        .entry = (le64 *)table_at(c, frame) + (page & (PAGES_PER_TABLE - 1)),
+        .table = pfn_at(c, frame),
+        .end = (page | (PAGES_PER_TABLE - 1)) + 1,
+        .level = 1,
+    };
+}
+
 /* Find the entry of a page. */
-struct table_span table_find(struct call *c, const struct process *process, uint64_t page);
+static inline struct table_span table_find(struct call *c, struct process *process, uint64_t page)
+{
+    if (get64(&process->leaf_span) == page >> 9)
+        return table_leaf_span(c, get64(&process->leaf_frame), page);
+    return table_walk(c, process, page);
+}
 
 /* Who pays for a table. */
 enum table_payer { TABLE_FOR_SERVICE, TABLE_FOR_FAULT };
@@ -55,8 +74,17 @@ enum table_payer { TABLE_FOR_SERVICE, TABLE_FOR_FAULT };
 struct table_span table_make(struct call *c, struct process *process, uint64_t page,
                              enum table_payer payer);
 
+bool table_make_missing(struct call *c, struct process *process, uint64_t start, uint64_t end);
+
 /* Make all leaf tables of [start, end); on shortage false with c->want set, and none is new. */
-bool table_make_range(struct call *c, struct process *process, uint64_t start, uint64_t end);
+static inline bool table_make_range(struct call *c, struct process *process, uint64_t start,
+                                    uint64_t end)
+{
+    uint64_t hint = get64(&process->leaf_span);
+    if (hint == start >> 9 && hint == (end - 1) >> 9)
+        return true;
+    return table_make_missing(c, process, start, end);
+}
 
 bool table_root_create(struct call *c, uint64_t *root_frame);
 void table_root_free(struct call *c, uint64_t root_frame);
@@ -66,8 +94,7 @@ void table_root_free(struct call *c, uint64_t root_frame);
 bool table_return(struct call *c, struct process *process, const struct table_span *span);
 
 /* Whether every table of [start, end) is in memory; false with WANT_TABLE. */
-bool tables_are_present(struct call *c, const struct process *process, uint64_t start,
-                        uint64_t end);
+bool tables_are_present(struct call *c, struct process *process, uint64_t start, uint64_t end);
 
 /* What an operation takes away: ranges to invalidate, frames to free or list afterwards. */
 struct gather {
@@ -77,13 +104,33 @@ struct gather {
     bool is_needed;             /* a processor may hold something that was withdrawn */
 };
 
-struct gather gather_begin(const struct process *process, enum ntmm_shootdown_reason reason);
+/* Its ranges are not set before there are some: most operations have one or none. */
+static inline struct gather gather_begin(const struct process *process,
+                                         enum ntmm_shootdown_reason reason)
+{
+    struct gather g;
+    g.shootdown.root_frame = get64(&process->root_frame);
+    g.shootdown.process = get64(&process->handle);
+    g.shootdown.reason = reason;
+    g.shootdown.range_count = 0;
+    g.shootdown.ranges[0] = (struct ntmm_address_range){.base = 0, .end = 0};
+    g.freed = chain_empty();
+    g.trimmed = chain_empty();
+    g.is_needed = false;
+    return g;
+}
 
 /* The translation of [page, end) may be cached and is withdrawn. */
 void gather_range(struct gather *g, uint64_t page, uint64_t end);
 
+void gather_apply(struct call *c, struct process *process, struct gather *g);
+
 /* One round if one is needed; then free and list the frames. */
-void gather_finish(struct call *c, struct process *process, struct gather *g);
+static inline void gather_finish(struct call *c, struct process *process, struct gather *g)
+{
+    if (g->is_needed || g->trimmed.count || g->freed.count)
+        gather_apply(c, process, g);
+}
 
 /* Trim the leaf table of a page, and tables above it, as far as nothing in them is in memory.
  * Returns how many went. */

@@ -135,6 +135,15 @@ static void run_allocate_free(struct machine *m)
     }
 }
 
+static void run_reserve_release(struct machine *m)
+{
+    for (uint32_t i = 0; i < OPERATIONS; i++) {
+        uint64_t base = place_of(m, i) + PLACE_OFFSET;
+        allocate(m, base, REGION_BYTES, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
+        free_memory(m, base, 0, NTMM_MEM_RELEASE);
+    }
+}
+
 static void run_queries(struct machine *m)
 {
     for (uint32_t i = 0; i < OPERATIONS; i++) {
@@ -180,8 +189,13 @@ static const struct scenario scenarios[] = {
     {"allocate_free_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_allocate_free, false},
     {"allocate_free_1000000", 320 * MEBIBYTE, 1000000, OPERATIONS, prepare_regions,
      run_allocate_free, false},
+    {"reserve_release_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_reserve_release,
+     false},
+    {"reserve_release_50000", 64 * MEBIBYTE, 50000, OPERATIONS, prepare_regions,
+     run_reserve_release, false},
     {"query_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_queries, false},
     {"query_1000", 32 * MEBIBYTE, 1000, OPERATIONS, prepare_regions, run_queries, false},
+    {"query_50000", 64 * MEBIBYTE, 50000, OPERATIONS, prepare_regions, run_queries, false},
     {"commit_decommit", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, OPERATIONS, prepare_single_page,
      run_commit_decommit, false},
     {"protect_toggle", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, OPERATIONS, prepare_single_page,

@@ -339,6 +339,20 @@ static uint64_t lead_slots_astray(struct machine *m)
     return get64(&refs[0]);
 }
 
+static uint64_t lead_leaf_hint_astray(struct machine *m)
+{
+    struct process *process = machine_object(m);
+    set64(&process->leaf_span, BASE >> 21);
+    set64(&process->leaf_frame, get64(&process->root_frame));
+    return BASE >> 21 << 21;
+}
+
+static uint64_t hint_of_no_table(struct machine *m)
+{
+    set64(&machine_object(m)->leaf_span, 0x7777);
+    return 0x7777;
+}
+
 static const struct corruption corruptions[] = {
     {"V1", "two VADs overlap", overlap},
     {"V1", "a gap is wrong", mistake_gap},
@@ -371,6 +385,8 @@ static const struct corruption corruptions[] = {
     {"V7", "a guard page is valid", valid_guard},
     {"V8", "the hint refers to nothing", hint_astray},
     {"V8", "the hint is of another process", hint_of_another},
+    {"V10", "the hint names another table", lead_leaf_hint_astray},
+    {"V10", "the hint is about a table that is not there", hint_of_no_table},
     {"V9", "a software entry names a page-file slot", slot_without_file},
     {"V9", "a software entry has no protection", no_protection},
     {"W1", "the working set's count is off", miscount_working_set},
