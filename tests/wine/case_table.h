@@ -1,0 +1,68 @@
+/*
+ * The cases as data: what generate.py makes of the files in tests/conformance. One step is one call
+ * with its arguments as numbers; text and expected are the line of the file, before and after '='.
+ */
+#ifndef WINE_CASE_TABLE_H
+#define WINE_CASE_TABLE_H
+
+#include <stdint.h>
+
+#define ARGUMENT_LIMIT 10
+#define STEP_BYTES_LIMIT 64
+
+enum verb {
+    VERB_AS,
+    VERB_ALLOCATE,
+    VERB_FREE,
+    VERB_PROTECT,
+    VERB_QUERY,
+    VERB_READ,
+    VERB_WRITE,
+    VERB_EXECUTE,
+    VERB_COUNT,
+};
+
+/* Whose handle a call names; the order is the one of subject.h. */
+enum caller {
+    CALLER_LIVE,
+    CALLER_OTHER,
+    CALLER_NULL,
+    CALLER_STALE,
+    CALLER_WRONG_KIND,
+    CALLER_COUNT,
+};
+
+struct step {
+    enum verb verb;
+    const char *text;
+    const char *expected; /* "" when the step says nothing */
+    uint64_t arguments[ARGUMENT_LIMIT];
+    uint32_t nulls;     /* bit n: argument n is a pointer, and NULL */
+    uint64_t floats_at; /* where the file expects memory that the system places; 0: it does not */
+    uint64_t floats_bytes;           /* how much */
+    uint8_t bytes[STEP_BYTES_LIMIT]; /* to write */
+    uint32_t size;                   /* of bytes, or how many to read */
+};
+
+struct case_data {
+    const char *name;
+    const char *skip; /* why it cannot run in a process of Windows; NULL: it can */
+    const struct step *steps;
+    uint32_t step_count;
+    const char *map; /* regions expected at the end, a line each; NULL: not compared */
+};
+
+struct name {
+    uint32_t value;
+    const char *text;
+};
+
+extern const struct case_data case_table[];
+extern const uint32_t case_count;
+
+/* Words for numbers, as tests/model/words.c has them, ended by a NULL. */
+extern const struct name status_names[];
+extern const struct name protect_names[];
+extern const struct name type_names[];
+
+#endif

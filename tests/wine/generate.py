@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Turns tests/conformance/*.cases into the tables of case_table.h.
+
+usage: generate.py OUTPUT.c
+
+Words become numbers by the tables of tests/model/words.c. skips.txt says which cases and which
+steps a real process cannot run, and why. A step that the program does not have skips its case.
+"""
+import fnmatch
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests/conformance"))
+from case_files import all_cases  # noqa: E402
+
+WINDOW = range(0x40000000, 0x7F000000)
+SLOT = 0x10000
+CALLERS = ["live", "other", "null", "stale", "wrong-kind"]
+
+# What the words of a step are: A address, P pointer to an address, N number, S pointer to a
+# number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing.
+VERBS = {
+    "as": "W",
+    "allocate": "PNSTR",
+    "free": "PST",
+    "protect": "PSRO",
+    "query": "P",
+    "read": "AC",
+    "write": "AB",
+    "execute": "AC",
+}
+UNKNOWN = "the Windows program does not have the step {}"
+PLACED = {"allocate"}  # verbs whose base 0 lets the system choose
+
+
+def constants():
+    """NT's names to values, from the headers that the model and the cases use."""
+    found = {}
+    for path in (ROOT / "tests/model/nt.h", ROOT / "core/include/ntmm/status.h"):
+        for name, value in re.findall(r"#define (\w+) (0x[0-9A-Fa-f]+)u", path.read_text()):
+            found[name] = int(value, 16)
+    return found
+
+
+def names_of(table):
+    """[(text, value)] of a table of words.c."""
+    text = (ROOT / "tests/model/words.c").read_text()
+    body = re.search(rf"static const struct name {table}\[\] = \{{(.*?)\n\}};", text, re.S).group(1)
+    values = constants()
+    return [(word, values[name]) for name, word in re.findall(r'\{(\w+), "(\w+)"\}', body)]
+
+
+STATUSES, PROTECTIONS, TYPES = map(names_of, ("STATUSES", "PROTECTIONS", "TYPES"))
+
+
+def number(word):
+    return int(word, 0)
+
+
+def bits(word, names):
+    values = dict(names)
+    total = 0
+    for part in word.split("|"):
+        total |= values[part] if part in values else number(part)
+    return total
+
+
+class Skips:
+    """skips.txt: "case PATTERN | REASON", "verb NAME | REASON", "set NAME | REASON"."""
+
+    def __init__(self):
+        self.lines = []
+        for raw in (HERE / "skips.txt").read_text().splitlines():
+            if raw and not raw.startswith("#"):
+                subject, _, reason = raw.partition("|")
+                kind, name = subject.split()
+                self.lines.append((kind, name, reason.strip()))
+        self.used = set()
+
+    def find(self, kind, name):
+        for line in self.lines:
+            if line[0] == kind and fnmatch.fnmatchcase(name, line[1]):
+                self.used.add(line)
+                return line[2]
+        return None
+
+    def unused(self):
+        return [line for line in self.lines if line not in self.used]
+
+
+def span(step):
+    """[base, size] of memory that a step is expected to allocate or to change, or None."""
+    words = (step.expected or "").split()
+    if step.words[0] in ("allocate", "free", "protect") and words[:1] == ["SUCCESS"]:
+        return number(words[1]), max(number(words[2]), 1)
+    if step.words[0] in ("read", "write", "execute") and words[:1] != ["ACCESS_VIOLATION"]:
+        return number(step.words[1]), 1
+    return None
+
+
+def floats(case):
+    """[(expected base, size)] of what the system places in a case."""
+    return [span(step) for step in case.steps if is_placed(step)]
+
+
+def is_placed(step):
+    return (step.words[0] in PLACED and step.words[1] == "0" and
+            (step.expected or "").startswith("SUCCESS"))
+
+
+def up(size):
+    return -(-size // SLOT) * SLOT
+
+
+def float_of(address, places):
+    return next((base for base, size in places if base <= address < base + up(size)), None)
+
+
+def why_skipped(case, skips):
+    """The reason, or None."""
+    reason = skips.find("case", case.name)
+    for words in case.settings:
+        reason = reason or skips.find("set", words[0])
+    places = floats(case)
+    who = "live"
+    for step in case.steps:
+        verb = step.words[0]
+        if verb == "as":
+            who = step.words[1]
+            reason = reason or skips.find("as", who)
+        elif verb not in VERBS:
+            reason = reason or skips.find("verb", verb) or UNKNOWN.format(verb)
+        if who != "live" and verb in ("read", "write", "execute"):
+            reason = reason or "an instruction of another process"
+        where = span(step)
+        if where and who != "other" and not is_placed(step) and not is_reachable(*where, places):
+            reason = reason or "needs an address that a process of Windows has in use"
+    return reason
+
+
+def is_reachable(base, size, places):
+    return (base in WINDOW and base + size in WINDOW) or float_of(base, places) is not None
+
+
+def argument(kind, word):
+    """(value, is NULL) of a word."""
+    if word == "NULL":
+        return 0, True
+    if kind in "APNSC":
+        return number(word), False
+    if kind == "T":
+        return bits(word, TYPES), False
+    if kind == "R":
+        return bits(word, PROTECTIONS), False
+    return (CALLERS.index(word) if kind == "W" else 0), False
+
+
+def bytes_of(step, kinds):
+    """(bytes to write, how many to write or read)."""
+    if "B" in kinds:
+        data = bytes.fromhex(step.words[2])
+        return data, len(data)
+    if "C" in kinds:
+        expected = (step.expected or "").split()
+        said = number(step.words[2]) if len(step.words) > 2 else None
+        return b"", said or (len(expected[1]) // 2 if len(expected) > 1 else 1)
+    return b"", 0
+
+
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def step_row(step, places):
+    kinds = VERBS[step.words[0]]
+    pairs = [argument(kind, word) for kind, word in zip(kinds, step.words[1:])]
+    values = ", ".join(f"{value:#x}u" for value, _ in pairs)
+    nulls = sum(1 << at for at, (_, is_null) in enumerate(pairs) if is_null)
+    data, size = bytes_of(step, kinds)
+    at, room = floats_of(step, kinds, pairs, places)
+    fields = [f"VERB_{step.words[0].upper().replace('-', '_')}", quoted(step.text),
+              quoted(step.expected or ""), f"{{{values}}}", f"{nulls:#x}u", f"{at:#x}u",
+              f"{room:#x}u", "{" + (", ".join(map(str, data)) or "0") + "}", str(size)]
+    return "    {" + ", ".join(fields) + "},"
+
+
+def floats_of(step, kinds, pairs, places):
+    """Where the file expects what the system places, or in which such place the step acts."""
+    if is_placed(step):
+        return span(step)
+    for kind, (value, _) in zip(kinds, pairs):
+        if kind in "AP" and float_of(value, places) is not None:
+            return value, 0
+    return 0, 0
+
+
+def name_table(name, rows):
+    lines = [f"    {{{value:#x}u, {quoted(word)}}}," for word, value in rows]
+    return [f"const struct name {name}[] = {{"] + lines + ["    {0, 0},", "};", ""]
+
+
+def source(cases, skips):
+    lines = ["/* Made by generate.py from tests/conformance. */", '#include "case_table.h"', ""]
+    lines += name_table("status_names", STATUSES)
+    lines += name_table("protect_names", PROTECTIONS)
+    lines += name_table("type_names", TYPES)
+    rows = []
+    for index, case in enumerate(cases):
+        reason = why_skipped(case, skips)
+        steps = [] if reason else [step_row(step, floats(case)) for step in case.steps]
+        if steps:
+            lines += [f"static const struct step steps_{index}[] = {{"] + steps + ["};", ""]
+        drawn = "".join(f"map {line}\n" for line in case.map)
+        rows.append(f"    {{{quoted(case.name)}, {quoted(reason) if reason else 0}, "
+                    f"{f'steps_{index}' if steps else 0}, {len(steps)}, "
+                    f"{quoted(drawn) if drawn else 0}}},")
+    lines += ["const struct case_data case_table[] = {"] + rows + ["};", ""]
+    lines.append(f"const uint32_t case_count = {len(rows)};")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments):
+    skips = Skips()
+    text = source(all_cases(), skips)
+    if len(arguments) != 1:
+        print(__doc__)
+        return 2
+    pathlib.Path(arguments[0]).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
