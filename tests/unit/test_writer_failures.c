@@ -7,6 +7,8 @@
 #define PLENTY 100000u
 #define ERROR NTMM_STATUS_DEVICE_DATA_ERROR
 #define SECOND_100NS 10000000u
+/* Frames beside the modified ones: few, since the checker reads every zeroed frame each time. */
+#define SPARE_FRAMES 64u
 
 struct world {
     struct machine *m;
@@ -17,7 +19,8 @@ struct world {
 static struct world open_world(uint64_t slots, uint64_t modified, uint32_t cluster)
 {
     struct world w;
-    const struct machine_setup setup = {.core = {.write_cluster_pages = cluster}};
+    const struct machine_setup setup = {.hardware = {.ram_bytes = (modified + SPARE_FRAMES) * PAGE},
+                                        .core = {.write_cluster_pages = cluster}};
     w.m = machine_open(&setup);
     must_add_file(w.m, slots * PAGE, 0, &w.device);
     must_allocate(w.m, BASE, modified * PAGE, NTMM_PAGE_READWRITE);
