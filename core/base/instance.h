@@ -48,19 +48,20 @@ struct allocation_failures {
 
 struct ntmm_system {
     struct ntmm_platform platform;
-    uintptr_t bias;                      /* host pointer = bias + core address */
-    uint64_t core_base;                  /* core address of physical address 0 */
-    uint64_t anchor_ref;                 /* core address of the anchor */
-    uint64_t invalid_mask;               /* swizzle mask of invalid entries */
-    uint64_t fault_wait_100ns;           /* longest wait of a fault */
-    uint32_t levels;                     /* of page tables: 4 */
-    uint32_t event_mask;                 /* kinds of event wanted (relaxed atomic) */
-    uint32_t paging_flags;               /* NTMM_PAGING_* */
-    uint32_t read_cluster;               /* pages */
-    uint32_t write_cluster;              /* pages */
-    le32 waiters_lock;                   /* LOCK_WAITERS */
-    struct wait_queue for_frame;         /* faults that wait for a frame */
-    struct allocation_failures failures; /* nobody but a test sets it, in one thread */
+    uintptr_t bias;                           /* host pointer = bias + core address */
+    uint64_t core_base;                       /* core address of physical address 0 */
+    uint64_t anchor_ref;                      /* core address of the anchor */
+    uint64_t invalid_mask;                    /* swizzle mask of invalid entries */
+    uint64_t fault_wait_100ns;                /* longest wait of a fault */
+    uint32_t levels;                          /* of page tables: 4 */
+    uint32_t event_mask;                      /* kinds of event wanted (relaxed atomic) */
+    uint32_t conditions;                      /* of memory, as last reported (relaxed atomic) */
+    uint32_t paging_flags;                    /* NTMM_PAGING_* */
+    uint32_t read_cluster;                    /* pages */
+    uint32_t write_cluster;                   /* pages */
+    le32 waiters_lock;                        /* LOCK_WAITERS */
+    struct wait_queue for_frame;              /* faults that wait for a frame */
+    struct allocation_failures failures;      /* nobody but a test sets it, in one thread */
     ntmm_invalidation_sink invalidation_sink; /* or NULL */
     void *invalidation_context;
     struct transfers transfers;

@@ -16,6 +16,7 @@
 #include <ntmm/platform.h>
 #include <ntmm/process.h>
 #include <ntmm/query.h>
+#include <ntmm/statistics.h>
 #include <ntmm/status.h>
 #include <ntmm/system.h>
 #include <ntmm/types.h>

@@ -179,6 +179,7 @@ static ntmm_status create(struct call *c, const struct ntmm_paging_file_config *
         return want_status(c);
     *number = get32(&making.file.number);
     publish(c, &making);
+    (void)add64(&partition_of(c)->commit_growth, get64(&making.file.maximum_pages) - size_pages);
     account(c, size_pages - 1, making.frames);
     note_size(c, &making.file, size_pages);
     return NTMM_STATUS_SUCCESS;
@@ -235,6 +236,7 @@ static void grow(struct call *c, struct page_file *file, uint64_t missing)
     if (!NTMM_SUCCEEDED(status) || !slots_map_room(c, file, size))
         return;
     set_size(c, file, size);
+    (void)add64(&partition_of(c)->commit_growth, 0 - pages);
     account(c, pages, map_frames);
     note_size(c, file, size);
 }

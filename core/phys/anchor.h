@@ -65,6 +65,7 @@ struct partition {
     le64 commit_limit;      /* pages that can be (C) */
     le64 commit_peak;       /* highest charge (C) */
     le64 commit_reserve;    /* overdraft for page tables made by faults; fixed */
+    le64 commit_growth;     /* pages that page files may still grow by (R) */
     le64 total_pages;       /* frames handed over */
     le64 metadata_pages;    /* of these, fixed metadata */
     le64 process_pages;     /* frames of process objects and their directory (D) */
@@ -77,6 +78,7 @@ struct partition {
     le32 page_file_count; /* (D) to write, (R) */
     le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];
+    le64 repurposed[STANDBY_PRIORITIES]; /* standby frames taken for something else (R) */
     struct frame_list modified;
     struct frame_list modified_no_write;
     struct frame_list bad;
@@ -102,6 +104,8 @@ struct anchor {
     le64 invalid_mask;
     le64 seed;
     le64 fault_wait_100ns;
+    le64 low_memory_pages;  /* available frames: low condition; fixed */
+    le64 high_memory_pages; /* available frames: high condition; fixed */
     le32 windows_build;
     le32 physical_address_bits;
     le32 self_map_slot;

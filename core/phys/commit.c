@@ -31,6 +31,7 @@ static bool charge_up_to(struct call *c, uint64_t pages, uint64_t limit, uint64_
     } while (!cas64(&partition->commit, &seen, seen + pages));
     *charged = seen + pages;
     note_peak(partition, seen + pages);
+    condition_note(c);
     return true;
 }
 
@@ -61,6 +62,7 @@ void commit_return(struct call *c, uint64_t pages)
     do {
         NTMM_ASSERT(seen >= pages);
     } while (!cas64(&partition->commit, &seen, seen - pages));
+    condition_note(c);
 }
 
 /* First the charge, so that nobody is promised what it takes. */
@@ -70,4 +72,5 @@ void commit_extend(struct call *c, uint64_t limit_pages, uint64_t charge_pages)
     NTMM_ASSERT(charge_pages <= limit_pages);
     note_peak(partition, add64(&partition->commit, charge_pages));
     (void)add64(&partition->commit_limit, limit_pages);
+    condition_note(c);
 }

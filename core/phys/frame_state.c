@@ -36,8 +36,10 @@ static void take_off(struct call *c, uint64_t frame, struct pfn *pfn)
     lock_acquire(c, &list->lock, LOCK_LIST);
     list_remove(c, list, frame);
     lock_release(c, &list->lock, LOCK_LIST);
-    if (pfn_location(pfn) == NTMM_FRAME_STANDBY)
+    if (pfn_location(pfn) == NTMM_FRAME_STANDBY) {
         (void)add64(&partition_of(c)->standby_pages, ~0ull);
+        condition_note(c);
+    }
     set16(&pfn->reference_count, 0);
 }
 

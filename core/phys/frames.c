@@ -142,6 +142,7 @@ static uint64_t take_standby(struct call *c, enum ntmm_frame_use use)
     (void)add64(&partition->standby_pages, ~0ull);
     struct pfn *pfn = pfn_at(c, frame);
     int64_t difference = (use == NTMM_USE_PRIVATE) - (pfn_use(pfn) == NTMM_USE_PRIVATE);
+    uint32_t priority = pfn_priority(pfn);
     frame_restore_entry(c, pfn);
     set64(&pfn->entry_address, 0);
     store64_relaxed(&pfn->original_pte, 0);
@@ -149,6 +150,7 @@ static uint64_t take_standby(struct call *c, enum ntmm_frame_use use)
     make_active(pfn, use);
     frame_unlock(c, frame);
     system_count(c, NTMM_COUNTER_PAGES_REPURPOSED, 1);
+    (void)add64(&partition->repurposed[priority], 1);
     if (difference) {
         lock_acquire(c, &partition->node.lock, LOCK_NODE);
         count_user(&partition->node, difference);
@@ -191,6 +193,8 @@ static uint64_t take_any(struct call *c, enum ntmm_frame_use use, bool wants_zer
         frame = take_standby(c, use);
     if (frame == FRAME_NONE)
         c->want = (struct want){.kind = WANT_FRAME, .pages = 1};
+    else
+        condition_note(c);
     return frame;
 }
 
@@ -301,6 +305,7 @@ void chain_free(struct call *c, struct frame_chain *chain)
     lock_release(c, &node->lock, LOCK_NODE);
     *chain = chain_empty();
     waiters_wake_all(c, &c->sys->for_frame);
+    condition_note(c);
 }
 
 void frame_free(struct call *c, uint64_t frame)
@@ -333,6 +338,7 @@ bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame)
         count_user(node, RUN_FRAMES);
     lock_release(c, &node->lock, LOCK_NODE);
     *base_frame = base;
+    condition_note(c);
     return true;
 }
 

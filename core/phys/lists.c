@@ -114,6 +114,7 @@ void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location locat
         (void)add64(&partition_of(c)->standby_pages, 1);
         atomic_thread_fence(memory_order_seq_cst); /* against frames_available */
         waiters_wake_all(c, &c->sys->for_frame);
+        condition_note(c);
     }
     event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address), location);
 }

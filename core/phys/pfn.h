@@ -325,6 +325,21 @@ void run_list_add(struct call *c, struct node *node, struct run *run);
  * */
 uint64_t frames_zero_some(struct call *c, uint64_t budget);
 
+/* --- conditions.c: levels of available frames and of commit --- */
+
+/* Bit (1 << condition) for each that holds. Takes no lock. */
+uint32_t conditions_now(const struct call *c);
+
+/* Send the event if they are not what they were. */
+void condition_look(struct call *c);
+
+/* A count that conditions depend on has changed. */
+static inline void condition_note(struct call *c)
+{
+    if (__builtin_expect((c->sys->event_mask >> NTMM_EVENT_MEMORY_CONDITION) & 1u, 0))
+        condition_look(c);
+}
+
 /* --- waiters.c: faults that wait --- */
 
 void waiters_add(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait);

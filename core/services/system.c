@@ -17,6 +17,9 @@
 #define DEFAULT_READ_CLUSTER 8u
 #define IDLE_PUMPS_LIMIT 65536u /* pumps in a row that complete nothing, before giving up */
 #define DEFAULT_WRITE_CLUSTER 64u
+/* 32 MiB of 4 GiB, at most 64 MiB; in pages */
+#define LOW_MEMORY_SHIFT 7u
+#define LOW_MEMORY_MOST 16384u
 
 size_t ntmm_system_size(void) { return sizeof(struct ntmm_system); }
 
@@ -37,6 +40,8 @@ static ntmm_status check_config(const struct ntmm_config *config)
     if (config->paging_flags & ~NTMM_PAGING_ZEROS_NEED_NO_SLOT ||
         config->read_cluster_pages > NTMM_READ_CLUSTER_MAXIMUM ||
         config->write_cluster_pages > NTMM_WRITE_CLUSTER_MAXIMUM)
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (config->high_memory_pages && config->high_memory_pages < config->low_memory_pages)
         return NTMM_STATUS_INVALID_PARAMETER_3;
     return NTMM_STATUS_SUCCESS;
 }
@@ -118,6 +123,18 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     slab_class_init(&anchor->slabs[SLAB_VAD_NODE], VAD_NODE_TAG, sizeof(struct gap_node));
 }
 
+/* Thresholds of available frames. */
+static void fill_thresholds(struct anchor *anchor, const struct ntmm_config *config)
+{
+    uint64_t total = get64(&anchor->partition.total_pages);
+    uint64_t low = config->low_memory_pages;
+    uint64_t high = config->high_memory_pages;
+    if (!low)
+        low = min_u64(total >> LOW_MEMORY_SHIFT, LOW_MEMORY_MOST);
+    set64(&anchor->low_memory_pages, low);
+    set64(&anchor->high_memory_pages, max_u64(low, high ? high : 3 * low));
+}
+
 /* What the instance keeps outside the frames, from the anchor. */
 static void adopt_anchor(struct ntmm_system *sys, const struct anchor *anchor)
 {
@@ -154,6 +171,7 @@ ntmm_status ntmm_create_system(void *storage, size_t size, const struct ntmm_con
     struct partition *partition = &anchor->partition;
     uint64_t usable = get64(&partition->total_pages) - get64(&partition->metadata_pages);
     set64(&partition->commit_limit, usable + config->extra_commit_pages);
+    fill_thresholds(anchor, config);
     adopt_anchor(sys, anchor);
     set64(&anchor->magic, ANCHOR_MAGIC);
     *system = sys;
@@ -256,9 +274,4 @@ uint64_t ntmm_zero_free_pages(struct ntmm_system *system, uint64_t budget_pages)
     uint64_t zeroed = frames_zero_some(&c, budget_pages);
     system_count(&c, NTMM_COUNTER_FRAMES_ZEROED_BACKGROUND, zeroed);
     return zeroed;
-}
-
-void ntmm_set_event_mask(struct ntmm_system *system, uint32_t mask)
-{
-    __atomic_store_n(&system->event_mask, mask, __ATOMIC_RELAXED);
 }

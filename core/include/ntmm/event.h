@@ -27,6 +27,9 @@ enum ntmm_event_kind {
     NTMM_EVENT_PAGE_WRITE,      /**< a: device offset, b: status, detail: pages. Complete. */
     NTMM_EVENT_TRIM,            /**< a: pages trimmed, b: pages left. Of one working set. */
     NTMM_EVENT_PAGE_FILE,       /**< a: size in pages, b: device, detail: number. Made or grown. */
+    /** a: conditions that hold, bit (1 << enum ntmm_memory_condition) each, b: held before,
+     *  detail: those that changed. */
+    NTMM_EVENT_MEMORY_CONDITION,
 };
 
 /** One record. 32 bytes on every host; fields in the host's byte order. */

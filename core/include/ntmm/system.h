@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /** ntmm_config.version of this header. */
-#define NTMM_CONFIG_VERSION 2u
+#define NTMM_CONFIG_VERSION 3u
 
 /** @name Bits of ntmm_config.paging_flags
  * @{ */
@@ -54,6 +54,10 @@ struct ntmm_config {
     uint64_t extra_commit_pages;    /**< Commit limit beyond RAM and page files. */
     uint64_t commit_reserve_pages;  /**< Overdraft for page tables made by faults; default 64. */
     uint64_t fault_wait_100ns;      /**< Longest wait of a fault for a frame; default 10 s. */
+    uint64_t low_memory_pages;  /**< Available frames of the low condition; default 1/128 of RAM, at
+                                     most 64 MiB. */
+    uint64_t high_memory_pages; /**< Of the high condition, at least the low one's; default three
+                                     times it. */
 };
 
 /** One running system; opaque. */
