@@ -8,7 +8,7 @@
  */
 #include "services/allocate.h"
 #include "services/relief.h"
-#include "space/private.h"
+#include "space/placeholder.h"
 #include "space/protection.h"
 
 #include <ntmm/virtual.h>
@@ -16,10 +16,12 @@
 #define KNOWN_TYPES                                                                                \
     (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO |                   \
      NTMM_MEM_TOP_DOWN | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
+#define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 /* what make_region lacks is refused before a place is looked for */
 #define KINDS_LACKING (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | KINDS)
+    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 
 /* Steps 2 to 7. */
 ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
@@ -82,11 +84,25 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
                                             : NTMM_STATUS_CONFLICTING_ADDRESSES;
 }
 
+/* A region over a placeholder, which is exactly as large. */
+static ntmm_status replace(struct call *c, struct process *process, const struct allocation *a,
+                           struct page_range *range)
+{
+    bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
+    *range = capture_range(a->base, a->size);
+    struct vad *vad = placeholder_find(c, process, range->start, range->end);
+    if (!vad)
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    return placeholder_replace(c, process, vad, a->protection, a->protect, is_committed);
+}
+
 /* A region of the kind that the type asks for. */
 static ntmm_status make_region(struct call *c, struct process *process, const struct allocation *a,
                                const struct vad_place *place)
 {
     bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
+    if (a->type & NTMM_MEM_RESERVE_PLACEHOLDER)
+        return placeholder_create(c, process, place);
     switch (a->type & KINDS) {
     case 0:
         return private_reserve(c, process, place, a->protection, a->protect, is_committed);
@@ -117,7 +133,7 @@ static ntmm_status commit_in_region(struct call *c, struct process *process,
     uint32_t flags = get32(&vad->flags);
     if (flags & VAD_NO_CHANGE)
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
-    if (flags & VAD_PLACEHOLDER)
+    if (vad_is_placeholder(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     switch (vad_type(vad)) {
     case VAD_PRIVATE:
@@ -146,6 +162,8 @@ static ntmm_status allocate(struct call *c, struct process *process, const struc
 {
     if (a->type & KINDS_LACKING)
         return NTMM_STATUS_NOT_SUPPORTED;
+    if (a->type & NTMM_MEM_REPLACE_PLACEHOLDER)
+        return replace(c, process, a, range);
     bool is_reserve = a->base == 0 || a->type & NTMM_MEM_RESERVE;
     return is_reserve ? reserve(c, process, a, range) : commit(c, process, a, range);
 }
@@ -191,6 +209,9 @@ ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle
 
     if (zero_bits > 21 && zero_bits < 32)
         return NTMM_STATUS_INVALID_PARAMETER_3;
+    /* placeholders came with the other form, and with its status */
+    if (type & PLACEHOLDERS && !(type & ~(PLACEHOLDERS | KNOWN_TYPES)))
+        return NTMM_STATUS_INVALID_PARAMETER;
     ntmm_status status = allocation_check_type(type, protect);
     if (status == NTMM_STATUS_SUCCESS)
         status = allocation_capture(&a, base, size);

@@ -1,9 +1,9 @@
 /*
- * NtFreeVirtualMemory and NtProtectVirtualMemory for private memory.
+ * NtFreeVirtualMemory, with placeholders, and NtProtectVirtualMemory.
  */
 #include "services/capture.h"
 #include "services/relief.h"
-#include "space/private.h"
+#include "space/placeholder.h"
 #include "space/protection.h"
 
 #include <ntmm/virtual.h>
@@ -11,9 +11,18 @@
 /* First build whose decommit with size 0 reports size 0: Windows 10 1803. */
 #define BUILD_DECOMMIT_SIZE_ZERO 17134u
 
-/* The region and pages that a free names. */
-static ntmm_status find_free_range(struct call *c, struct process *process, uint64_t base,
-                                   uint64_t size, struct vad **vad, struct page_range *range)
+#define RELEASE_PRESERVING (NTMM_MEM_RELEASE | NTMM_MEM_PRESERVE_PLACEHOLDER)
+#define RELEASE_COALESCING (NTMM_MEM_RELEASE | NTMM_MEM_COALESCE_PLACEHOLDERS)
+
+static bool is_for_placeholders(uint32_t type)
+{
+    return type == RELEASE_PRESERVING || type == RELEASE_COALESCING;
+}
+
+/* The region and pages that a free names. What is joined is more than one region. */
+static ntmm_status find_free_range(struct call *c, struct process *process, uint32_t type,
+                                   uint64_t base, uint64_t size, struct vad **vad,
+                                   struct page_range *range)
 {
     uint64_t page = base >> NTMM_PAGE_SHIFT;
     *vad = vad_find(c, process, page);
@@ -26,18 +35,35 @@ static ntmm_status find_free_range(struct call *c, struct process *process, uint
         return NTMM_STATUS_SUCCESS;
     }
     *range = capture_range(base, size);
-    return range->end > vad_end(*vad) ? NTMM_STATUS_UNABLE_TO_FREE_VM : NTMM_STATUS_SUCCESS;
+    bool is_outside = range->end > vad_end(*vad) && type != RELEASE_COALESCING;
+    return is_outside ? NTMM_STATUS_UNABLE_TO_FREE_VM : NTMM_STATUS_SUCCESS;
 }
 
 static ntmm_status free_range(struct call *c, struct process *process, uint32_t type, uint64_t base,
                               uint64_t size, struct page_range *range)
 {
     struct vad *vad;
-    ntmm_status status = find_free_range(c, process, base, size, &vad, range);
+    ntmm_status status = find_free_range(c, process, type, base, size, &vad, range);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    return type == NTMM_MEM_RELEASE ? private_release(c, process, vad, range->start, range->end)
-                                    : private_decommit(c, process, vad, range->start, range->end);
+    switch (type) {
+    case NTMM_MEM_DECOMMIT:
+        return private_decommit(c, process, vad, range->start, range->end);
+    case RELEASE_PRESERVING:
+        return placeholder_preserve(c, process, vad, range->start, range->end);
+    case RELEASE_COALESCING:
+        return placeholder_coalesce(c, process, vad, range->start, range->end);
+    }
+    return private_release(c, process, vad, range->start, range->end);
+}
+
+static void note_free(struct call *c, ntmm_handle process, uint32_t type, uint64_t base,
+                      uint64_t size)
+{
+    if (type == NTMM_MEM_DECOMMIT)
+        event_note(c, NTMM_EVENT_DECOMMIT, process, base, size, 0);
+    else if (type == NTMM_MEM_RELEASE)
+        event_note(c, NTMM_EVENT_RELEASE, process, base, size, 0);
 }
 
 ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
@@ -47,7 +73,7 @@ ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle han
     struct process *process;
     struct page_range range = {.start = 0};
 
-    if (type != NTMM_MEM_DECOMMIT && type != NTMM_MEM_RELEASE)
+    if (type != NTMM_MEM_DECOMMIT && type != NTMM_MEM_RELEASE && !is_for_placeholders(type))
         return NTMM_STATUS_INVALID_PARAMETER_4;
     if (!base || !size)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -55,6 +81,8 @@ ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle han
     if (*base > NTMM_HIGHEST_USER_ADDRESS)
         return NTMM_STATUS_INVALID_PARAMETER_2;
     if (reaches_past(*base, asked, NTMM_HIGHEST_USER_ADDRESS))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (asked == 0 && is_for_placeholders(type))
         return NTMM_STATUS_INVALID_PARAMETER_3;
     struct relief relief = relief_begin();
     ntmm_status status;
@@ -67,10 +95,9 @@ ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle han
     } while (relieve(&c, &relief, process, &status));
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    bool is_release = type == NTMM_MEM_RELEASE;
     give_range(range, base, size);
-    event_note(&c, is_release ? NTMM_EVENT_RELEASE : NTMM_EVENT_DECOMMIT, handle, *base, *size, 0);
-    if (asked == 0 && !is_release &&
+    note_free(&c, handle, type, *base, *size);
+    if (asked == 0 && type == NTMM_MEM_DECOMMIT &&
         get32(&anchor_of(&c)->windows_build) >= BUILD_DECOMMIT_SIZE_ZERO)
         *size = 0;
     return status;
@@ -112,7 +139,7 @@ ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system, ntmm_handle 
         status = protect_range(&c, process, range, protection, &before);
         process_unlock_address(&c, process);
     } while (relieve(&c, &relief, process, &status));
-    if (status != NTMM_STATUS_SUCCESS)
+    if (!NTMM_SUCCEEDED(status))
         return status;
     give_range(range, base, size);
     *old = protection_to_win32(before);

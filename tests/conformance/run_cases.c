@@ -13,6 +13,10 @@
  *     build NUMBER                 behave as this Windows build
  *     as live|other|null|stale|wrong-kind          whose handle the following steps name
  *     allocate BASE ZERO_BITS SIZE TYPE PROTECT    = STATUS [BASE SIZE]
+ *     allocate-ex BASE SIZE TYPE PROTECT [PARAMETER...]      = STATUS [BASE SIZE]
+ *                                  requirements:LOWEST:HIGHEST:ALIGNMENT, requirements:NULL,
+ *                                  node:N, partition:N, physical:N, attributes:N, any TYPE:N, or
+ *                                  NULL:COUNT for a missing array
  *     free BASE SIZE TYPE                          = STATUS [BASE SIZE]
  *     protect BASE SIZE PROTECT [NULL]             = STATUS [BASE SIZE OLD]
  *     query ADDRESS     = STATUS [BASE ALLOCATION_BASE ALLOCATION_PROTECT SIZE STATE PROTECT TYPE]
@@ -25,7 +29,7 @@
  *                                  all are named, or "map none"; no map line: not compared
  *
  * BASE, SIZE and ADDRESS may be NULL: the pointer is. On failure the values behind the pointers
- * must be what they were. SIZE of a read or fetch defaults to the number of bytes expected.
+ * must be what they were. "= A or B": either holds. SIZE of a read or fetch defaults to the number of bytes expected.
  */
 #include "conformance/strip.h"
 #include "model/words.h"
@@ -38,6 +42,7 @@
 #define LINE_SIZE 512
 #define WORD_LIMIT 16
 #define BYTES_LIMIT 64
+#define PARAMETER_LIMIT 8
 #define OLD_UNTOUCHED 0xA5A5A5A5u
 
 struct runner {
@@ -179,6 +184,61 @@ static void step_allocate(struct runner *runner, const struct line *line, char *
     status = runner->subject->allocate(runner->self, runner->who, base.pointer,
                                        number_at(runner, line, 2), size.pointer,
                                        type_at(runner, line, 4), protect_at(runner, line, 5));
+    append_word(actual, words_of_status(word, status));
+    append_arguments(actual, status, &base, &size);
+}
+
+/* The next number of "NUMBER:NUMBER..."; 0 when there is none. */
+static uint64_t next_number(char **text)
+{
+    uint64_t value = strtoull(*text, text, 0);
+
+    *text += **text == ':';
+    return value;
+}
+
+static void take_parameter(char *text, struct model_parameter *parameter)
+{
+    static const char *const NAMES[] = {"",          "requirements", "node",
+                                        "partition", "physical",     "attributes"};
+    char *rest = text + strcspn(text, ":");
+
+    memset(parameter, 0, sizeof(*parameter));
+    for (unsigned i = 1; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (!strncmp(text, NAMES[i], strlen(NAMES[i]))) {
+            parameter->type = i;
+        }
+    }
+    if (!parameter->type) {
+        parameter->type = strtoull(text, NULL, 0);
+    }
+    rest += *rest == ':';
+    parameter->is_null = !strcmp(rest, "NULL");
+    parameter->value = next_number(&rest);
+    parameter->highest = next_number(&rest);
+    parameter->alignment = next_number(&rest);
+}
+
+static void step_allocate_ex(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    struct argument base;
+    struct argument size;
+    struct model_parameter parameters[PARAMETER_LIMIT];
+    uint32_t count = 0;
+    bool is_missing = false;
+    uint32_t status;
+
+    for (unsigned at = 5; at < line->count && count < PARAMETER_LIMIT; at++) {
+        is_missing = !strncmp(line->words[at], "NULL:", 5);
+        take_parameter(line->words[at], &parameters[count]);
+        count += is_missing ? (uint32_t)parameters[count].value : 1;
+    }
+    argument_at(runner, line, 1, &base);
+    argument_at(runner, line, 2, &size);
+    status = runner->subject->allocate_ex(runner->self, runner->who, base.pointer, size.pointer,
+                                          type_at(runner, line, 3), protect_at(runner, line, 4),
+                                          is_missing ? NULL : parameters, count);
     append_word(actual, words_of_status(word, status));
     append_arguments(actual, status, &base, &size);
 }
@@ -347,6 +407,8 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
 
     if (!strcmp(verb, "allocate")) {
         step_allocate(runner, line, actual);
+    } else if (!strcmp(verb, "allocate-ex")) {
+        step_allocate_ex(runner, line, actual);
     } else if (!strcmp(verb, "free")) {
         step_free(runner, line, actual);
     } else if (!strcmp(verb, "protect")) {
@@ -391,6 +453,20 @@ static void report(struct runner *runner, const char *what, const char *expected
            actual);
 }
 
+/* Whether what was found is one of the alternatives. */
+static bool is_expected(const char *actual, const char *expected)
+{
+    size_t length = strlen(actual);
+
+    for (const char *at = expected; at; at = strstr(at, " or ")) {
+        at += strncmp(at, " or ", 4) ? 0 : 4;
+        if (!strncmp(at, actual, length) && (!at[length] || !strncmp(at + length, " or ", 4))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void run_step(struct runner *runner, const struct line *line, const char *text)
 {
     char before[STRIP_SIZE];
@@ -406,8 +482,8 @@ static void run_step(struct runner *runner, const struct line *line, const char 
     }
     if (runner->is_printing) {
         print_step(line, actual);
-        runner->has_failed |= strcmp(actual, line->expected) != 0;
-    } else if (strcmp(actual, line->expected)) {
+        runner->has_failed |= !is_expected(actual, line->expected);
+    } else if (!is_expected(actual, line->expected)) {
         strip_draw(runner->subject, runner->self, CALLER_LIVE, after);
         report(runner, text, line->expected, actual);
         printf("  before:\n%s\n  after:\n%s\n", before, after);

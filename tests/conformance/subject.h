@@ -32,6 +32,9 @@ struct subject {
     const char *(*close)(void *self);
     uint32_t (*allocate)(void *self, enum caller who, uint64_t *base, uint64_t zero_bits,
                          uint64_t *size, uint32_t type, uint32_t protect);
+    uint32_t (*allocate_ex)(void *self, enum caller who, uint64_t *base, uint64_t *size,
+                            uint32_t type, uint32_t protect,
+                            const struct model_parameter *parameters, uint32_t count);
     uint32_t (*free)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t type);
     uint32_t (*protect)(void *self, enum caller who, uint64_t *base, uint64_t *size,
                         uint32_t protect, uint32_t *old);

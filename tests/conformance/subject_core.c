@@ -2,6 +2,7 @@
  * The library as a subject, on the emulated platform: accesses run on a virtual processor, through
  * the page tables and the door. Closing checks the invariants and that nothing is left allocated.
  */
+#include "conformance/extended.h"
 #include "conformance/subject.h"
 #include "paging/page_out.h"
 
@@ -132,6 +133,20 @@ static uint32_t allocate(void *context, enum caller who, uint64_t *base, uint64_
     return status;
 }
 
+static uint32_t allocate_ex(void *context, enum caller who, uint64_t *base, uint64_t *size,
+                            uint32_t type, uint32_t protect,
+                            const struct model_parameter *parameters, uint32_t count)
+{
+    struct core_self *self = context;
+    struct extended_parameters storage;
+    uint32_t status = ntmm_allocate_virtual_memory_ex(
+        self->system, self->handles[who], base, size, type, protect,
+        extended_parameters(parameters, count, &storage), count);
+
+    after_call(self);
+    return status;
+}
+
 static uint32_t free_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t type)
 {
@@ -242,6 +257,7 @@ const struct subject subject_core = {
     .open = open_core,
     .close = close_core,
     .allocate = allocate,
+    .allocate_ex = allocate_ex,
     .free = free_memory,
     .protect = protect_memory,
     .query = query,
@@ -255,6 +271,7 @@ const struct subject subject_paged = {
     .open = open_paged,
     .close = close_core,
     .allocate = allocate,
+    .allocate_ex = allocate_ex,
     .free = free_memory,
     .protect = protect_memory,
     .query = query,

@@ -58,6 +58,13 @@ static uint32_t allocate(void *self, enum caller who, uint64_t *base, uint64_t z
     return model_allocate(process_of(self, who), base, zero_bits, size, type, protect);
 }
 
+static uint32_t allocate_ex(void *self, enum caller who, uint64_t *base, uint64_t *size,
+                            uint32_t type, uint32_t protect,
+                            const struct model_parameter *parameters, uint32_t count)
+{
+    return model_allocate_ex(process_of(self, who), base, size, type, protect, parameters, count);
+}
+
 static uint32_t free_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t type)
 {
@@ -102,6 +109,7 @@ const struct subject subject_model = {
     .open = open_model,
     .close = close_model,
     .allocate = allocate,
+    .allocate_ex = allocate_ex,
     .free = free_memory,
     .protect = protect_memory,
     .query = query,

@@ -12,6 +12,9 @@
  * NtFreeVirtualMemory, NtProtectVirtualMemory, NtQueryVirtualMemory as documented and as public
  * conformance tests observe them on Windows. Decisions of ours are marked "Ours".
  *
+ * A page that was reset may be found as it was or as zeros, byte for byte, until it is written
+ * (`loose`), and an undo may succeed or fail: whoever compares allows both.
+ *
  * What it does not do: page tables' share of the commit charge, working sets, threads, stacks.
  */
 #ifndef MODEL_MODEL_H
@@ -44,12 +47,16 @@ struct model_page {
     uint64_t number;  /* address / 4096 */
     uint32_t protect; /* one base protection, and PAGE_GUARD or not; no cache attribute */
     uint8_t *bytes;   /* 4096 bytes, or NULL: all zero */
+    uint8_t *loose;   /* 4096 flags, or NULL: none; a loose byte may be found zero instead */
+    bool is_reset;    /* its contents were given up, and that was not undone */
 };
 
 struct model_region {
     uint64_t base;            /* first byte; what a query calls the allocation base */
     uint64_t end;             /* byte after the last */
     uint32_t protect;         /* as given when reserving, modifiers included */
+    bool is_placeholder;      /* without committed pages */
+    bool is_replaced;         /* took the place of a placeholder */
     struct model_page *pages; /* the committed ones, by rising number */
     size_t page_count;
 };
@@ -90,6 +97,15 @@ struct model_fault {
     uint64_t parameters[2];
 };
 
+/* One extended parameter. Of address requirements `value` is the lowest start. */
+struct model_parameter {
+    uint64_t type;
+    uint64_t value;
+    uint64_t highest;   /* requirements: last byte, 0: any */
+    uint64_t alignment; /* requirements: 0: any */
+    bool is_null;       /* requirements: the pointer to them is NULL */
+};
+
 /* A process with an empty address space, NT's default bounds and no limit of its own. */
 void model_process_begin(struct model_process *process, struct model_system *system);
 
@@ -102,6 +118,9 @@ void model_process_end(struct model_process *process);
  */
 uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t zero_bits,
                         uint64_t *size, uint32_t type, uint32_t protect);
+uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64_t *size,
+                           uint32_t type, uint32_t protect,
+                           const struct model_parameter *parameters, uint32_t count);
 uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t type);
 uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *size,
                        uint32_t protect, uint32_t *old);
@@ -114,6 +133,13 @@ uint32_t model_query(struct model_process *process, uint64_t address, struct mod
  */
 uint32_t model_access(struct model_process *process, uint64_t address, uint32_t size,
                       enum model_access access, uint8_t *data, struct model_fault *fault);
+
+/* Whether a byte of a committed page may be found zero instead. */
+bool model_is_loose(struct model_process *process, uint64_t address);
+
+/* Whether an undo of a reset of these bytes may fail; and what is known once it has been tried. */
+bool model_may_be_lost(struct model_process *process, uint64_t base, uint64_t size);
+void model_settle(struct model_process *process, uint64_t base, uint64_t size, bool is_lost);
 
 /* Whether the invariants of the array hold: regions and pages ordered, disjoint, legal; charges
  * exact. */

@@ -101,7 +101,11 @@ void pages_commit(struct model_process *process, struct model_region *region, ui
         fresh[i].protect = protect;
     }
     for (size_t i = from; i < to; i++) {
-        fresh[region->pages[i].number - first].bytes = region->pages[i].bytes;
+        struct model_page *page = &fresh[region->pages[i].number - first];
+
+        page->bytes = region->pages[i].bytes;
+        page->loose = region->pages[i].loose;
+        page->is_reset = region->pages[i].is_reset;
     }
     charge(process, count - (to - from));
     splice(region, from, to, fresh, count);
@@ -116,6 +120,7 @@ void pages_decommit(struct model_process *process, struct model_region *region, 
 
     for (size_t i = from; i < to; i++) {
         free(region->pages[i].bytes);
+        free(region->pages[i].loose);
     }
     uncharge(process, to - from);
     splice(region, from, to, NULL, 0);
@@ -166,12 +171,70 @@ static void split(struct model_process *process, struct model_region *region, ui
 {
     uint64_t base = region->base;
     size_t from = model_page_index(region, end / MODEL_PAGE_SIZE);
+    struct model_region copied = *region;
     struct model_region *upper = regions_insert(process, end, region->end, region->protect);
     struct model_region *lower = model_region_of(process, base);
 
+    upper->is_placeholder = copied.is_placeholder;
+    upper->is_replaced = copied.is_replaced;
     splice(upper, 0, 0, lower->pages + from, lower->page_count - from);
     splice(lower, from, lower->page_count, NULL, 0);
     lower->end = end;
+}
+
+void regions_cut(struct model_process *process, struct model_region *region, uint64_t at)
+{
+    split(process, region, at);
+}
+
+void regions_join(struct model_process *process, struct model_region *lower)
+{
+    uint64_t end = lower[1].end;
+
+    regions_remove(process, lower + 1);
+    lower->end = end;
+}
+
+void pages_reset(struct model_region *region, uint64_t base, uint64_t end)
+{
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+
+    for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
+        struct model_page *page = &region->pages[i];
+
+        page->is_reset = true;
+        if (page->bytes && !page->loose) {
+            page->loose = must_allocate(MODEL_PAGE_SIZE);
+        }
+        if (page->loose) {
+            memset(page->loose, 1, MODEL_PAGE_SIZE);
+        }
+    }
+}
+
+bool pages_are_reset(const struct model_region *region, uint64_t base, uint64_t end)
+{
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+
+    for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
+        if (region->pages[i].is_reset) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pages_settle(struct model_region *region, uint64_t base, uint64_t end, bool is_lost)
+{
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+
+    for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
+        region->pages[i].is_reset = false;
+        if (!is_lost) {
+            free(region->pages[i].loose);
+            region->pages[i].loose = NULL;
+        }
+    }
 }
 
 void regions_release(struct model_process *process, struct model_region *region, uint64_t base,
@@ -225,7 +288,7 @@ static bool region_is_valid(const struct model_region *region)
 
         if (number < region->base / MODEL_PAGE_SIZE || number >= region->end / MODEL_PAGE_SIZE ||
             (i && number <= region->pages[i - 1].number) ||
-            (region->pages[i].protect & ~(0x77u | PAGE_GUARD))) {
+            region->is_placeholder || (region->pages[i].protect & ~(0x77u | PAGE_GUARD))) {
             return false;
         }
     }

@@ -25,4 +25,16 @@ struct model_region *regions_insert(struct model_process *process, uint64_t base
 void regions_release(struct model_process *process, struct model_region *region, uint64_t base,
                      uint64_t end);
 
+/* Two regions that touch become one; the lower one stays. */
+void regions_join(struct model_process *process, struct model_region *lower);
+/* A region becomes two at an address inside it. */
+void regions_cut(struct model_process *process, struct model_region *region, uint64_t at);
+
+/* The contents of [base, end) are given up, where pages are committed. */
+void pages_reset(struct model_region *region, uint64_t base, uint64_t end);
+/* Whether a page of the range was reset; and that is forgotten, whatever was lost. */
+bool pages_are_reset(const struct model_region *region, uint64_t base, uint64_t end);
+void pages_settle(struct model_region *region, uint64_t base, uint64_t end, bool is_lost);
+
+
 #endif

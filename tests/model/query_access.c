@@ -141,6 +141,13 @@ static uint32_t check_page(struct model_process *process, uint64_t address,
     return NTMM_STATUS_SUCCESS;
 }
 
+bool model_is_loose(struct model_process *process, uint64_t address)
+{
+    const struct model_page *page = page_of(process, address);
+
+    return page && page->loose && page->loose[address % MODEL_PAGE_SIZE];
+}
+
 static bool is_canonical(uint64_t address)
 {
     return address < 0x0000800000000000ull || address >= SYSTEM_RANGE_START;
@@ -155,6 +162,9 @@ static void move_bytes(struct model_process *process, uint64_t address, uint32_t
 
         if (access == MODEL_WRITE) {
             pages_bytes(page)[offset] = data[i];
+            if (page->loose) {
+                page->loose[offset] = 0;
+            }
         } else {
             data[i] = page->bytes ? page->bytes[offset] : 0;
         }

@@ -14,7 +14,7 @@
  * cache attribute of a region holds for each of its pages, whatever commit and protect say, but
  * NOACCESS and GUARD show without it.
  */
-#include "model/pages.h"
+#include "model/services.h"
 
 #include <string.h>
 
@@ -22,6 +22,7 @@
 #define CACHE_MODIFIERS (PAGE_NOCACHE | PAGE_WRITECOMBINE)
 #define OPERATIONS (MEM_COMMIT | MEM_RESERVE | MEM_RESET | MEM_RESET_UNDO)
 #define UNBUILT (MEM_RESET | MEM_RESET_UNDO | MEM_WRITE_WATCH | MEM_PHYSICAL | MEM_LARGE_PAGES)
+#define PLACEHOLDERS (MEM_RESERVE_PLACEHOLDER | MEM_REPLACE_PLACEHOLDER)
 #define KNOWN_TYPES (OPERATIONS | UNBUILT | MEM_TOP_DOWN)
 
 static uint64_t down(uint64_t value, uint64_t granularity) { return value & ~(granularity - 1); }
@@ -57,8 +58,7 @@ uint32_t model_shown_protect(const struct model_region *region, uint32_t protect
     return protect | (region->protect & CACHE_MODIFIERS);
 }
 
-/* Steps 2 to 7: what may be asked for, and together with what. */
-static uint32_t check_type(uint32_t type, uint32_t protect)
+uint32_t services_check_type(uint32_t type, uint32_t protect)
 {
     uint32_t reserve_commit = MEM_RESERVE | MEM_COMMIT;
     uint32_t reset = type & (MEM_RESET | MEM_RESET_UNDO);
@@ -101,19 +101,11 @@ static uint32_t check_allocate_range(uint64_t base, uint64_t size)
     return NTMM_STATUS_SUCCESS;
 }
 
-static uint32_t check_allocate(const struct model_process *process, const uint64_t *base,
-                               uint64_t zero_bits, const uint64_t *size, uint32_t type,
-                               uint32_t protect)
+uint32_t services_check_arguments(const struct model_process *process, const uint64_t *base,
+                                  const uint64_t *size, uint32_t type, uint32_t protect)
 {
     uint32_t status;
 
-    if (zero_bits > 21 && zero_bits < 32) {
-        return NTMM_STATUS_INVALID_PARAMETER_3;
-    }
-    status = check_type(type, protect);
-    if (status != NTMM_STATUS_SUCCESS) {
-        return status;
-    }
     if (!is_legal_protection(protect)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
@@ -130,11 +122,10 @@ static uint32_t check_allocate(const struct model_process *process, const uint64
     return (type & UNBUILT) ? NTMM_STATUS_NOT_SUPPORTED : NTMM_STATUS_SUCCESS;
 }
 
-/* The byte after the highest that a search may give. */
-static uint64_t search_end(const struct model_process *process, uint64_t zero_bits)
+/* The byte after the highest that zero bits allow. */
+static uint64_t end_of_zero_bits(uint64_t zero_bits)
 {
-    uint64_t end = process->highest_address + 1;
-    uint64_t limit = end;
+    uint64_t limit = UINT64_MAX;
 
     if (zero_bits >= 32) {
         limit = 2;
@@ -144,13 +135,13 @@ static uint64_t search_end(const struct model_process *process, uint64_t zero_bi
     } else if (zero_bits > 0) {
         limit = 1ull << (32 - zero_bits);
     }
-    return limit < end ? limit : end;
+    return limit;
 }
 
-/* The lowest, or with TOP_DOWN the highest, address at a 64 KiB step in [from, end) whose `size`
+/* The lowest, or with TOP_DOWN the highest, multiple of `alignment` in [from, end) whose `size`
  * bytes are free. 0: none. */
 static uint64_t find_gap(const struct model_process *process, uint64_t size, uint64_t from,
-                         uint64_t end, uint32_t type)
+                         uint64_t end, uint64_t alignment, uint32_t type)
 {
     uint64_t gap = from;
     uint64_t found = 0;
@@ -158,11 +149,11 @@ static uint64_t find_gap(const struct model_process *process, uint64_t size, uin
     for (size_t i = 0; i <= process->region_count; i++) {
         bool is_last = i == process->region_count;
         uint64_t gap_end = is_last ? end : process->regions[i].base;
-        uint64_t start = up(gap, MODEL_GRANULARITY);
+        uint64_t start = up(gap, alignment);
 
         gap_end = gap_end < end ? gap_end : end;
-        if (start < gap_end && gap_end - start >= size) {
-            found = down(gap_end - size, MODEL_GRANULARITY);
+        if (start >= gap && start < gap_end && gap_end - start >= size) {
+            found = down(gap_end - size, alignment);
             if (!(type & MEM_TOP_DOWN)) {
                 return start;
             }
@@ -176,16 +167,19 @@ static uint64_t find_gap(const struct model_process *process, uint64_t size, uin
 
 /* Searches from below begin at the process's own start and, when nothing is free above it, anew at
  * the lowest address. */
-static uint64_t search(const struct model_process *process, uint64_t size, uint64_t zero_bits,
-                       uint32_t type)
+static uint64_t search(const struct model_process *process, uint64_t size,
+                       const struct model_bounds *bounds, uint32_t type)
 {
-    uint64_t end = search_end(process, zero_bits);
+    uint64_t top = process->highest_address + 1;
+    uint64_t end = bounds->end < top ? bounds->end : top;
+    uint64_t bottom = process->bottom_up_start;
     uint64_t found = 0;
 
-    if (!(type & MEM_TOP_DOWN)) {
-        found = find_gap(process, size, process->bottom_up_start, end, type);
+    if (!(type & MEM_TOP_DOWN) && bottom > bounds->lowest) {
+        found = find_gap(process, size, bottom, end, bounds->alignment, type);
     }
-    return found ? found : find_gap(process, size, LOWEST_USER_ADDRESS, end, type);
+    return found ? found
+                 : find_gap(process, size, bounds->lowest, end, bounds->alignment, type);
 }
 
 static bool is_free(const struct model_process *process, uint64_t base, uint64_t end)
@@ -213,12 +207,13 @@ static uint32_t check_commit(const struct model_process *process, uint64_t pages
 }
 
 /* Where a reservation goes: [*start, *end). */
-static uint32_t place(const struct model_process *process, uint64_t base, uint64_t zero_bits,
-                      uint64_t size, uint32_t type, uint64_t *start, uint64_t *end)
+static uint32_t place(const struct model_process *process, uint64_t base,
+                      const struct model_bounds *bounds, uint64_t size, uint32_t type,
+                      uint64_t *start, uint64_t *end)
 {
     if (base == 0) {
         size = up(size, MODEL_PAGE_SIZE);
-        *start = search(process, size, zero_bits, type);
+        *start = search(process, size, bounds, type);
         *end = *start + size;
         return *start ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
     }
@@ -233,13 +228,13 @@ static uint32_t place(const struct model_process *process, uint64_t base, uint64
     return is_free(process, *start, *end) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_CONFLICTING_ADDRESSES;
 }
 
-static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t zero_bits,
-                        uint64_t *size, uint32_t type, uint32_t protect)
+static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t *size,
+                        uint32_t type, uint32_t protect, const struct model_bounds *bounds)
 {
     uint64_t start;
     uint64_t end;
     struct model_region *region;
-    uint32_t status = place(process, *base, zero_bits, *size, type, &start, &end);
+    uint32_t status = place(process, *base, bounds, *size, type, &start, &end);
 
     if (status == NTMM_STATUS_SUCCESS && (type & MEM_COMMIT)) {
         status = check_commit(process, (end - start) / MODEL_PAGE_SIZE);
@@ -248,6 +243,7 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
         return status;
     }
     region = regions_insert(process, start, end, protect);
+    region->is_placeholder = (type & MEM_RESERVE_PLACEHOLDER) != 0;
     if (type & MEM_COMMIT) {
         pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
     }
@@ -275,7 +271,7 @@ static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *
     struct model_region *region = region_around(process, *base, *size, &start, &end);
     uint32_t status;
 
-    if (!region) {
+    if (!region || region->is_placeholder) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     status = check_commit(process,
@@ -289,18 +285,119 @@ static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *
     return NTMM_STATUS_SUCCESS;
 }
 
-uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t zero_bits,
-                        uint64_t *size, uint32_t type, uint32_t protect)
+/* One placeholder, as large as the range says, becomes a region. */
+static uint32_t replace(struct model_process *process, uint64_t *base, uint64_t *size,
+                        uint32_t type, uint32_t protect)
 {
-    uint32_t status = check_allocate(process, base, zero_bits, size, type, protect);
+    uint64_t start;
+    uint64_t end;
+    struct model_region *region = region_around(process, *base, *size, &start, &end);
+    uint32_t status = NTMM_STATUS_SUCCESS;
 
+    if (!region || !region->is_placeholder || region->base != start || region->end != end) {
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    if (type & MEM_COMMIT) {
+        status = check_commit(process, (end - start) / MODEL_PAGE_SIZE);
+    }
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
+    region->is_placeholder = false;
+    region->is_replaced = true;
+    region->protect = protect;
+    if (type & MEM_COMMIT) {
+        pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
+    }
+    *base = start;
+    *size = end - start;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* The whole pages inside [base, base + size): none, when *end <= *start. */
+static struct model_region *region_inside(struct model_process *process, uint64_t base,
+                                          uint64_t size, uint64_t *start, uint64_t *end)
+{
+    struct model_region *region = region_around(process, base, size, start, end);
+
+    *start = up(base, MODEL_PAGE_SIZE);
+    *end = down(base + size, MODEL_PAGE_SIZE);
+    *end = *end < *start ? *start : *end;
+    return region;
+}
+
+/* An undo is answered as if nothing had been lost. */
+static uint32_t reset(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t type)
+{
+    uint64_t start;
+    uint64_t end;
+    struct model_region *region = region_inside(process, *base, *size, &start, &end);
+
+    if (!region) {
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    if (type == MEM_RESET) {
+        pages_reset(region, start, end);
+    }
+    *base = start;
+    *size = end - start;
+    return NTMM_STATUS_SUCCESS;
+}
+
+bool model_may_be_lost(struct model_process *process, uint64_t base, uint64_t size)
+{
+    uint64_t start;
+    uint64_t end;
+    struct model_region *region = region_inside(process, base, size, &start, &end);
+
+    return region && pages_are_reset(region, start, end);
+}
+
+void model_settle(struct model_process *process, uint64_t base, uint64_t size, bool is_lost)
+{
+    uint64_t start;
+    uint64_t end;
+    struct model_region *region = region_inside(process, base, size, &start, &end);
+
+    pages_settle(region, start, end, is_lost);
+}
+
+uint32_t services_allocate(struct model_process *process, uint64_t *base, uint64_t *size,
+                           uint32_t type, uint32_t protect, const struct model_bounds *bounds)
+{
+    if (type & (MEM_RESET | MEM_RESET_UNDO)) {
+        return reset(process, base, size, type);
+    }
+    if (type & MEM_REPLACE_PLACEHOLDER) {
+        return replace(process, base, size, type, protect);
+    }
     if (*base == 0 || (type & MEM_RESERVE)) {
-        return reserve(process, base, zero_bits, size, type, protect);
+        return reserve(process, base, size, type, protect, bounds);
     }
     return commit(process, base, size, protect);
+}
+
+uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t zero_bits,
+                        uint64_t *size, uint32_t type, uint32_t protect)
+{
+    struct model_bounds bounds = {LOWEST_USER_ADDRESS, end_of_zero_bits(zero_bits),
+                                  MODEL_GRANULARITY};
+    uint32_t status;
+
+    if (zero_bits > 21 && zero_bits < 32) {
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    }
+    if ((type & PLACEHOLDERS) && !(type & ~(PLACEHOLDERS | KNOWN_TYPES))) {
+        return NTMM_STATUS_INVALID_PARAMETER;
+    }
+    status = services_check_type(type, protect);
+    if (status == NTMM_STATUS_SUCCESS) {
+        status = services_check_arguments(process, base, size, type, protect);
+    }
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    return services_allocate(process, base, size, type, protect, &bounds);
 }
 
 /* Pointers, base, size and handle as free and protect check them. */
@@ -325,14 +422,24 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     uint64_t end;
     uint64_t reported;
     struct model_region *region;
+    uint32_t flag = type & (MEM_PRESERVE_PLACEHOLDER | MEM_COALESCE_PLACEHOLDERS);
     uint32_t status;
 
-    if (type != MEM_DECOMMIT && type != MEM_RELEASE) {
+    if (type != MEM_DECOMMIT && (type & ~flag) != MEM_RELEASE) {
         return NTMM_STATUS_INVALID_PARAMETER_4;
+    }
+    if (flag && !is_one_bit(flag)) {
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    }
+    if (flag && base && size && *base <= HIGHEST_USER_ADDRESS && *size == 0) {
+        return NTMM_STATUS_INVALID_PARAMETER_3;
     }
     status = check_range(process, base, size);
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
+    }
+    if (flag) {
+        return placeholders_free(process, base, size, flag);
     }
     region = model_region_of(process, *base);
     if (!region) {

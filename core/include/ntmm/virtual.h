@@ -73,27 +73,130 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_syst
                                                                 uint64_t zero_bits, uint64_t *size,
                                                                 uint32_t type, uint32_t protect);
 
+/** @name Types of extended parameters
+ * What ntmm_mem_extended_parameter.type names. Values: public SDK headers.
+ * @{ */
+#define NTMM_MEM_PARAMETER_ADDRESS_REQUIREMENTS 1u /**< requirements: where to look. */
+#define NTMM_MEM_PARAMETER_NUMA_NODE 2u            /**< value: node, NTMM_NUMA_NODE_*. */
+#define NTMM_MEM_PARAMETER_PARTITION_HANDLE 3u     /**< value: a pseudo-handle, NTMM_PARTITION_*. */
+#define NTMM_MEM_PARAMETER_USER_PHYSICAL_HANDLE 4u /**< value: a section of physical pages. */
+#define NTMM_MEM_PARAMETER_ATTRIBUTE_FLAGS 5u      /**< value: NTMM_MEM_ATTRIBUTE_* bits. */
+#define NTMM_MEM_PARAMETER_IMAGE_MACHINE 6u        /**< Of views of images only. */
+#define NTMM_MEM_PARAMETER_MAX 7u                  /**< Types are below. */
+/** @} */
+
+#define NTMM_NUMA_NODE_MANDATORY 0x8000000000000000ull /**< No other node will do. */
+#define NTMM_NUMA_NODE_NONE 0xFFFFFFFFull              /**< No preference. */
+
+/** @name Pseudo-handles of memory partitions
+ * @{ */
+#define NTMM_PARTITION_CURRENT (~0ull)             /**< The caller's. */
+#define NTMM_PARTITION_SYSTEM (~0ull - 1)          /**< The system's. */
+#define NTMM_PARTITION_EXISTING_REGION (~0ull - 2) /**< Of the region that is committed. */
+/** @} */
+
+/** @name Attributes of an allocation
+ * @{ */
+#define NTMM_MEM_ATTRIBUTE_GRAPHICS 0x1u            /**< For a graphics driver. */
+#define NTMM_MEM_ATTRIBUTE_NONPAGED 0x2u            /**< Small pages that stay in memory. */
+#define NTMM_MEM_ATTRIBUTE_ZERO_PAGES_OPTIONAL 0x4u /**< Contents may be anything; they are 0. */
+#define NTMM_MEM_ATTRIBUTE_NONPAGED_LARGE 0x8u      /**< With LARGE_PAGES: 2 MiB pages. */
+#define NTMM_MEM_ATTRIBUTE_NONPAGED_HUGE 0x10u      /**< With LARGE_PAGES: 1 GiB pages. */
+#define NTMM_MEM_ATTRIBUTE_SOFT_FAULT_PAGES 0x20u   /**< Faults without zeroing. */
+#define NTMM_MEM_ATTRIBUTE_EC_CODE 0x40u            /**< ARM64EC code. */
+/** @} */
+
+/** MEM_ADDRESS_REQUIREMENTS of a 64-bit caller: 24 bytes. All zero: as if it were not there. */
+struct ntmm_mem_address_requirements {
+    uint64_t lowest_starting_address; /**< A multiple of 64 KiB; 0: no bound. */
+    uint64_t highest_ending_address;  /**< The last byte, a multiple of 4 KiB less 1; 0: no bound. */
+    uint64_t alignment;               /**< A power of two from 64 KiB up; 0: 64 KiB. */
+};
+
+/** MEM_EXTENDED_PARAMETER: 16 bytes. */
+struct ntmm_mem_extended_parameter {
+    uint64_t type; /**< NTMM_MEM_PARAMETER_* in the low 8 bits; the others 0. */
+    union {
+        uint64_t value; /**< Of every type but ADDRESS_REQUIREMENTS. */
+        const struct ntmm_mem_address_requirements *requirements; /**< Of ADDRESS_REQUIREMENTS. */
+    };
+};
+
 /**
- * Decommit or release, as NtFreeVirtualMemory does.
+ * Commit, reserve or both, with extended parameters and placeholders, as NtAllocateVirtualMemoryEx
+ * does.
+ *
+ * A placeholder is address space held for something else. RESERVE|RESERVE_PLACEHOLDER with NOACCESS
+ * makes one; RESERVE|REPLACE_PLACEHOLDER puts a private region, perhaps committed, in the place of
+ * one that has exactly this base and size; ntmm_free_virtual_memory splits, restores and joins them.
+ *
+ * @param system           any
+ * @param process          target; any live process of the system
+ * @param base             in/out, bytes; as in ntmm_allocate_virtual_memory. Replacing: rounded down
+ *                         to 4 KiB
+ * @param size             in/out, bytes, > 0; as there
+ * @param type             as there, and NTMM_MEM_RESERVE_PLACEHOLDER or NTMM_MEM_REPLACE_PLACEHOLDER
+ * @param protect          as there
+ * @param parameters       extended parameters, each type at most once; NULL when count is 0
+ * @param parameter_count  how many
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
+ *         NTMM_STATUS_INVALID_PARAMETER        whatever ntmm_allocate_virtual_memory answers by an
+ *                                              INVALID_PARAMETER of a number; a parameter that is
+ *                                              missing, of no known type, twice the same, or illegal
+ *                                              in itself; address requirements with a base, or
+ *                                              without RESERVE; a NUMA node that does not exist; a
+ *                                              placeholder with COMMIT, another kind of memory or a
+ *                                              protection but NOACCESS; a replacement without base
+ *                                              or RESERVE
+ *         NTMM_STATUS_ACCESS_VIOLATION         base, size or the address requirements are NULL
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
+ *         NTMM_STATUS_NOT_SUPPORTED            an attribute that this version lacks
+ *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive; or a partition or a
+ *                                              section of physical pages that does not exist
+ *         NTMM_STATUS_NO_MEMORY                no gap that meets the requirements, or no frame for a
+ *                                              table
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES    as there; or no placeholder has exactly this range
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_COMMITMENT_LIMIT,
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, and those of resets: as there
+ * Locks: as there.
+ * Source: NtAllocateVirtualMemoryEx, VirtualAlloc2, Microsoft documentation; observed rules.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
+    struct ntmm_system *system, ntmm_handle process, uint64_t *base, uint64_t *size, uint32_t type,
+    uint32_t protect, const struct ntmm_mem_extended_parameter *parameters,
+    uint32_t parameter_count);
+
+/**
+ * Decommit or release, as NtFreeVirtualMemory does; split, restore and join placeholders.
+ *
+ * RELEASE|PRESERVE_PLACEHOLDER on a part of a placeholder makes it two or three, each a region of
+ * its own; on the whole of a region that replaced a placeholder it makes it one again, its contents
+ * lost. RELEASE|COALESCE_PLACEHOLDERS joins the two or more placeholders that tile the range.
  *
  * @param system   any
  * @param process  target
  * @param base     in/out, bytes; rounded down to 4 KiB
  * @param size     in/out, bytes; 0: the whole region that begins at base. On success the size freed
  *                 (0 for a decommit with size 0 since build 17134)
- * @param type     NTMM_MEM_DECOMMIT or NTMM_MEM_RELEASE
+ * @param type     NTMM_MEM_DECOMMIT or NTMM_MEM_RELEASE; with RELEASE perhaps one of
+ *                 NTMM_MEM_PRESERVE_PLACEHOLDER and NTMM_MEM_COALESCE_PLACEHOLDERS
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
- *         NTMM_STATUS_INVALID_PARAMETER_4     type is neither
+ *         NTMM_STATUS_INVALID_PARAMETER_4     type is none of these
  *         NTMM_STATUS_ACCESS_VIOLATION        base or size is NULL
  *         NTMM_STATUS_INVALID_PARAMETER_2     base is not a user address
- *         NTMM_STATUS_INVALID_PARAMETER_3     the range reaches past the last user address
- *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
+ *         NTMM_STATUS_INVALID_PARAMETER_3     the range reaches past the last user address; or size
+ *                                             is 0 with a flag of placeholders
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
  *         NTMM_STATUS_MEMORY_NOT_ALLOCATED    base is in no region
  *         NTMM_STATUS_UNABLE_TO_FREE_VM       the range leaves its region
  *         NTMM_STATUS_FREE_VM_NOT_AT_BASE     size is 0 and base is not the region's first page
- *         NTMM_STATUS_NO_MEMORY               no frame for the second half of a split region, or
- *                                             for a table that marks decommitted pages
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES   PRESERVE: the range is a whole placeholder, a part of
+ *                                             a replacement, or of neither; COALESCE: no two or more
+ *                                             placeholders tile it
+ *         NTMM_STATUS_NO_MEMORY               no frame for a part of a split region, or for a table
+ *                                             that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page goes.
  * Source: NtFreeVirtualMemory, Microsoft documentation and observed behaviour.
@@ -111,7 +214,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  * @param size     in/out, bytes, > 0; on success rounded to cover the request
  * @param protect  new protection
  * @param old      out: protection of the first page before; untouched on failure
- * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
+ * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_WAS_UNLOCKED, a success, when a page that was locked
+ *         became inaccessible or a guard page, and so lost its lock; or, with nothing changed and
+ *         base and size as they were,
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION    protect is not legal for private memory
  *         NTMM_STATUS_ACCESS_VIOLATION           base, size or old is NULL
  *         NTMM_STATUS_INVALID_PARAMETER_2        base is not a user address
