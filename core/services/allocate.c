@@ -21,7 +21,6 @@
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 /* what make_region lacks is refused before a place is looked for */
 #define KINDS_LACKING (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | KINDS)
-    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 
 /* Steps 2 to 7. */
 ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
