@@ -60,7 +60,7 @@ static bool check_rights(struct walk *w, uint64_t raw, uint32_t protection,
                          const struct entry_place *at)
 {
     const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_DIRTY1) |
-                            FIELD_MASK(HW_AGE) | FIELD_MASK(HW_SOFTWARE);
+                            FIELD_MASK(HW_AGE) | ENTRY_LOCKED;
     uint64_t expected = entry_hardware(field_get(raw, HW_FRAME), protection, false);
     bool is_writable = (raw & FIELD_MASK(HW_DIRTY1)) != 0;
     bool may_be = (raw & FIELD_MASK(HW_WRITE)) && (raw & FIELD_MASK(HW_DIRTY));
@@ -82,6 +82,7 @@ static bool check_valid(struct walk *w, uint64_t raw, const struct entry_place *
         !check_equal(w->k, "P8", frame, 1, pfn_is_modified(pfn) || !is_dirty))
         return false;
     w->working_set++;
+    w->locked += (raw & ENTRY_LOCKED) != 0;
     return check_equal(w->k, "P7", frame, 1, get32(&pfn->share_count));
 }
 

@@ -160,7 +160,8 @@ static bool check_process(struct checker *k, const struct process *process)
     return check_equal(k, "PR2", 0, w.commit, get64(&process->commit_pages)) &&
            check_equal(k, "PR2", 1, w.virtual, get64(&process->virtual_pages)) &&
            check_table_sums(&w) &&
-           check_equal(k, "W1", 0, w.working_set, get64(&process->working_set_pages));
+           check_equal(k, "W1", 0, w.working_set, get64(&process->working_set_pages)) &&
+           check_equal(k, "W2", 0, w.locked, get64(&process->locked_pages));
 }
 
 /* PR1: slots are live or on the free chain. */

@@ -146,7 +146,7 @@ bool check_waits(struct checker *k);     /* I2 B1 */
 
 /* --- check_processes.c --- */
 
-bool check_processes(struct checker *k); /* V1 to V9, W1, PR1 to PR4, P4 P7 P8 P9 G1 S4 L1 */
+bool check_processes(struct checker *k); /* V1 to V9, W1, W2, PR1 to PR4, P4 P7 P8 P9 G1 S4 L1 */
 
 /* One process being walked: its VADs and tables, together in address order. */
 struct walk {
@@ -160,6 +160,7 @@ struct walk {
     uint64_t tables;        /* met */
     uint64_t tables_out;    /* of these, not in memory */
     uint64_t working_set;   /* valid leaf entries met */
+    uint64_t locked;        /* of these, locked */
     bool is_hint_met;       /* the leaf table that the process's hint names */
     bool is_above_unknown;  /* a table above the leaves could not be looked at */
 };

@@ -50,19 +50,6 @@ static void give_count(uint64_t *copied, uint64_t bytes)
 
 /* --- a process and a buffer --- */
 
-/* Touch every page of a range. */
-static ntmm_status probe(struct call *c, struct touch touch, uint64_t size)
-{
-    struct touch_run run;
-    for (uint64_t done = 0; done < size; done += run.size_bytes, touch.address += run.size_bytes) {
-        ntmm_status status = touch_run(c, &touch, size - done, &run);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        process_unlock_working_set(c, run.process);
-    }
-    return NTMM_STATUS_SUCCESS;
-}
-
 /* Move a range out of the process or into it; *moved is counted up. */
 static ntmm_status move(struct call *c, struct touch touch, uint8_t *out, const uint8_t *in,
                         uint64_t size, uint64_t *moved)
@@ -89,7 +76,7 @@ static ntmm_status read_chunks(struct call *c, struct touch touch, uint8_t *out,
 {
     while (*moved < size) {
         uint64_t chunk = min_u64(size - *moved, CHUNK_BYTES);
-        ntmm_status status = probe(c, touch, chunk);
+        ntmm_status status = touch_range(c, &touch, chunk);
         if (status == NTMM_STATUS_SUCCESS)
             status = move(c, touch, out + (size_t)*moved, NULL, chunk, moved);
         if (status != NTMM_STATUS_SUCCESS)

@@ -114,3 +114,16 @@ ntmm_status touch_run(struct call *c, const struct touch *touch, uint64_t size,
              find_page(c, run->process, page, touch->access, &frame));
     return NTMM_STATUS_SUCCESS;
 }
+
+ntmm_status touch_range(struct call *c, const struct touch *touch, uint64_t size)
+{
+    struct touch next = *touch;
+    struct touch_run run;
+    for (uint64_t done = 0; done < size; done += run.size_bytes, next.address += run.size_bytes) {
+        ntmm_status status = touch_run(c, &next, size - done, &run);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        process_unlock_working_set(c, run.process);
+    }
+    return NTMM_STATUS_SUCCESS;
+}

@@ -52,4 +52,8 @@ struct touch_run {
 ntmm_status touch_run(struct call *c, const struct touch *touch, uint64_t size,
                       struct touch_run *run);
 
+/* Touch every page of `size` > 0 bytes at the address, a run at a time; no lock is held afterwards,
+ * and the first ones may have gone again. The status of the first page that could not be. */
+ntmm_status touch_range(struct call *c, const struct touch *touch, uint64_t size);
+
 #endif

@@ -109,7 +109,11 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     struct vad *vad = vad_find(c, process, range.start);
     if (!vad || range.end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    return private_protect(c, process, vad, range.start, range.end, protection, old);
+    uint64_t locked = get64(&process->locked_pages);
+    ntmm_status status =
+        private_protect(c, process, vad, range.start, range.end, protection, old);
+    bool is_unlocked = get64(&process->locked_pages) < locked;
+    return is_unlocked ? NTMM_STATUS_WAS_UNLOCKED : status;
 }
 
 ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system, ntmm_handle handle,

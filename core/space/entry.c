@@ -88,6 +88,8 @@ uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *tab
     NTMM_ASSERT(!(old & FIELD_MASK(HW_DIRTY)) || pfn_is_modified(pfn_at(c, frame)));
     keep_counts(c, table, old, new);
     process_subtract(&process->working_set_pages, 1);
+    if (__builtin_expect((old & ENTRY_LOCKED) != 0, 0))
+        process_subtract(&process->locked_pages, 1);
     gather_range(g, page, page + 1);
     return frame;
 }

@@ -13,6 +13,7 @@
  * PR4 process_pages of the partition is the number of frames of the directory and of process
  *     objects
  * W1  working_set_pages is the number of its valid leaf entries
+ * W2  locked_pages is the number of these that are locked
  */
 #ifndef NTMM_SPACE_PROCESS_H
 #define NTMM_SPACE_PROCESS_H
@@ -57,7 +58,15 @@ struct process {
     le64 working_set_minimum; /* pages; fixed */
     le64 working_set_maximum; /* pages; fixed */
     le64 hand;                /* page at which the next sweep begins (W) */
+    le64 locked_pages; /* of the working set, locked by a service (W) */
+    le32 limit_flags;  /* LIMIT_* bits (W) */
+    le32 reserved;
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
+};
+
+enum {
+    LIMIT_HARD_MINIMUM = 1u << 0, /* never trimmed below its minimum */
+    LIMIT_HARD_MAXIMUM = 1u << 1, /* at its maximum a page comes only when another goes */
 };
 
 NTMM_STATIC_ASSERT(sizeof(struct process) <= PROCESS_SLOT_BYTES, "a slot holds a process");

@@ -145,6 +145,12 @@ void table_prune_range(struct call *c, struct process *process, uint64_t start, 
 
 /* --- entry.c: one leaf entry --- */
 
+/* A locked page is valid and stays so until it is unlocked, made inaccessible, or freed: the
+ * highest bit of HW_AGE locks it in the working set, the lowest of HW_SOFTWARE in memory. */
+#define ENTRY_LOCKED_IN_SET (8ull << (HW_AGE & 0xFF))
+#define ENTRY_LOCKED_IN_MEMORY (1ull << (HW_SOFTWARE & 0xFF))
+#define ENTRY_LOCKED (ENTRY_LOCKED_IN_SET | ENTRY_LOCKED_IN_MEMORY)
+
 /* The value of an entry that is not valid, swizzle removed. */
 static inline uint64_t entry_value(const struct call *c, uint64_t entry)
 {
@@ -189,7 +195,7 @@ void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t h
 uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty);
 
 /* Take a valid entry out: it becomes `value`, its accessed and dirty bits are folded into the
- * frame, the range is gathered. Returns the frame. */
+ * frame, a lock ends, the range is gathered. Returns the frame. */
 uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *table, le64 *entry,
                         uint64_t page, uint64_t value, struct gather *g);
 

@@ -18,6 +18,7 @@ struct sweep {
     struct gather gather;
     struct table_span span; /* leaf table being swept */
     uint64_t page;          /* to be looked at next */
+    uint64_t end;           /* page at which it ends */
 };
 
 static bool is_trimming(const struct wsl_pass *pass) { return pass->trim_age <= WSL_AGE_MAX; }
@@ -68,7 +69,9 @@ static void sweep_page(struct call *c, struct sweep *s, le64 *entry, uint64_t ra
 {
     bool is_accessed = (raw & FIELD_MASK(HW_ACCESSED)) != 0;
     uint64_t age = is_accessed ? 0 : field_get(raw, HW_AGE);
-    if (!is_trimming(s->pass))
+    if (raw & ENTRY_LOCKED)
+        s->pass->accessed++;
+    else if (!is_trimming(s->pass))
         age_page(s, entry, raw);
     else if (age >= s->pass->trim_age)
         trim_page(c, s, entry, raw);
@@ -80,7 +83,8 @@ static void sweep_page(struct call *c, struct sweep *s, le64 *entry, uint64_t ra
 static void sweep_table(struct call *c, struct sweep *s)
 {
     le64 *entry = s->span.entry;
-    for (; s->page < s->span.end && !is_over(s->pass); s->page++, entry++) {
+    uint64_t end = min_u64(s->span.end, s->end);
+    for (; s->page < end && !is_over(s->pass); s->page++, entry++) {
         uint64_t raw = load64_relaxed(entry);
         if (!(raw & FIELD_MASK(HW_VALID)))
             continue;
@@ -119,20 +123,37 @@ static void finish(struct call *c, struct sweep *s)
                    get64(&process->working_set_pages), 0);
 }
 
-void wsl_sweep(struct call *c, struct process *process, struct wsl_pass *pass)
+/* Returns the page to be looked at next. */
+static uint64_t sweep_range(struct call *c, struct process *process, struct wsl_pass *pass,
+                            uint64_t page, uint64_t end)
 {
-    uint64_t end = get64(&process->highest_page);
     struct sweep s = {
         .process = process,
         .pass = pass,
         .gather = gather_begin(process, NTMM_SHOOTDOWN_TRIM),
-        .page = get64(&process->hand),
+        .page = page,
+        .end = end,
     };
     *pass =
         (struct wsl_pass){.examine = pass->examine, .trim = pass->trim, .trim_age = pass->trim_age};
     for (uint32_t spans = 0; s.page < end && spans < WSL_SPANS && !is_over(pass); spans++)
         sweep_span(c, &s);
-    pass->wrapped = s.page >= end;
-    set64(&process->hand, pass->wrapped ? 0 : s.page);
     finish(c, &s);
+    return s.page;
+}
+
+void wsl_sweep(struct call *c, struct process *process, struct wsl_pass *pass)
+{
+    uint64_t end = get64(&process->highest_page);
+    uint64_t page = sweep_range(c, process, pass, get64(&process->hand), end);
+    pass->wrapped = page >= end;
+    set64(&process->hand, pass->wrapped ? 0 : page);
+}
+
+bool wsl_trim_range(struct call *c, struct process *process, uint64_t *page, uint64_t end,
+                    uint32_t trim_age)
+{
+    struct wsl_pass pass = {.examine = WSL_SPANS, .trim = UINT64_MAX, .trim_age = trim_age};
+    *page = sweep_range(c, process, &pass, *page, end);
+    return *page < end;
 }

@@ -12,8 +12,8 @@
  *              age >= trim_age   transition; the frame to Modified or Standby after the shootdown
  *              younger           stays as it is
  *
- * A table met by a pass that trims, in which nothing is valid or in transition, goes too
- * (space/table.h).
+ * A locked page (ENTRY_LOCKED) is passed over by both. A table met by a pass that trims, in which
+ * nothing is valid or in transition, goes too (space/table.h).
  *
  * W1 working_set_pages is the number of valid leaf entries
  * Source: nt_semantics 8; where ages live, symbol-derived layouts; the hand is ours.
@@ -35,7 +35,7 @@ struct wsl_pass {
     uint32_t trim_age;              /* in: age from which pages go, 0: all; WSL_AGE_NONE: it ages */
     uint32_t wrapped;               /* out: 1 when the hand passed the end of the address space */
     uint64_t examined;              /* out: valid entries looked at */
-    uint64_t accessed;              /* out: of these, accessed, and kept */
+    uint64_t accessed;              /* out: of these, accessed or locked, and kept */
     uint64_t trimmed;               /* out: pages trimmed */
     uint64_t tables;                /* out: tables trimmed */
     uint64_t ages[WSL_AGE_MAX + 1]; /* out, aging: pages by their new age */
@@ -48,5 +48,12 @@ struct wsl_pass {
  * One shootdown, if a processor may hold something that changed; frames are listed after it.
  */
 void wsl_sweep(struct call *c, struct process *process, struct wsl_pass *pass);
+
+/*
+ * Trim the pages of [*page, end) that have the age, 0: all, the hand left where it is; a piece of
+ * the range with the bound of wsl_sweep. True: there is more, from *page on. (W) is held.
+ */
+bool wsl_trim_range(struct call *c, struct process *process, uint64_t *page, uint64_t end,
+                    uint32_t trim_age);
 
 #endif

@@ -259,6 +259,15 @@ static uint64_t miscount_working_set(struct machine *m)
     return add(&machine_object(m)->working_set_pages, 1);
 }
 
+static uint64_t lock_uncounted(struct machine *m)
+{
+    le64 *entry = machine_entry(m, COMMITTED, 1);
+    set64(entry, get64(entry) | ENTRY_LOCKED_IN_SET);
+    return 0;
+}
+
+static uint64_t miscount_locks(struct machine *m) { return add(&machine_object(m)->locked_pages, 1); }
+
 static uint64_t mistake_handle(struct machine *m)
 {
     uint64_t slot = (uint32_t)m->process;
@@ -390,6 +399,8 @@ static const struct corruption corruptions[] = {
     {"V9", "a software entry names a page-file slot", slot_without_file},
     {"V9", "a software entry has no protection", no_protection},
     {"W1", "the working set's count is off", miscount_working_set},
+    {"W2", "a locked page is not counted", lock_uncounted},
+    {"W2", "a lock is counted that no page has", miscount_locks},
     {"PR1", "a handle names another slot", mistake_handle},
     {"PR1", "a process is ending and nobody ends it", mistake_state},
     {"PR1", "free slots are not on the chain", forget_free_slots},

@@ -103,6 +103,106 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_copy_virtual_memory(struct ntmm_system *
                                                             ntmm_handle to, uint64_t to_address,
                                                             uint64_t size, uint64_t *copied);
 
+/** @name What a page is locked in
+ * @{ */
+#define NTMM_MAP_PROCESS 1u /**< In the working set: the page stays valid. */
+#define NTMM_MAP_SYSTEM 2u  /**< In memory: needs the privilege to lock memory. */
+/** @} */
+
+/**
+ * Lock pages, as NtLockVirtualMemory does: they are brought in, and stay valid until they are
+ * unlocked, made inaccessible or freed, or the process ends. Locks do not nest.
+ *
+ * @param system    any
+ * @param process   target; needs NTMM_PROCESS_VM_OPERATION
+ * @param base      in/out, bytes; on success rounded down to 4 KiB
+ * @param size      in/out, bytes, > 0; on success rounded to cover the request
+ * @param map_type  NTMM_MAP_PROCESS, NTMM_MAP_SYSTEM or both
+ * @return NTMM_STATUS_SUCCESS               all pages are locked
+ *         NTMM_STATUS_WAS_LOCKED            a success: they are, and a page was already locked
+ *         or, with base, size and every lock as they were,
+ *         NTMM_STATUS_INVALID_PARAMETER     map_type has another bit, or none
+ *         NTMM_STATUS_ACCESS_VIOLATION      base or size is NULL; or a page is not committed, or
+ *                                           not accessible
+ *         NTMM_STATUS_INVALID_PARAMETER_2   base is not a user address
+ *         NTMM_STATUS_INVALID_PARAMETER_3   size is 0 or the range reaches past the last address
+ *         NTMM_STATUS_INVALID_HANDLE        no such process, or it has ended
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
+ *         NTMM_STATUS_ACCESS_DENIED         the handle lacks the right
+ *         NTMM_STATUS_PRIVILEGE_NOT_HELD    NTMM_MAP_SYSTEM without the privilege
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
+ *         NTMM_STATUS_WORKING_SET_QUOTA     more pages would be locked than the minimum of the
+ *                                           working set less 8; of a range that is longer than that
+ *                                           no page is touched
+ *         NTMM_STATUS_GUARD_PAGE_VIOLATION  a page was a guard page; it is none any more
+ *         NTMM_STATUS_IN_PAGE_ERROR         a page could not be read from its page file
+ *         NTMM_STATUS_NO_MEMORY             there are no frames to hold the pages together
+ *         NTMM_STATUS_COMMITMENT_LIMIT      no commit for a page table
+ * Locks: takes what a fault takes. Waits for frames and transfers with no lock held.
+ * Source: NtLockVirtualMemory as observed; docs/fidelity.md.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_lock_virtual_memory(struct ntmm_system *system,
+                                                            ntmm_handle process, uint64_t *base,
+                                                            uint64_t *size, uint32_t map_type);
+
+/**
+ * Unlock pages, as NtUnlockVirtualMemory does.
+ *
+ * @param system    any
+ * @param process   target; needs NTMM_PROCESS_VM_OPERATION
+ * @param base      in/out, bytes; on success rounded down to 4 KiB
+ * @param size      in/out, bytes, > 0; on success rounded to cover the request
+ * @param map_type  which locks go: NTMM_MAP_PROCESS, NTMM_MAP_SYSTEM or both
+ * @return NTMM_STATUS_SUCCESS               every page had all these locks, and has none of them
+ *         NTMM_STATUS_NOT_LOCKED            a page lacks one of them, or is not in memory: every
+ *                                           lock is as it was, and the pages of the range that have
+ *                                           no lock at all leave the working set, as in NT
+ *         NTMM_STATUS_INVALID_PARAMETER, NTMM_STATUS_INVALID_PARAMETER_2,
+ *         NTMM_STATUS_INVALID_PARAMETER_3, NTMM_STATUS_INVALID_HANDLE,
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
+ *         NTMM_STATUS_PRIVILEGE_NOT_HELD, NTMM_STATUS_PROCESS_IS_TERMINATING
+ *                                           see ntmm_lock_virtual_memory
+ *         NTMM_STATUS_ACCESS_VIOLATION      base or size is NULL
+ * Locks: takes (W), (F), (L), (Q). Waits for a shootdown when pages leave the working set.
+ * Source: NtUnlockVirtualMemory and VirtualUnlock, Microsoft documentation and observed behaviour.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_unlock_virtual_memory(struct ntmm_system *system,
+                                                              ntmm_handle process, uint64_t *base,
+                                                              uint64_t *size, uint32_t map_type);
+
+/** IO_STATUS_BLOCK of a 64-bit caller: 16 bytes, NT's layout. */
+struct ntmm_io_status {
+    uint32_t status;      /**< NTSTATUS of the writing. */
+    uint32_t padding;     /**< 0. */
+    uint64_t information; /**< Bytes written. */
+};
+
+/**
+ * Write the modified pages of a view of a file, as NtFlushVirtualMemory does. Private memory has no
+ * file: it is no view.
+ *
+ * @param system     any
+ * @param process    target; needs NTMM_PROCESS_VM_OPERATION
+ * @param base       in/out, bytes
+ * @param size       in/out, bytes; 0: to the end of the view
+ * @param io_status  out, on success
+ * @return with nothing changed
+ *         NTMM_STATUS_ACCESS_VIOLATION      base, size or io_status is NULL
+ *         NTMM_STATUS_INVALID_PARAMETER_2   base is not a user address
+ *         NTMM_STATUS_INVALID_PARAMETER_3   the range reaches past the last address
+ *         NTMM_STATUS_INVALID_HANDLE        no such process, or it has ended
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
+ *         NTMM_STATUS_ACCESS_DENIED         the handle lacks the right
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
+ *         NTMM_STATUS_NOT_MAPPED_VIEW       the address is free, or private memory
+ * Locks: takes (W). Never waits.
+ * Source: NtFlushVirtualMemory; docs/fidelity.md.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_flush_virtual_memory(struct ntmm_system *system,
+                                                             ntmm_handle process, uint64_t *base,
+                                                             uint64_t *size,
+                                                             struct ntmm_io_status *io_status);
+
 #ifdef __cplusplus
 }
 #endif
