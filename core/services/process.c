@@ -2,6 +2,7 @@
  * Creating, ending and describing processes.
  */
 #include "base/bits.h"
+#include "services/access.h"
 #include "services/process_end.h"
 #include "services/relief.h"
 #include "space/private.h"
@@ -9,35 +10,52 @@
 #include <ntmm/constants.h>
 #include <ntmm/process.h>
 
+#define KNOWN_FLAGS                                                                                \
+    (NTMM_PROCESS_RANDOM_LAYOUT | NTMM_PROCESS_HIGH_ENTROPY | NTMM_PROCESS_WOW64 |                 \
+     NTMM_PROCESS_LARGE_ADDRESS_AWARE | NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE)
+
+/* The caller's configuration in this version's form. */
+static bool capture_config(const struct ntmm_process_config *given,
+                           struct ntmm_process_config *config)
+{
+    size_t size = given->version == 1 ? offsetof(struct ntmm_process_config, flags)
+                                      : sizeof(struct ntmm_process_config);
+    if (given->size != size || given->version < 1 || given->version > NTMM_PROCESS_CONFIG_VERSION)
+        return false;
+    *config = (struct ntmm_process_config){0};
+    __builtin_memcpy(config, given, size);
+    return true;
+}
+
 static ntmm_status check_config(const struct ntmm_process_config *config)
 {
     uint64_t highest = config->highest_address;
     uint64_t bottom = config->bottom_up_start;
-    if (config->size != sizeof *config || config->version != NTMM_PROCESS_CONFIG_VERSION)
-        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
     if (highest > NTMM_HIGHEST_VAD_ADDRESS || (highest && highest <= NTMM_LOWEST_USER_ADDRESS) ||
         (highest + 1) % NTMM_PAGE_SIZE != (highest ? 0 : 1))
         return NTMM_STATUS_INVALID_PARAMETER_2;
     if (bottom && (bottom < NTMM_LOWEST_USER_ADDRESS || bottom > NTMM_HIGHEST_VAD_ADDRESS ||
                    !is_multiple(bottom, NTMM_ALLOCATION_GRANULARITY)))
         return NTMM_STATUS_INVALID_PARAMETER_2;
+    if (config->flags & ~KNOWN_FLAGS || !access_is_protection(config->protection))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
     return NTMM_STATUS_SUCCESS;
 }
 
-ntmm_status ntmm_create_process(struct ntmm_system *system,
-                                const struct ntmm_process_config *config, ntmm_handle *process)
+ntmm_status ntmm_create_process(struct ntmm_system *system, const struct ntmm_process_config *given,
+                                ntmm_handle *process)
 {
-    const struct ntmm_process_config defaults = {.size = sizeof defaults,
-                                                 .version = NTMM_PROCESS_CONFIG_VERSION};
     struct call c = call_begin(system);
     struct relief relief = relief_begin();
-    if (!config)
-        config = &defaults;
-    ntmm_status status = check_config(config);
+    struct ntmm_process_config config = {.size = 0};
+    if (given && !capture_config(given, &config))
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    ntmm_status status = check_config(&config);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    struct layout layout = layout_choose(&c, &config, get32(&anchor_of(&c)->next_generation));
     do {
-        status = process_create(&c, config, process);
+        status = process_create(&c, &config, &layout, process);
     } while (relieve(&c, &relief, NULL, &status));
     return status;
 }

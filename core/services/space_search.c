@@ -65,21 +65,27 @@ static bool search_down(struct call *c, struct process *process, uint64_t lo, ui
     return false;
 }
 
+/* From the process's own bottom or top, and where that finds nothing, all that the bounds allow. */
+static bool search(struct call *c, struct process *process, uint64_t pages,
+                   const struct space_bounds *bounds, struct page_range *range)
+{
+    uint64_t lowest = max_u64(NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT, bounds->lowest);
+    uint64_t bottom = max_u64(get64(&process->bottom_page), bounds->lowest);
+    uint64_t hi = min_u64(bounds->end, get64(&process->highest_page));
+    uint64_t top = min_u64(hi, get64(&process->top_page));
+    uint64_t align = bounds->align;
+    if (bounds->is_top_down)
+        return search_down(c, process, lowest, top, pages, align, range) ||
+               (top < hi && search_down(c, process, lowest, hi, pages, align, range));
+    return search_up(c, process, bottom, hi, pages, align, range) ||
+           (bottom > lowest && search_up(c, process, lowest, hi, pages, align, range));
+}
+
 ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
                          const struct space_bounds *bounds, struct vad_place *place)
 {
     struct page_range range;
-    uint64_t lowest = max_u64(NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT, bounds->lowest);
-    uint64_t bottom = max_u64(get64(&process->bottom_page), bounds->lowest);
-    uint64_t hi = min_u64(bounds->end, get64(&process->highest_page));
-    uint64_t align = bounds->align;
-    bool is_found = bounds->is_top_down
-                        ? search_down(c, process, lowest, hi, pages, align, &range)
-                        : search_up(c, process, bottom, hi, pages, align, &range);
-
-    if (!is_found && !bounds->is_top_down && bottom > lowest)
-        is_found = search_up(c, process, lowest, hi, pages, align, &range);
-    if (!is_found)
+    if (!search(c, process, pages, bounds, &range))
         return NTMM_STATUS_NO_MEMORY;
     place->start = range.start;
     place->end = range.end;

@@ -8,7 +8,6 @@
 
 #include <ntmm/constants.h>
 
-#define HANDLE_KIND_SHIFT 56
 #define HANDLE_GENERATION_SHIFT 32
 #define HANDLE_GENERATION_MAX 0xFFFFFFu
 /* NT's own, pages. */
@@ -22,7 +21,7 @@ static le64 *directory(const struct call *c)
 
 ntmm_status process_find(const struct call *c, ntmm_handle handle, struct process **process)
 {
-    if (__builtin_expect(handle >> HANDLE_KIND_SHIFT != HANDLE_KIND_PROCESS, 0))
+    if (__builtin_expect(!handle_is_process(handle), 0))
         return handle == 0 ? NTMM_STATUS_INVALID_HANDLE : NTMM_STATUS_OBJECT_TYPE_MISMATCH;
     *process = process_in_slot(c, (uint32_t)handle & HANDLE_SLOT);
     return *process ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_HANDLE;
@@ -193,17 +192,18 @@ static ntmm_handle next_handle(struct anchor *anchor, uint32_t slot)
 
 /* Fill a slot nobody knows yet; its lock words stay as they are. */
 static void fill_slot(struct process *process, const struct ntmm_process_config *config,
-                      uint64_t root_frame)
+                      const struct layout *layout, uint64_t root_frame)
 {
-    uint64_t highest = config->highest_address ? config->highest_address : NTMM_HIGHEST_VAD_ADDRESS;
-    uint64_t bottom = config->bottom_up_start ? config->bottom_up_start : NTMM_LOWEST_USER_ADDRESS;
     uint64_t limit = config->commit_limit_pages ? config->commit_limit_pages : UINT64_MAX;
     size_t kept = offsetof(struct process, root_frame);
 
     __builtin_memset((char *)process + kept, 0, sizeof *process - kept);
     store64_relaxed(&process->root_frame, root_frame);
-    set64(&process->highest_page, (highest >> NTMM_PAGE_SHIFT) + 1);
-    set64(&process->bottom_page, bottom >> NTMM_PAGE_SHIFT);
+    set64(&process->highest_page, layout->highest);
+    set64(&process->bottom_page, layout->bottom);
+    set64(&process->top_page, layout->top);
+    set32(&process->flags, config->flags);
+    set32(&process->protection, config->protection);
     set64(&process->commit_limit, limit);
     set64(&process->table_pages, 1);
     set64(&process->leaf_span, ~0ull);
@@ -219,7 +219,7 @@ static void fill_slot(struct process *process, const struct ntmm_process_config 
 /* Root and slot of a new process; the caller publishes the handle. The slot comes last, because a
  * frame of slots stays for good. (D) is held. */
 static ntmm_status make_process(struct call *c, const struct ntmm_process_config *config,
-                                uint32_t *slot)
+                                const struct layout *layout, uint32_t *slot)
 {
     uint64_t root_frame;
     if (!table_root_create(c, &root_frame))
@@ -229,18 +229,18 @@ static ntmm_status make_process(struct call *c, const struct ntmm_process_config
         table_root_free(c, root_frame);
         return status;
     }
-    fill_slot(process_in_slot(c, *slot), config, root_frame);
+    fill_slot(process_in_slot(c, *slot), config, layout, root_frame);
     return NTMM_STATUS_SUCCESS;
 }
 
 ntmm_status process_create(struct call *c, const struct ntmm_process_config *config,
-                           ntmm_handle *handle)
+                           const struct layout *layout, ntmm_handle *handle)
 {
     struct anchor *anchor = anchor_of(c);
     uint32_t slot;
 
     lock_acquire(c, &anchor->directory_lock, LOCK_DIRECTORY);
-    ntmm_status status = make_process(c, config, &slot);
+    ntmm_status status = make_process(c, config, layout, &slot);
     if (status == NTMM_STATUS_SUCCESS) {
         struct process *process = process_in_slot(c, slot);
         *handle = next_handle(anchor, slot);

@@ -21,6 +21,7 @@
 #include "base/gap_tree.h"
 #include "base/lock.h"
 #include "phys/anchor.h"
+#include "space/layout.h"
 
 #include <ntmm/access.h>
 #include <ntmm/process.h>
@@ -29,6 +30,7 @@
 #define PROCESSES_PER_FRAME (NTMM_PAGE_SIZE / PROCESS_SLOT_BYTES)
 #define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
 #define HANDLE_KIND_PROCESS 1u
+#define HANDLE_KIND_SHIFT 56u
 
 /* END_FAILED: a table could not be read; it may be ended again. */
 enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING, PROCESS_END_FAILED };
@@ -44,6 +46,9 @@ struct process {
     le64 bottom_page;         /* where searches begin; fixed */
     le64 commit_limit;        /* pages; fixed */
     struct gap_tree vads;     /* pages (A, W) */
+    le32 protection;          /* PS_PROTECTION; fixed */
+    le32 flags;               /* NTMM_PROCESS_* flags of its configuration; fixed */
+    le64 top_page;            /* where searches from the top begin; fixed */
     le64 vad_hint;            /* VAD found last, a reference, or 0 (W) */
     le64 virtual_pages;       /* (A, W) */
     le64 virtual_peak;        /* (A, W) */
@@ -105,6 +110,11 @@ enum {
 /* The process's own handle, which lacks nothing. */
 static inline ntmm_handle process_own_handle(ntmm_handle handle) { return handle & ~HANDLE_LACKS; }
 
+static inline bool handle_is_process(ntmm_handle handle)
+{
+    return handle >> HANDLE_KIND_SHIFT == HANDLE_KIND_PROCESS;
+}
+
 static inline bool handle_holds(ntmm_handle handle, uint32_t rights)
 {
     return (handle & (uint64_t)rights << HANDLE_LACKS_SHIFT) == 0;
@@ -135,7 +145,7 @@ void process_unlock_address(struct call *c, struct process *process);
 
 /* A slot made live with an empty address space. Takes (D), (C), (N). Shortage: c->want is set. */
 ntmm_status process_create(struct call *c, const struct ntmm_process_config *config,
-                           ntmm_handle *handle);
+                           const struct layout *layout, ntmm_handle *handle);
 
 /* Retire a slot in state ENDING whose address space is empty: keep its counters, free the slot. */
 void process_retire(struct call *c, struct process *process);

@@ -14,9 +14,25 @@ extern "C" {
 #endif
 
 /** ntmm_process_config.version of this header. */
-#define NTMM_PROCESS_CONFIG_VERSION 1u
+#define NTMM_PROCESS_CONFIG_VERSION 2u
 
-/** How a process is made. Zero the struct, set `size` and `version`; 0 elsewhere: the default. */
+/** @name Flags of ntmm_process_config
+ * @{ */
+/** Searches for space begin at random places, with NT's entropy: 8 bits of granules from below, 17
+ * from above. */
+#define NTMM_PROCESS_RANDOM_LAYOUT 0x1u
+/** With RANDOM_LAYOUT: 24 bits more from below, unless the process ends below 4 GiB. */
+#define NTMM_PROCESS_HIGH_ENTROPY 0x2u
+/** A 32-bit process: its addresses end below 2 GiB. */
+#define NTMM_PROCESS_WOW64 0x4u
+/** With WOW64: they end below 4 GiB. */
+#define NTMM_PROCESS_LARGE_ADDRESS_AWARE 0x8u
+/** A 64-bit process of an image without the large-address-aware mark: they end below 2 GiB. */
+#define NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE 0x10u
+/** @} */
+
+/** How a process is made. Zero the struct, set `size` and `version`; 0 elsewhere: the default. A
+ * version 1 ends before `flags`, and is taken as one that has zeros there. */
 struct ntmm_process_config {
     uint32_t size;                      /**< sizeof(struct ntmm_process_config). */
     uint32_t version;                   /**< NTMM_PROCESS_CONFIG_VERSION. */
@@ -26,6 +42,8 @@ struct ntmm_process_config {
     uint64_t commit_limit_pages;        /**< Private commit of the process; default: no limit. */
     uint64_t working_set_minimum_pages; /**< Not trimmed below while others can be; default 50. */
     uint64_t working_set_maximum_pages; /**< Trimmed first above it; default 345 or the minimum. */
+    uint32_t flags;                     /**< NTMM_PROCESS_* flags. */
+    uint32_t protection;                /**< PS_PROTECTION, see ntmm/access.h; default: none. */
 };
 
 /** Accounting of one process. */
