@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Every status that the docstring of a memory service lists is produced by a test that is named.
+
+usage: statuses.py                 compares statuses.txt with the docstrings and the cases
+       statuses.py --logs FOLDER   compares it with what the tests of a build returned (status_log.py)
+       statuses.py --write FOLDER  writes it anew from cases and logs; reasons stay
+
+statuses.txt has one line a function and status: the case that produces it, "case NAME", the test
+that does, "test NAME", or "none REASON". Status 1 when a line is missing, wrong or too much.
+"""
+import pathlib
+import re
+import sys
+
+from case_files import FOLDER, ROOT, all_cases
+
+INCLUDE = ROOT / "core/include/ntmm"
+LIST = FOLDER / "statuses.txt"
+
+# The services of memory. The other headers are the machine, the platform and the system itself.
+HEADERS = ["access.h", "borrow.h", "job.h", "memory.h", "physical.h", "process.h", "query.h",
+           "snapshot.h", "stack.h", "statistics.h", "virtual.h", "working_set.h", "write_watch.h"]
+
+# Which function a step of a case calls.
+FUNCTIONS = {
+    "allocate": "ntmm_allocate_virtual_memory",
+    "allocate-ex": "ntmm_allocate_virtual_memory_ex",
+    "free": "ntmm_free_virtual_memory",
+    "protect": "ntmm_protect_virtual_memory",
+    "query": "ntmm_query_virtual_memory",
+    "get-watch": "ntmm_get_write_watch",
+    "reset-watch": "ntmm_reset_write_watch",
+}
+HEAD = """# Which test produces which status of which function; written by statuses.py --write FOLDER.
+# "case NAME" is a case of this folder, "test NAME" a test of ctest, "none REASON" says why not.
+"""
+
+
+def values():
+    """Status name to value."""
+    text = (INCLUDE / "status.h").read_text()
+    return {name: int(value, 16)
+            for name, value in re.findall(r"#define NTMM_STATUS_(\w+) (0x[0-9A-F]+)u", text)}
+
+
+def documented():
+    """[(function, status)] in the order of the headers."""
+    found = []
+    for header in HEADERS:
+        path = INCLUDE / header
+        if not path.exists():
+            continue
+        for comment, name in re.findall(
+                r"/\*\*((?:(?!\*/).)*)\*/\s*NTMM_API\s[^;(]*?(ntmm_\w+)\(", path.read_text(), re.S):
+            for status in dict.fromkeys(statuses_of(comment)):
+                found.append((name, status))
+    return found
+
+
+def statuses_of(comment):
+    """The statuses of a docstring's @return, up to the paragraph of locks or the next tag."""
+    after = re.search(r"@returns?\b(.*)", comment, re.S)
+    if not after:
+        return []
+    text = re.split(r"\n \* (?:@|Locks:|Source:)", after.group(1))[0]
+    return re.findall(r"NTMM_STATUS_(\w+)", text)
+
+
+def produced_by_cases():
+    """(function, status) to the first case that expects just it."""
+    found = {}
+    for case in all_cases():
+        for step in case.steps:
+            words = (step.expected or "").split()
+            if step.words[0] in FUNCTIONS and words and " or " not in step.expected:
+                found.setdefault((FUNCTIONS[step.words[0]], words[0]), case.name)
+    return found
+
+
+def produced_by_tests(folder):
+    """test name to {(function, status)}, by the logs of a build."""
+    names = {value: name for name, value in values().items()}
+    found = {}
+    for path in sorted(pathlib.Path(folder).glob("*")):
+        pairs = (line.split() for line in path.read_text().splitlines())
+        found[path.name] = {(pair[0], names.get(int(pair[1], 16), pair[1])) for pair in pairs}
+    return found
+
+
+def read_list():
+    """(function, status) to [kind, rest]."""
+    found = {}
+    for raw in LIST.read_text().splitlines():
+        if raw and not raw.startswith("# "):
+            function, status, kind, rest = raw.split(None, 3)
+            found[function, status] = (kind, rest)
+    return found
+
+
+def faults():
+    listed, wanted, cases = read_list(), documented(), produced_by_cases()
+    tests = {path.stem for path in (ROOT / "tests/unit").glob("test_*.c")}
+    found = [f"statuses.txt: no line for {name} {status}"
+             for name, status in wanted if (name, status) not in listed]
+    for pair in listed.keys() - set(wanted):
+        found.append(f"statuses.txt: {pair[0]} does not list {pair[1]}")
+    for pair, (kind, rest) in listed.items():
+        told = " ".join(pair)
+        if kind == "case" and pair not in cases:
+            found.append(f"statuses.txt: no case produces {told}")
+        if kind == "test" and rest not in tests and not rest.startswith("conformance."):
+            found.append(f"statuses.txt: {told}: there is no test {rest}")
+        if kind not in ("case", "test", "none"):
+            found.append(f"statuses.txt: {told}: {kind}?")
+    return found
+
+
+def faults_of_logs(folder):
+    """Only tests that ran in this build can contradict the list."""
+    logs = produced_by_tests(folder)
+    return [f"{rest} did not produce {' '.join(pair)}"
+            for pair, (kind, rest) in read_list().items()
+            if kind == "test" and rest in logs and pair not in logs[rest]]
+
+
+def line_of(pair, cases, logs, before):
+    if pair in cases:
+        return "case " + cases[pair]
+    kind, rest = before.get(pair, ("none", "?"))
+    if kind == "test" and pair in logs.get(rest, ()):
+        return f"test {rest}"
+    tests = [name for name, pairs in logs.items() if pair in pairs]
+    if tests:
+        return "test " + tests[0]
+    return f"{kind} {rest}"
+
+
+def write(folder):
+    cases, logs = produced_by_cases(), produced_by_tests(folder)
+    before = read_list() if LIST.exists() else {}
+    LIST.write_text(HEAD + "".join(f"{' '.join(pair)} {line_of(pair, cases, logs, before)}\n"
+                                   for pair in dict.fromkeys(documented())))
+
+
+def main(arguments):
+    if arguments[:1] == ["--write"]:
+        write(arguments[1])
+        found = []
+    elif arguments[:1] == ["--logs"]:
+        found = faults_of_logs(arguments[1])
+    else:
+        found = faults()
+    print("\n".join(found) if found else f"{len(read_list())} statuses are accounted for")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
