@@ -13,12 +13,15 @@
 enum verb {
     VERB_AS,
     VERB_ALLOCATE,
+    VERB_ALLOCATE_EX,
     VERB_FREE,
     VERB_PROTECT,
     VERB_QUERY,
     VERB_READ,
     VERB_WRITE,
     VERB_EXECUTE,
+    VERB_GET_WATCH,
+    VERB_RESET_WATCH,
     VERB_COUNT,
 };
 
@@ -32,6 +35,15 @@ enum caller {
     CALLER_COUNT,
 };
 
+/* An extended parameter. Of address requirements (type 1) value is the lowest start. */
+struct parameter {
+    uint64_t type;
+    uint64_t value;
+    uint64_t highest;
+    uint64_t alignment;
+    uint32_t is_null; /* no requirements behind the pointer */
+};
+
 struct step {
     enum verb verb;
     const char *text;
@@ -39,9 +51,11 @@ struct step {
     uint64_t arguments[ARGUMENT_LIMIT];
     uint32_t nulls;     /* bit n: argument n is a pointer, and NULL */
     uint64_t floats_at; /* where the file expects memory that the system places; 0: it does not */
-    uint64_t floats_bytes;           /* how much */
-    uint8_t bytes[STEP_BYTES_LIMIT]; /* to write */
-    uint32_t size;                   /* of bytes, or how many to read */
+    uint64_t floats_bytes;              /* how much */
+    uint8_t bytes[STEP_BYTES_LIMIT];    /* to write */
+    uint32_t size;                      /* of bytes, or how many to read */
+    const struct parameter *parameters; /* NULL with a count: there is no array */
+    uint32_t parameter_count;
 };
 
 struct case_data {

@@ -21,19 +21,24 @@ SLOT = 0x10000
 CALLERS = ["live", "other", "null", "stale", "wrong-kind"]
 
 # What the words of a step are: A address, P pointer to an address, N number, S pointer to a
-# number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing.
+# number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing, X extended parameters to the end.
 VERBS = {
     "as": "W",
     "allocate": "PNSTR",
+    "allocate-ex": "PSTRX",
     "free": "PST",
     "protect": "PSRO",
     "query": "P",
     "read": "AC",
     "write": "AB",
     "execute": "AC",
+    "get-watch": "ANNNO",
+    "reset-watch": "AN",
 }
+DEFAULTS = {"get-watch": ["0", "32", "-"]}  # of the words that may be missing at the end
+PARAMETERS = ["", "requirements", "node", "partition", "physical", "attributes"]
 UNKNOWN = "the Windows program does not have the step {}"
-PLACED = {"allocate"}  # verbs whose base 0 lets the system choose
+PLACED = {"allocate", "allocate-ex"}  # verbs whose base 0 lets the system choose
 
 
 def constants():
@@ -94,7 +99,7 @@ class Skips:
 def span(step):
     """[base, size] of memory that a step is expected to allocate or to change, or None."""
     words = (step.expected or "").split()
-    if step.words[0] in ("allocate", "free", "protect") and words[:1] == ["SUCCESS"]:
+    if step.words[0] in ("allocate", "allocate-ex", "free", "protect") and words[:1] == ["SUCCESS"]:
         return number(words[1]), max(number(words[2]), 1)
     if step.words[0] in ("read", "write", "execute") and words[:1] != ["ACCESS_VIOLATION"]:
         return number(step.words[1]), 1
@@ -147,7 +152,7 @@ def is_reachable(base, size, places):
 
 def argument(kind, word):
     """(value, is NULL) of a word."""
-    if word == "NULL":
+    if word == "NULL" or kind == "X":
         return 0, True
     if kind in "APNSC":
         return number(word), False
@@ -170,20 +175,49 @@ def bytes_of(step, kinds):
     return b"", 0
 
 
+def parameter(word):
+    """A row of struct parameter for "NAME:VALUE..." or "TYPE:VALUE"."""
+    name, _, rest = word.partition(":")
+    kind = PARAMETERS.index(name) if name in PARAMETERS else number(name)
+    values = [0, 0, 0] if rest in ("NULL", "") else ([number(x) for x in rest.split(":")] + [0] * 3)
+    return f"{{{kind:#x}u, {values[0]:#x}u, {values[1]:#x}u, {values[2]:#x}u, {int(rest == 'NULL')}}}"
+
+
+def parameters_of(step, kinds):
+    """(the C array or 0, how many)."""
+    if "X" not in kinds:
+        return "0", 0
+    words = step.words[1 + kinds.index("X"):]
+    if words and words[0].startswith("NULL:"):
+        return "0", number(words[0][5:])
+    rows = ", ".join(map(parameter, words)) or "{0}"
+    return f"(const struct parameter[]){{{rows}}}", len(words)
+
+
+def words_of(step, kinds):
+    """The words with those that the file leaves out."""
+    words = step.words[1:]
+    missing = len(kinds) - len(words)
+    return words + DEFAULTS[step.words[0]][-missing:] if step.words[0] in DEFAULTS and missing > 0 \
+        else words
+
+
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def step_row(step, places):
     kinds = VERBS[step.words[0]]
-    pairs = [argument(kind, word) for kind, word in zip(kinds, step.words[1:])]
+    pairs = [argument(kind, word) for kind, word in zip(kinds, words_of(step, kinds))]
     values = ", ".join(f"{value:#x}u" for value, _ in pairs)
     nulls = sum(1 << at for at, (_, is_null) in enumerate(pairs) if is_null)
     data, size = bytes_of(step, kinds)
     at, room = floats_of(step, kinds, pairs, places)
+    array, count = parameters_of(step, kinds)
     fields = [f"VERB_{step.words[0].upper().replace('-', '_')}", quoted(step.text),
               quoted(step.expected or ""), f"{{{values}}}", f"{nulls:#x}u", f"{at:#x}u",
-              f"{room:#x}u", "{" + (", ".join(map(str, data)) or "0") + "}", str(size)]
+              f"{room:#x}u", "{" + (", ".join(map(str, data)) or "0") + "}", str(size), array,
+              str(count)]
     return "    {" + ", ".join(fields) + "},"
 
 

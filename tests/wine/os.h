@@ -47,10 +47,16 @@ uint64_t os_handle(enum caller who);
 
 uint32_t os_allocate(uint64_t process, uint64_t *base, uint64_t zero_bits, uint64_t *size,
                      uint32_t type, uint32_t protect);
+uint32_t os_allocate_ex(uint64_t process, uint64_t *base, uint64_t *size, uint32_t type,
+                        uint32_t protect, const struct parameter *parameters, uint32_t count);
 uint32_t os_free(uint64_t process, uint64_t *base, uint64_t *size, uint32_t type);
 uint32_t os_protect(uint64_t process, uint64_t *base, uint64_t *size, uint32_t protect,
                     uint32_t *old);
 uint32_t os_query(uint64_t process, uint64_t address, struct os_memory *memory);
+
+uint32_t os_get_watch(uint64_t process, uint32_t flags, uint64_t base, uint64_t size,
+                      uint64_t *addresses, uint64_t *count);
+uint32_t os_reset_watch(uint64_t process, uint64_t base, uint64_t size);
 
 /*
  * One access of an instruction of this process. Sizes of 1, 2, 4 and 8 bytes are one instruction,

@@ -19,6 +19,25 @@ LONG NTAPI NtFreeVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG);
 LONG NTAPI NtProtectVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG, PULONG);
 LONG NTAPI NtQueryVirtualMemory(HANDLE, PVOID, int, PVOID, SIZE_T, PSIZE_T);
 
+LONG NTAPI NtGetWriteWatch(HANDLE, ULONG, PVOID, SIZE_T, PVOID *, ULONG_PTR *, ULONG *);
+LONG NTAPI NtResetWriteWatch(HANDLE, PVOID, SIZE_T);
+
+/* MEM_EXTENDED_PARAMETER and MEM_ADDRESS_REQUIREMENTS. */
+struct extended {
+    uint64_t type;
+    uint64_t value;
+};
+struct requirements {
+    uint64_t lowest;
+    uint64_t highest;
+    uint64_t alignment;
+};
+typedef LONG(NTAPI *allocate_ex)(HANDLE, PVOID *, PSIZE_T, ULONG, ULONG, void *, ULONG);
+
+#define EXTENDED_LIMIT 8u
+#define REQUIREMENTS_TYPE 1u
+#define STATUS_IS_NOT_THERE 0xC0000002u
+
 static HANDLE handles[CALLER_COUNT];
 static PROCESS_INFORMATION other;
 
@@ -236,6 +255,53 @@ uint32_t os_allocate(uint64_t process, uint64_t *base, uint64_t zero_bits, uint6
 {
     return (uint32_t)NtAllocateVirtualMemory(handle_of(process), (PVOID *)base, zero_bits,
                                              (PSIZE_T)size, type, protect);
+}
+
+/* Fills the array as NT wants it, and returns it; NULL for NULL. */
+static struct extended *extended_of(const struct parameter *parameters, uint32_t count)
+{
+    static struct extended filled[EXTENDED_LIMIT];
+    static struct requirements requirements[EXTENDED_LIMIT];
+
+    for (uint32_t i = 0; parameters && i < count && i < EXTENDED_LIMIT; i++) {
+        filled[i].type = parameters[i].type;
+        filled[i].value = parameters[i].value;
+        if (parameters[i].type == REQUIREMENTS_TYPE) {
+            requirements[i].lowest = parameters[i].value;
+            requirements[i].highest = parameters[i].highest;
+            requirements[i].alignment = parameters[i].alignment;
+            filled[i].value = parameters[i].is_null ? 0 : (uint64_t)(uintptr_t)&requirements[i];
+        }
+    }
+    return parameters ? filled : 0;
+}
+
+uint32_t os_allocate_ex(uint64_t process, uint64_t *base, uint64_t *size, uint32_t type,
+                        uint32_t protect, const struct parameter *parameters, uint32_t count)
+{
+    /* Looked up, because it is younger than Windows 10 is. */
+    allocate_ex call = (allocate_ex)(void *)GetProcAddress(GetModuleHandleA("ntdll.dll"),
+                                                           "NtAllocateVirtualMemoryEx");
+
+    if (!call) {
+        return STATUS_IS_NOT_THERE;
+    }
+    return (uint32_t)call(handle_of(process), (PVOID *)base, (PSIZE_T)size, type, protect,
+                          extended_of(parameters, count), count);
+}
+
+uint32_t os_get_watch(uint64_t process, uint32_t flags, uint64_t base, uint64_t size,
+                      uint64_t *addresses, uint64_t *count)
+{
+    ULONG granularity;
+
+    return (uint32_t)NtGetWriteWatch(handle_of(process), flags, (PVOID)(uintptr_t)base, size,
+                                     (PVOID *)addresses, count, &granularity);
+}
+
+uint32_t os_reset_watch(uint64_t process, uint64_t base, uint64_t size)
+{
+    return (uint32_t)NtResetWriteWatch(handle_of(process), (PVOID)(uintptr_t)base, size);
 }
 
 uint32_t os_free(uint64_t process, uint64_t *base, uint64_t *size, uint32_t type)

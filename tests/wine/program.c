@@ -14,6 +14,7 @@
 
 #define STATUS_SUCCESS 0u
 #define OLD_UNTOUCHED 0xA5A5A5A5u
+#define WATCH_LIMIT 32u
 
 struct run {
     bool is_checking;
@@ -68,6 +69,23 @@ static void step_allocate(struct run *run, const struct step *step)
     take(step, 2, false, &size);
     status = os_allocate(run->process, base.pointer, step->arguments[1], size.pointer,
                          (uint32_t)step->arguments[3], (uint32_t)step->arguments[4]);
+    if (status == STATUS_SUCCESS && step->floats_bytes) {
+        places_float(step->floats_at, base.value, step->floats_bytes);
+    }
+    text_status(&found, status);
+    add_arguments(status, &base, &size);
+}
+
+static void step_allocate_ex(struct run *run, const struct step *step)
+{
+    struct argument base;
+    struct argument size;
+    uint32_t status;
+
+    take(step, 0, true, &base);
+    take(step, 1, false, &size);
+    status = os_allocate_ex(run->process, base.pointer, size.pointer, (uint32_t)step->arguments[2],
+                            (uint32_t)step->arguments[3], step->parameters, step->parameter_count);
     if (status == STATUS_SUCCESS && step->floats_bytes) {
         places_float(step->floats_at, base.value, step->floats_bytes);
     }
@@ -145,6 +163,26 @@ static void step_access(const struct step *step, enum os_access access)
     }
 }
 
+static void step_get_watch(struct run *run, const struct step *step)
+{
+    static uint64_t addresses[WATCH_LIMIT];
+    uint64_t count = step->arguments[3];
+    uint32_t status =
+        os_get_watch(run->process, (uint32_t)step->arguments[2], place(step->arguments[0]),
+                     step->arguments[1], step->nulls & 1u << 4 ? 0 : addresses, &count);
+
+    text_status(&found, status);
+    for (uint64_t i = 0; status == STATUS_SUCCESS && i < count && i < WATCH_LIMIT; i++) {
+        text_number(&found, unplace(addresses[i]));
+    }
+}
+
+static void step_reset_watch(struct run *run, const struct step *step)
+{
+    text_status(&found,
+                os_reset_watch(run->process, place(step->arguments[0]), step->arguments[1]));
+}
+
 static void step_as(struct run *run, const struct step *step)
 {
     run->who = (enum caller)step->arguments[0];
@@ -164,6 +202,9 @@ static void run_verb(struct run *run, const struct step *step)
     case VERB_ALLOCATE:
         step_allocate(run, step);
         break;
+    case VERB_ALLOCATE_EX:
+        step_allocate_ex(run, step);
+        break;
     case VERB_FREE:
         step_free(run, step);
         break;
@@ -181,6 +222,12 @@ static void run_verb(struct run *run, const struct step *step)
         break;
     case VERB_EXECUTE:
         step_access(step, OS_EXECUTE);
+        break;
+    case VERB_GET_WATCH:
+        step_get_watch(run, step);
+        break;
+    case VERB_RESET_WATCH:
+        step_reset_watch(run, step);
         break;
     case VERB_COUNT:
         break;
@@ -228,7 +275,7 @@ static void run_step(struct run *run, const struct case_data *data, const struct
     run->steps++;
     if (!run->is_checking) {
         print_step(step);
-    } else if (!text_is(&found, step->expected)) {
+    } else if (!text_is_one_of(&found, step->expected)) {
         report_difference(run, data, step);
     }
     flush();

@@ -120,3 +120,36 @@ bool text_is(const struct text *text, const char *other)
     }
     return at == text->length && !other[at];
 }
+
+static bool begins_with(const char *text, const char *start)
+{
+    while (*start && *start == *text) {
+        start++;
+        text++;
+    }
+    return !*start;
+}
+
+bool text_is_one_of(const struct text *text, const char *alternatives)
+{
+    static const char OR[] = " or ";
+
+    while (1) {
+        const char *end = alternatives;
+        uint32_t at = 0;
+
+        while (*end && !begins_with(end, OR)) {
+            end++;
+        }
+        while (alternatives + at < end && text->bytes[at] == alternatives[at]) {
+            at++;
+        }
+        if (at == text->length && alternatives + at == end) {
+            return true;
+        }
+        if (!*end) {
+            return false;
+        }
+        alternatives = end + sizeof(OR) - 1;
+    }
+}
