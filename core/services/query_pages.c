@@ -14,8 +14,6 @@
 
 #define WORD_BYTES 8u
 #define PAGE_INFORMATION_BYTES 16u
-/* Of an entry's age field: the page is locked (docs/services.md). */
-#define AGE_LOCKED 8u
 
 static uint32_t protection_of_frame(struct call *c, uint64_t frame)
 {
@@ -100,7 +98,7 @@ static uint64_t attributes_of_valid(struct call *c, uint64_t raw)
     uint64_t frame = field_get(raw, HW_FRAME);
     uint64_t protection = protection_to_win32(protection_of_frame(c, frame));
     uint64_t priority = pfn_priority(pfn_at(c, frame));
-    bool is_locked = (field_get(raw, HW_AGE) & AGE_LOCKED) != 0;
+    bool is_locked = (raw & ENTRY_LOCKED) != 0;
     return NTMM_PAGE_STATE_VALID | protection << NTMM_PAGE_STATE_PROTECTION_SHIFT |
            (is_locked ? NTMM_PAGE_STATE_LOCKED : 0) | priority << NTMM_PAGE_STATE_PRIORITY_SHIFT;
 }

@@ -110,8 +110,7 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     if (!vad || range.end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     uint64_t locked = get64(&process->locked_pages);
-    ntmm_status status =
-        private_protect(c, process, vad, range.start, range.end, protection, old);
+    ntmm_status status = private_protect(c, process, vad, range.start, range.end, protection, old);
     bool is_unlocked = get64(&process->locked_pages) < locked;
     return is_unlocked ? NTMM_STATUS_WAS_UNLOCKED : status;
 }
