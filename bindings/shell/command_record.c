@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define VALGRIND_ARGUMENTS 5
+#define VALGRIND_ARGUMENTS 6
 
 void help_for_record(FILE *out)
 {
@@ -89,7 +89,10 @@ static void become_valgrind(char **program, int log)
     arguments[1] = (char *)"--tool=lackey";
     arguments[2] = (char *)"--trace-mem=yes";
     arguments[3] = (char *)"--child-silent-after-fork=yes";
-    arguments[4] = log_option;
+    /* Otherwise the translator runs both sides of some `a && b`, and lackey prints the fetches of
+     * instructions that the program jumped over. */
+    arguments[4] = (char *)"--vex-guest-chase=no";
+    arguments[5] = log_option;
     memcpy(arguments + VALGRIND_ARGUMENTS, program, count * sizeof *program);
     execvp("valgrind", arguments);
     _exit(127);

@@ -1,6 +1,7 @@
 """Replay: faults, verification, reports."""
 import json
 import os
+import platform
 import pty
 import re
 import shutil
@@ -75,6 +76,39 @@ def test_recorded_on_the_spot(tmp_path):
         assert faults(replay("--verify", path))["demand_zero_faults"] == pages[path]
     packed = replay("--verify", tmp_path / "t.txt.zst")
     assert faults(packed)["demand_zero_faults"] == pages[tmp_path / "t.txt"]
+
+
+LOOP = """
+    .globl _start
+_start:
+    mov $1000, %ecx
+    mov $1, %eax
+again:
+    cmp $2, %eax
+    jne over
+    test %edi, %edi
+    jne over
+    inc %ebx
+over:
+    dec %ecx
+    jnz again
+    mov $60, %eax
+    xor %edi, %edi
+    syscall
+"""
+
+
+def test_record_has_only_what_ran(tmp_path):
+    """What is jumped over is not fetched, though valgrind would translate it with the rest."""
+    if shutil.which("valgrind") is None or shutil.which("cc") is None:
+        pytest.skip("valgrind or a compiler is not installed")
+    if platform.machine() != "x86_64":
+        pytest.skip("the program is for x86-64")
+    subprocess.run(["cc", "-nostdlib", "-static", "-x", "assembler", "-", "-o", tmp_path / "loop"],
+                   input=LOOP.encode(), check=True)
+    done = run("record", "-o", tmp_path / "t.ntt", "--", tmp_path / "loop")
+    assert done.returncode == 0
+    assert count_pages(tmp_path / "t.ntt") == (1, 2 + 1000 * 4 + 3)
 
 
 def test_record_limit_and_status(tmp_path):
