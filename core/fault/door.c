@@ -3,6 +3,7 @@
  */
 #include "fault/door.h"
 #include "space/protection.h"
+#include "space/watch.h"
 #include "x64/formats.h"
 
 #include <ntmm/constants.h>
@@ -67,6 +68,28 @@ static bool make_tables(struct call *c, struct door *d, uint32_t pages)
     return d->span.entry != NULL;
 }
 
+/*
+ * Make room for the mark of a page that is about to be written, in a watched region, if there are
+ * frames for it, for the tables and for `pages` more, as make_tables does. False on shortage.
+ */
+static bool make_mark_room(struct call *c, struct door *d, uint32_t pages)
+{
+    bool is_there = watch_has_room(c, d->process, d->page);
+    d->frames_needed = 1 + d->span.level - 1 + pages;
+    d->has_mark = is_there || (frames_are_available(c, d->frames_needed) &&
+                               watch_make_room(c, d->process, d->page));
+    return d->has_mark;
+}
+
+/* The page of a fault that is over was written, or was not. */
+static void end_mark(struct call *c, struct door *d, ntmm_status status)
+{
+    if (status == NTMM_STATUS_SUCCESS)
+        watch_mark(c, d->process, d->page);
+    else
+        watch_drop_room(c, d->process, d->page);
+}
+
 static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t protection)
 {
     struct process *process = d->process;
@@ -106,10 +129,18 @@ static ntmm_status resolve_transition(struct call *c, struct door *d, uint64_t f
     return resolved(d, NTMM_FAULT_KIND_TRANSITION, NTMM_COUNTER_TRANSITION_FAULTS);
 }
 
+static bool is_watched(struct call *c, struct door *d)
+{
+    return vad_is_watched(vad_find(c, d->process, d->page));
+}
+
 /* The first write of a clean writable page. Only this fault sets Dirty1, under (W). */
 static ntmm_status make_dirty(struct call *c, struct door *d, le64 *entry, uint64_t seen)
 {
     const uint64_t dirty = FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_ACCESSED);
+    if (__builtin_expect(get32(&d->process->has_watch), 0) && is_watched(c, d) &&
+        !make_mark_room(c, d, 0))
+        return door_give_up(c, d);
     while (!cas64(entry, &seen, seen | dirty)) {
     }
     frame_make_modified(c, field_get(seen, HW_FRAME));
@@ -159,7 +190,11 @@ static ntmm_status resolve_committed(struct call *c, struct door *d, struct vad 
         return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
     if (protection_is_guard(protection))
         return consume_guard(c, d, vad, protection);
-    if (entry_kind(c, raw) == PTE_TRANSITION) {
+    bool is_marked = d->access == DOOR_WRITE && vad_is_watched(vad);
+    enum pte_kind kind = entry_kind(c, raw);
+    if (is_marked && kind != PTE_PAGEFILE && !make_mark_room(c, d, kind != PTE_TRANSITION))
+        return door_give_up(c, d);
+    if (kind == PTE_TRANSITION) {
         uint64_t frame = entry_lock_transition(c, d->span.entry);
         if (frame != FRAME_NONE)
             return resolve_transition(c, d, frame, protection);
@@ -223,6 +258,8 @@ ntmm_status door_resolve(struct call *c, struct process *process,
     ntmm_status status = request->address < NTMM_USER_PROBE_ADDRESS
                              ? resolve_user(c, &d)
                              : door_raise(c, &d, NTMM_STATUS_ACCESS_VIOLATION);
+    if (d.has_mark)
+        end_mark(c, &d, status);
     if (status != NTMM_STATUS_PENDING)
         process_count(process, NTMM_COUNTER_PAGE_FAULTS, 1);
     if (c->zeroed_inline)

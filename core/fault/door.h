@@ -36,6 +36,7 @@ struct door {
     struct table_span
         span; /* where the walk stopped, or the page's entry once its tables are made */
     uint32_t frames_needed; /* by the resolver, tables included */
+    bool has_mark;          /* a write of a watched region: there is room for its mark */
     enum { DOOR_READ, DOOR_WRITE, DOOR_EXECUTE } access;
 };
 

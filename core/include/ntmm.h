@@ -21,5 +21,6 @@
 #include <ntmm/system.h>
 #include <ntmm/types.h>
 #include <ntmm/virtual.h>
+#include <ntmm/write_watch.h>
 
 #endif

@@ -141,6 +141,8 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
         return false;
     if (*is_shared && at->is_out)
         return true;
+    if (!check_watched_entry(w, vad, at->page, raw))
+        return false;
     bool is_committed = page_state_of(w->k->c, vad, raw).is_committed;
     w->counted += is_committed - (int64_t)vad_is_committed_by_default(vad);
     return true;

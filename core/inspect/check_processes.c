@@ -147,7 +147,8 @@ static bool check_process(struct checker *k, const struct process *process)
     uint64_t root = get64(&process->root_frame);
 
     k->process = get64(&process->handle);
-    if (!check_tree(k, process) || !check_hint(k, process) || !check_root(k, root))
+    if (!check_tree(k, process) || !check_hint(k, process) || !check_root(k, root) ||
+        !check_watch(k, process))
         return false;
     go_to(&w, 0);
     if (!check_tables(&w, root))

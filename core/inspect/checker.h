@@ -74,6 +74,7 @@ struct checker {
     uint64_t commit;            /* charges met so far */
     uint64_t vads;              /* VADs met so far */
     uint64_t vad_nodes;         /* nodes of their trees met so far */
+    uint64_t watch_nodes;       /* nodes of marks met so far */
     uint64_t process_frames;    /* frames of process objects met */
     uint64_t paging_frames;     /* frames of page files met */
     uint64_t user_frames;       /* frames with pages of processes met */
@@ -170,6 +171,14 @@ bool walk_reach(struct walk *w, uint64_t page, const struct vad **vad);
 
 /* What lies in [start, end) is not known, but that it is not nothing. */
 bool walk_pass_unknown(struct walk *w, uint64_t start, uint64_t end);
+
+/* --- check_watch.c --- */
+
+/* M1, M2, S4: the marks of a process whose regions are sound. */
+bool check_watch(struct checker *k, const struct process *process);
+
+/* M1: an entry of a page of the region. */
+bool check_watched_entry(struct walk *w, const struct vad *vad, uint64_t page, uint64_t raw);
 
 /* --- check_tables.c --- */
 

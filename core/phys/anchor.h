@@ -96,7 +96,7 @@ struct slab_class {
     le64 used;        /* objects in use (S) */
 };
 
-enum slab_kind { SLAB_VAD, SLAB_VAD_NODE, SLAB_KIND_COUNT };
+enum slab_kind { SLAB_VAD, SLAB_VAD_NODE, SLAB_WATCH_NODE, SLAB_KIND_COUNT };
 
 struct anchor {
     le64 magic;

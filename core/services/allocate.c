@@ -10,6 +10,7 @@
 #include "services/relief.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
+#include "space/watch.h"
 
 #include <ntmm/virtual.h>
 
@@ -20,7 +21,8 @@
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 /* what make_region lacks is refused before a place is looked for */
-#define KINDS_LACKING (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | KINDS)
+#define KINDS_LACKING                                                                              \
+    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 
 /* Steps 2 to 7. */
 ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
@@ -106,6 +108,7 @@ static ntmm_status make_region(struct call *c, struct process *process, const st
     case 0:
         return private_reserve(c, process, place, a->protection, a->protect, is_committed);
     case NTMM_MEM_WRITE_WATCH:
+        return watch_reserve(c, process, place, a->protection, a->protect, is_committed);
     case NTMM_MEM_PHYSICAL:
     case NTMM_MEM_LARGE_PAGES:
         break;

@@ -6,6 +6,7 @@
 #include "phys/slab.h"
 #include "services/process_end.h"
 #include "space/private.h"
+#include "space/watch.h"
 
 #include <ntmm/process.h>
 #include <ntmm/system.h>
@@ -121,6 +122,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     list_init(&partition->node.free, NTMM_FRAME_FREE);
     slab_class_init(&anchor->slabs[SLAB_VAD], VAD_TAG, sizeof(struct vad));
     slab_class_init(&anchor->slabs[SLAB_VAD_NODE], VAD_NODE_TAG, sizeof(struct gap_node));
+    slab_class_init(&anchor->slabs[SLAB_WATCH_NODE], WATCH_TAG, sizeof(struct watch_node));
 }
 
 /* Thresholds of available frames. */

@@ -4,6 +4,7 @@
 #include "space/private.h"
 #include "base/bits.h"
 #include "space/protection.h"
+#include "space/watch.h"
 
 struct page_state page_state_of(const struct call *c, const struct vad *vad, uint64_t entry)
 {
@@ -210,6 +211,8 @@ ntmm_status private_protect(struct call *c, struct process *process, struct vad 
         return want_status(c);
     *old = first.protection;
     reprotect_range(c, process, vad, start, end, code);
+    if (vad_is_watched(vad))
+        watch_latch(c, process, start, end);
     return NTMM_STATUS_SUCCESS;
 }
 

@@ -63,9 +63,10 @@ struct process {
     le64 working_set_minimum; /* pages; fixed */
     le64 working_set_maximum; /* pages; fixed */
     le64 hand;                /* page at which the next sweep begins (W) */
+    le64 watch_root;   /* root of the marks of watched regions, or 0 (W) */
     le64 locked_pages; /* of the working set, locked by a service (W) */
     le32 limit_flags;  /* LIMIT_* bits (W) */
-    le32 reserved;
+    le32 has_watch;    /* whether it ever had a watched region (W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
 

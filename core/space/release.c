@@ -8,6 +8,7 @@
 #include "phys/slab.h"
 #include "phys/slots.h"
 #include "space/private.h"
+#include "space/watch.h"
 
 /* Empty one entry; returns how many committed pages went: 0 or 1. */
 static uint64_t delete_page(struct call *c, struct process *process, const struct vad *vad,
@@ -87,6 +88,8 @@ ntmm_status private_decommit(struct call *c, struct process *process, struct vad
         return want_status(c);
     uint64_t value = needs_marks ? entry_software(PROT_DECOMMITTED) : 0;
     give_up_commit(c, process, vad, delete_range(c, process, vad, start, end, value));
+    if (vad_is_watched(vad))
+        watch_clear(c, process, start, end, WATCH_NOT_LATCHED);
     if (is_whole)
         set32(&vad->flags, get32(&vad->flags) & ~(uint32_t)VAD_MEM_COMMIT);
     return NTMM_STATUS_SUCCESS;
@@ -127,6 +130,8 @@ ntmm_status private_release(struct call *c, struct process *process, struct vad 
     if (is_middle && !vad_spare_take(c, process, end, &spare))
         return want_status(c);
     give_up_commit(c, process, vad, delete_range(c, process, vad, start, end, 0));
+    if (vad_is_watched(vad))
+        watch_clear(c, process, start, end, WATCH_ALL);
     process_subtract(&process->virtual_pages, end - start);
     if (is_middle) {
         pierce(c, process, vad, start, end, &spare);

@@ -24,6 +24,8 @@
  *     write ADDRESS BYTES                          = STATUS, or the exception's parameters
  *     execute ADDRESS [SIZE]                       = STATUS BYTES, or the exception's parameters
  *     fault ADDRESS read|write|execute             = STATUS, or the exception's parameters
+ *     get-watch ADDRESS SIZE [FLAGS [COUNT [NULL]]] = STATUS ADDRESS...; NULL: no array
+ *     reset-watch ADDRESS SIZE                     = STATUS
  *     restart                      the process ends, a new one takes its place
  *     map REGION                   a region of the live process at the end, as strip.h draws it;
  *                                  all are named, or "map none"; no map line: not compared
@@ -43,6 +45,7 @@
 #define WORD_LIMIT 16
 #define BYTES_LIMIT 64
 #define PARAMETER_LIMIT 8
+#define WATCH_LIMIT 32
 #define OLD_UNTOUCHED 0xA5A5A5A5u
 
 struct runner {
@@ -385,6 +388,38 @@ static void print_step(const struct line *line, const char *actual)
     printf("  %s%s%s\n", text, actual[0] ? " = " : "", actual);
 }
 
+/* The addresses of written pages, at most as many as asked for. */
+static void step_get_watch(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    uint64_t addresses[WATCH_LIMIT];
+    uint64_t count = line->count > 4 ? number_at(runner, line, 4) : WATCH_LIMIT;
+    uint64_t flags = line->count > 3 ? number_at(runner, line, 3) : 0;
+    bool is_null = has_null_at(line, 5);
+    uint32_t status;
+
+    if (count > WATCH_LIMIT) {
+        bad_line(runner, "more than 32 addresses");
+    }
+    status = runner->subject->get_write_watch(
+        runner->self, runner->who, (uint32_t)flags, number_at(runner, line, 1),
+        number_at(runner, line, 2), is_null ? NULL : addresses, &count);
+    append_word(actual, words_of_status(word, status));
+    for (uint64_t i = 0; status == NTMM_STATUS_SUCCESS && i < count; i++) {
+        append_number(actual, addresses[i]);
+    }
+}
+
+static void step_reset_watch(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+
+    append_word(actual,
+                words_of_status(word, runner->subject->reset_write_watch(
+                                          runner->self, runner->who, number_at(runner, line, 1),
+                                          number_at(runner, line, 2))));
+}
+
 static void set_caller(struct runner *runner, const struct line *line)
 {
     static const char *const NAMES[] = {"live", "other", "null", "stale", "wrong-kind"};
@@ -423,6 +458,10 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
         step_access(runner, line, MODEL_EXECUTE, actual);
     } else if (!strcmp(verb, "fault")) {
         step_fault(runner, line, actual);
+    } else if (!strcmp(verb, "get-watch")) {
+        step_get_watch(runner, line, actual);
+    } else if (!strcmp(verb, "reset-watch")) {
+        step_reset_watch(runner, line, actual);
     } else if (!strcmp(verb, "restart")) {
         runner->subject->restart(runner->self, runner->who);
     } else {

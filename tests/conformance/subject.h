@@ -39,6 +39,9 @@ struct subject {
     uint32_t (*protect)(void *self, enum caller who, uint64_t *base, uint64_t *size,
                         uint32_t protect, uint32_t *old);
     uint32_t (*query)(void *self, enum caller who, uint64_t address, struct model_memory *memory);
+    uint32_t (*get_write_watch)(void *self, enum caller who, uint32_t flags, uint64_t base,
+                                uint64_t size, uint64_t *addresses, uint64_t *count);
+    uint32_t (*reset_write_watch)(void *self, enum caller who, uint64_t base, uint64_t size);
     uint32_t (*access)(void *self, enum caller who, uint64_t address, uint32_t size,
                        enum model_access access, uint8_t *data, struct model_fault *fault);
     /* The page fault of an access without the access. */

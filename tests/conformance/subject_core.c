@@ -10,6 +10,7 @@
 #include <ntmm/inspect.h>
 #include <ntmm/process.h>
 #include <ntmm/virtual.h>
+#include <ntmm/write_watch.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,27 @@ static uint32_t query(void *context, enum caller who, uint64_t address, struct m
     return status;
 }
 
+static uint32_t get_write_watch(void *context, enum caller who, uint32_t flags, uint64_t base,
+                                uint64_t size, uint64_t *addresses, uint64_t *count)
+{
+    struct core_self *self = context;
+    uint32_t granularity;
+    uint32_t status = ntmm_get_write_watch(self->system, self->handles[who], flags, base, size,
+                                           addresses, count, &granularity);
+
+    after_call(self);
+    return status;
+}
+
+static uint32_t reset_write_watch(void *context, enum caller who, uint64_t base, uint64_t size)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_reset_write_watch(self->system, self->handles[who], base, size);
+
+    after_call(self);
+    return status;
+}
+
 static void take_result(struct model_fault *fault, uint32_t status,
                         const struct ntmm_fault_result *result)
 {
@@ -261,6 +283,8 @@ const struct subject subject_core = {
     .free = free_memory,
     .protect = protect_memory,
     .query = query,
+    .get_write_watch = get_write_watch,
+    .reset_write_watch = reset_write_watch,
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,
@@ -275,6 +299,8 @@ const struct subject subject_paged = {
     .free = free_memory,
     .protect = protect_memory,
     .query = query,
+    .get_write_watch = get_write_watch,
+    .reset_write_watch = reset_write_watch,
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,

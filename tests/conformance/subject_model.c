@@ -82,6 +82,17 @@ static uint32_t query(void *self, enum caller who, uint64_t address, struct mode
     return model_query(process_of(self, who), address, memory);
 }
 
+static uint32_t get_write_watch(void *self, enum caller who, uint32_t flags, uint64_t base,
+                                uint64_t size, uint64_t *addresses, uint64_t *count)
+{
+    return model_get_write_watch(process_of(self, who), flags, base, size, addresses, count);
+}
+
+static uint32_t reset_write_watch(void *self, enum caller who, uint64_t base, uint64_t size)
+{
+    return model_reset_write_watch(process_of(self, who), base, size);
+}
+
 static uint32_t access_memory(void *self, enum caller who, uint64_t address, uint32_t size,
                               enum model_access access, uint8_t *data, struct model_fault *fault)
 {
@@ -113,6 +124,8 @@ const struct subject subject_model = {
     .free = free_memory,
     .protect = protect_memory,
     .query = query,
+    .get_write_watch = get_write_watch,
+    .reset_write_watch = reset_write_watch,
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,

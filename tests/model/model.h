@@ -57,8 +57,15 @@ struct model_region {
     uint32_t protect;         /* as given when reserving, modifiers included */
     bool is_placeholder;      /* without committed pages */
     bool is_replaced;         /* took the place of a placeholder */
+    bool is_watched;          /* its written pages are marked */
     struct model_page *pages; /* the committed ones, by rising number */
     size_t page_count;
+};
+
+/* A page of a watched region that was written. */
+struct model_mark {
+    uint64_t number;
+    bool is_latched; /* its protection was changed since: a decommit leaves the mark */
 };
 
 struct model_process {
@@ -70,6 +77,8 @@ struct model_process {
     uint64_t commit_limit_pages;  /* commit_pages never exceeds it */
     struct model_region *regions; /* by rising base, disjoint */
     size_t region_count;
+    struct model_mark *marks; /* by rising number */
+    size_t mark_count;
 };
 
 /* What a basic query reports. */
@@ -125,6 +134,11 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
 uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *size,
                        uint32_t protect, uint32_t *old);
 uint32_t model_query(struct model_process *process, uint64_t address, struct model_memory *memory);
+
+/* addresses: room for *count; as NT's, written on success only. The granularity is left out. */
+uint32_t model_get_write_watch(struct model_process *process, uint32_t flags, uint64_t base,
+                               uint64_t size, uint64_t *addresses, uint64_t *count);
+uint32_t model_reset_write_watch(struct model_process *process, uint64_t base, uint64_t size);
 
 /*
  * One access of a user-mode instruction to `size` (1..64) bytes. All pages are checked, the lowest

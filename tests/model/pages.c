@@ -151,6 +151,7 @@ struct model_region *regions_insert(struct model_process *process, uint64_t base
     regions[at].base = base;
     regions[at].end = end;
     regions[at].protect = protect;
+    regions[at].is_watched = false;
     free(process->regions);
     process->regions = regions;
     process->region_count = count + 1;
@@ -175,6 +176,7 @@ static void split(struct model_process *process, struct model_region *region, ui
     struct model_region *upper = regions_insert(process, end, region->end, region->protect);
     struct model_region *lower = model_region_of(process, base);
 
+    upper->is_watched = copied.is_watched;
     upper->is_placeholder = copied.is_placeholder;
     upper->is_replaced = copied.is_replaced;
     splice(upper, 0, 0, lower->pages + from, lower->page_count - from);
@@ -241,6 +243,7 @@ void regions_release(struct model_process *process, struct model_region *region,
                      uint64_t end)
 {
     pages_decommit(process, region, base, end);
+    marks_remove(process, base, end, true);
     if (base == region->base && end == region->end) {
         regions_remove(process, region);
     } else if (base == region->base) {
@@ -273,7 +276,9 @@ void model_process_end(struct model_process *process)
         regions_release(process, region, region->base, region->end);
     }
     free(process->regions);
+    free(process->marks);
     process->regions = NULL;
+    process->marks = NULL;
     process->handle_status = NTMM_STATUS_INVALID_HANDLE;
 }
 

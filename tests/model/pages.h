@@ -36,5 +36,11 @@ void pages_reset(struct model_region *region, uint64_t base, uint64_t end);
 bool pages_are_reset(const struct model_region *region, uint64_t base, uint64_t end);
 void pages_settle(struct model_region *region, uint64_t base, uint64_t end, bool is_lost);
 
+/* A page was written: it is marked, if its region is watched. */
+void marks_add(struct model_process *process, uint64_t number);
+/* A protection was changed over the marks of a range. */
+void marks_latch(struct model_process *process, uint64_t base, uint64_t end);
+/* Marks of a range go, those that are latched only on request. */
+void marks_remove(struct model_process *process, uint64_t base, uint64_t end, bool is_latched_too);
 
 #endif

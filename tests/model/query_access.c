@@ -138,6 +138,9 @@ static uint32_t check_page(struct model_process *process, uint64_t address,
         page->protect &= ~PAGE_GUARD;
         return NTMM_STATUS_GUARD_PAGE_VIOLATION;
     }
+    if (access == MODEL_WRITE) {
+        marks_add(process, page->number);
+    }
     return NTMM_STATUS_SUCCESS;
 }
 

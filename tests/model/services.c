@@ -21,9 +21,9 @@
 #define BASE_PROTECTIONS 0xFFu
 #define CACHE_MODIFIERS (PAGE_NOCACHE | PAGE_WRITECOMBINE)
 #define OPERATIONS (MEM_COMMIT | MEM_RESERVE | MEM_RESET | MEM_RESET_UNDO)
-#define UNBUILT (MEM_RESET | MEM_RESET_UNDO | MEM_WRITE_WATCH | MEM_PHYSICAL | MEM_LARGE_PAGES)
+#define UNBUILT (MEM_RESET | MEM_RESET_UNDO | MEM_PHYSICAL | MEM_LARGE_PAGES)
 #define PLACEHOLDERS (MEM_RESERVE_PLACEHOLDER | MEM_REPLACE_PLACEHOLDER)
-#define KNOWN_TYPES (OPERATIONS | UNBUILT | MEM_TOP_DOWN)
+#define KNOWN_TYPES (OPERATIONS | UNBUILT | MEM_TOP_DOWN | MEM_WRITE_WATCH)
 
 static uint64_t down(uint64_t value, uint64_t granularity) { return value & ~(granularity - 1); }
 
@@ -243,6 +243,7 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
         return status;
     }
     region = regions_insert(process, start, end, protect);
+    region->is_watched = (type & MEM_WRITE_WATCH) != 0;
     region->is_placeholder = (type & MEM_RESERVE_PLACEHOLDER) != 0;
     if (type & MEM_COMMIT) {
         pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
@@ -458,6 +459,7 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
         regions_release(process, region, start, end);
     } else {
         pages_decommit(process, region, start, end);
+        marks_remove(process, start, end, false);
         if (*size == 0 && process->system->windows_build >= MODEL_BUILD_DECOMMIT_REPORTS_ZERO) {
             reported = 0;
         }
@@ -498,6 +500,7 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     }
     first = model_page_index(region, start / MODEL_PAGE_SIZE);
     *old = model_shown_protect(region, region->pages[first].protect);
+    marks_latch(process, start, end);
     pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
     *base = start;
     *size = end - start;
