@@ -61,6 +61,7 @@ struct ntmm_system {
     uint32_t write_cluster;                   /* pages */
     le32 waiters_lock;                        /* LOCK_WAITERS */
     struct wait_queue for_frame;              /* faults that wait for a frame */
+    le32 chances;                             /* times that waiters_note_chance was called (R) */
     struct allocation_failures failures;      /* nobody but a test sets it, in one thread */
     ntmm_invalidation_sink invalidation_sink; /* or NULL */
     void *invalidation_context;
@@ -72,6 +73,7 @@ struct call {
     uintptr_t bias;
     struct want want;
     uint32_t zeroed_inline; /* frames zeroed on the spot for this call */
+    uint32_t chances;       /* the system's when it was last found that no frame can be had */
     uint32_t held;          /* bit (1 << level) of each lock held; debug builds */
     uint32_t depth;         /* locks held */
     uint32_t old_level;     /* interrupt level before the first lock */

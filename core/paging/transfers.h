@@ -109,6 +109,9 @@ uint32_t page_files_next_run(struct call *c, uint32_t most);
  * (G). */
 uint32_t page_files_take_run(struct call *c, uint32_t most, uint32_t *file, uint64_t *first);
 
+/* Whether a run was taken whose write is not over: it will be, without help. Takes (G). */
+bool page_files_are_writing(struct call *c);
+
 /* A read of a file is over: counts. Takes (G). */
 void page_file_note_read(struct call *c, uint32_t file, uint32_t pages, ntmm_status status);
 

@@ -145,7 +145,7 @@ static void complete(struct ntmm_io *io)
         frame_end_write(&c, block->spans[i].frame, outcome);
     event_note(&c, NTMM_EVENT_PAGE_WRITE, 0, io->offset_bytes, io->status, pages);
     block_finish(&c, block);
-    waiters_wake_all(&c, &c.sys->for_frame); /* no frame came of a failure: write again */
+    waiters_note_chance(&c); /* no frame came of a failure: write again */
 }
 
 /* Write the first `count` spans of a block to its run of slots. */

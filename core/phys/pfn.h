@@ -348,6 +348,14 @@ void waiters_add(struct call *c, struct wait_queue *queue, struct ntmm_wait *wai
 void waiters_cancel(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait);
 void waiters_wake_all(struct call *c, struct wait_queue *queue);
 
+/*
+ * There is no frame yet, but a reason to look for one again: a write is over, whatever came of it,
+ * or there is room to write to. Wakes who waits for a frame; who looks now and will wait later
+ * compares waiters_chances, read before it looked, after it is queued. Takes (Q).
+ */
+void waiters_note_chance(struct call *c);
+uint32_t waiters_chances(const struct call *c);
+
 /* Whether a wait that was queued was woken since. Its owner asks. */
 static inline bool wait_is_woken(const struct ntmm_wait *wait)
 {

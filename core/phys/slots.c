@@ -307,8 +307,11 @@ void slot_release(struct call *c, uint64_t value)
         return;
     struct page_file *file = page_file_at(c, slot_file(value));
     lock_acquire(c, &file->lock, LOCK_PAGE_FILE);
+    bool was_full = slots_free(file) == 0;
     slots_give(c, file, slot, 1);
     lock_release(c, &file->lock, LOCK_PAGE_FILE);
+    if (was_full)
+        waiters_note_chance(c);
 }
 
 void slots_free_all(struct call *c)

@@ -4,6 +4,12 @@
  * The waits are the callers' own structs, linked in circles outside managed memory. What they wait
  * for wakes all of a queue: each begins its fault anew, and those that find nothing wait again.
  *
+ *   frames come        list them, look for waiters  |  queue, look for frames
+ *   a chance to write  count it, look for waiters   |  read the count, look for a chance, queue,
+ *                                                      compare the count
+ *
+ * So one of the two sees the other, and nobody sleeps on what is over.
+ *
  * I2 a wait is in a queue exactly while is_queued is set; a queue's count is its length.
  */
 #include "base/lock.h"
@@ -86,3 +92,12 @@ void waiters_wake_all(struct call *c, struct wait_queue *queue)
     waiters_wake_locked(c, queue);
     lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
 }
+
+void waiters_note_chance(struct call *c)
+{
+    (void)add32(&c->sys->chances, 1);
+    atomic_thread_fence(memory_order_seq_cst); /* against begin_for_frame: queue, then compare */
+    waiters_wake_all(c, &c->sys->for_frame);
+}
+
+uint32_t waiters_chances(const struct call *c) { return load32_acquire(&c->sys->chances); }

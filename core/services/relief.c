@@ -12,7 +12,8 @@
 
 /* Tables that one operation may bring in before it gives up: its range does not fit into memory. */
 #define TABLES_LIMIT 16384u
-/* A fault that waits for a frame looks again after this time: a page file may have been paused. */
+/* A fault that waits for a frame looks again after this time: a page file may have been paused, and
+ * nobody tells when that ends. */
 #define FRAME_RETRY_100NS 10000000u
 
 static struct wait_queue *queue_of(struct call *c, struct ntmm_wait *wait)
@@ -51,7 +52,7 @@ static bool begin_for_frame(struct call *c, struct ntmm_wait *wait, uint64_t pag
 {
     wait->flags |= WAIT_FOR_FRAME;
     waiters_add(c, &c->sys->for_frame, wait);
-    if (!frames_are_available(c, pages))
+    if (!frames_are_available(c, pages) && waiters_chances(c) == c->chances)
         return true;
     wait_leave_queue(c, wait);
     return false;

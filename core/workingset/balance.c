@@ -283,21 +283,11 @@ static void fill_reserve(struct call *c, uint64_t pages, uint32_t lowest)
     (void)writer_run(c, UINT64_MAX);
 }
 
-/* Whether a transfer to a page file is in flight: it will end, and wake who waits for frames. */
-static bool is_writing(struct call *c)
-{
-    uint32_t users = 0;
-    lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    for (uint32_t i = 0; i < WRITE_BLOCKS; i++)
-        users += c->sys->transfers.writes[i].users;
-    lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    return users != 0;
-}
-
-/* Whether `pages` frames are there, or will be without anybody's help. */
+/* Whether `pages` frames are there, or will be without anybody's help: a write to a page file ends,
+ * and wakes who waits for frames. */
 static bool is_served(struct call *c, uint64_t pages)
 {
-    return frames_available(c) >= pages || is_writing(c);
+    return frames_available(c) >= pages || page_files_are_writing(c);
 }
 
 /* Without page files every page is modified and stays so: trimming it frees nothing. */
@@ -319,11 +309,15 @@ static uint64_t trim_harder(struct call *c, uint64_t pages)
 
 void balance_reclaim(struct call *c, uint64_t pages)
 {
+    c->chances = waiters_chances(c);
     if (!can_gain(c))
         return;
     fill_reserve(c, pages, 0);
     uint64_t most = user_pages(c); /* each page once, though others bring them back meanwhile */
-    for (uint64_t trimmed = 0; trimmed <= most && !is_served(c, pages);) {
+    for (uint64_t trimmed = 0; trimmed <= most;) {
+        c->chances = waiters_chances(c);
+        if (is_served(c, pages))
+            return;
         uint64_t progress = trim_harder(c, pages);
         trimmed += progress;
         if (writer_run(c, UINT64_MAX) + progress == 0)

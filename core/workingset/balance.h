@@ -9,6 +9,7 @@
 /*
  * No frame is left: trim working sets and start writing, until `pages` frames are available or
  * nothing more can be done without waiting. No lock is held. Takes (W) of one process at a time.
+ * c->chances: those of before it last looked.
  */
 void balance_reclaim(struct call *c, uint64_t pages);
 
