@@ -2,6 +2,7 @@
  * The door: decode the entry, check the access, call the resolver. See door.h.
  */
 #include "fault/door.h"
+#include "phys/slots.h"
 #include "space/protection.h"
 #include "space/watch.h"
 #include "x64/formats.h"
@@ -100,7 +101,8 @@ static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t 
     struct pfn *pfn = pfn_at(c, frame);
     uint64_t entry_address = (uint64_t)((uintptr_t)d->span.entry - c->bias);
     set64(&pfn->entry_address, entry_address);
-    store64_relaxed(&pfn->original_pte, entry_software(protection));
+    uint64_t lost = entry_value(c, load64_relaxed(d->span.entry)) & ENTRY_LOST;
+    store64_relaxed(&pfn->original_pte, entry_software(protection) | lost);
     set64(&pfn->table_frame, ref_frame(c, entry_address));
     pfn_set_modified(pfn); /* it has no backing yet */
     entry_make_valid(c, d->span.table, d->span.entry,

@@ -46,13 +46,26 @@ static uint64_t value_with_slot(uint32_t protection, uint64_t value)
     return slot_set(entry_software(protection), slot_file(value), slot_of(value));
 }
 
-/* V9: the original entry of a page's frame holds a protection, perhaps a slot, and no more. */
+/* P11: what may go is in the frame alone. */
+static bool check_disposable(struct walk *w, uint64_t frame, uint64_t original)
+{
+    const struct pfn *pfn = pfn_at(w->k->c, frame);
+    bool is_used = pfn_is_being_read(pfn) || pfn_is_being_written(pfn);
+    bool is_right = !pfn_is_modified(pfn) && !(original & ENTRY_LOST) &&
+                    (slot_of(original) == 0 || is_used);
+    return !(original & ENTRY_DISPOSABLE) || check_equal(w->k, "P11", frame, 1, is_right);
+}
+
+/* V9: the original entry of a page's frame holds a protection, perhaps a slot, what became of a
+ * reset, and no more. */
 static bool check_original(struct walk *w, uint64_t frame, const struct entry_place *at)
 {
     uint64_t original = load64_relaxed(&pfn_at(w->k->c, frame)->original_pte);
     uint32_t protection = (uint32_t)field_get(original, SW_PROTECTION);
     uint64_t expected = is_code(protection) ? value_with_slot(protection, original) : 0;
-    return check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, expected, original);
+    expected |= original & (ENTRY_DISPOSABLE | ENTRY_LOST);
+    return check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, expected, original) &&
+           check_disposable(w, frame, original);
 }
 
 /* V7: what an entry grants is what its page's protection says, the write bit only with dirty. */
@@ -106,6 +119,8 @@ static bool check_software(struct walk *w, uint64_t value, const struct entry_pl
     uint32_t protection = (uint32_t)field_get(value, SW_PROTECTION);
     bool is_legal = is_code(protection) || (protection == PROT_DECOMMITTED && slot_of(value) == 0);
     uint64_t expected = is_legal ? value_with_slot(protection, value) : 0;
+    if (protection != PROT_DECOMMITTED)
+        expected |= value & ENTRY_LOST;
     return check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, expected, value) &&
            check_name(w->k, value);
 }

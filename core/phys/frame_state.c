@@ -59,6 +59,16 @@ static void drop_slot(struct call *c, struct pfn *pfn)
     slot_release(c, original);
 }
 
+static bool is_disposable(const struct pfn *pfn)
+{
+    return (load64_relaxed(&pfn->original_pte) & ENTRY_DISPOSABLE) != 0;
+}
+
+static void set_flags(struct pfn *pfn, uint64_t clear, uint64_t set)
+{
+    store64_relaxed(&pfn->original_pte, (load64_relaxed(&pfn->original_pte) & ~clear) | set);
+}
+
 /* A frame without share and reference: to its list, or free. (F) is held and released. */
 static void settle(struct call *c, uint64_t frame, struct pfn *pfn)
 {
@@ -152,8 +162,44 @@ void frame_mark_modified(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     pfn_set_modified(pfn);
+    set_flags(pfn, ENTRY_DISPOSABLE, 0);
     if (!pfn_is_being_written(pfn))
         drop_slot(c, pfn);
+}
+
+/* Change what decides on which list a frame stands, and to which end. (F) is held. */
+static void move(struct call *c, uint64_t frame, struct pfn *pfn, bool is_modified,
+                 uint32_t priority)
+{
+    const uint32_t mask = PFN_MODIFIED | PFN_PRIORITY;
+    uint32_t wanted = (is_modified ? PFN_MODIFIED : 0) | priority << PFN_PRIORITY_SHIFT;
+    bool is_listed = is_on_list(pfn);
+    if ((load16_relaxed(&pfn->state) & mask) == wanted)
+        return;
+    take_off(c, frame, pfn);
+    pfn_change_state(pfn, mask, wanted);
+    if (is_listed)
+        frame_enlist(c, frame, is_modified ? NTMM_FRAME_MODIFIED : NTMM_FRAME_STANDBY);
+}
+
+void frame_reset(struct call *c, uint64_t frame, uint32_t priority)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    set_flags(pfn, ENTRY_LOST, ENTRY_DISPOSABLE);
+    if (!pfn_is_being_written(pfn) && !pfn_is_being_read(pfn))
+        drop_slot(c, pfn);
+    move(c, frame, pfn, false, priority);
+}
+
+/* What a read brings is on its slot; anything else is in the frame alone. */
+bool frame_undo_reset(struct call *c, uint64_t frame, uint32_t priority)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    bool was_lost = (load64_relaxed(&pfn->original_pte) & ENTRY_LOST) != 0;
+    bool is_alone = is_disposable(pfn) && !pfn_is_being_read(pfn);
+    set_flags(pfn, ENTRY_DISPOSABLE | ENTRY_LOST, 0);
+    move(c, frame, pfn, is_alone || pfn_is_modified(pfn), priority);
+    return !was_lost;
 }
 
 /* Only taking a frame off its list for a write clears the mark, and whoever sets it sees to the
@@ -203,11 +249,11 @@ void frame_end_write(struct call *c, uint64_t frame, enum write_outcome outcome)
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
     pfn_change_state(pfn, PFN_WRITE_IN_PROGRESS, 0);
-    if (outcome != WRITE_DONE)
+    if (outcome != WRITE_DONE && !is_disposable(pfn))
         pfn_set_modified(pfn);
     if (outcome == WRITE_BAD_SLOT)
         store64_relaxed(&pfn->original_pte, slot_set(load64_relaxed(&pfn->original_pte), 0, 0));
-    if (pfn_is_modified(pfn))
+    if (pfn_is_modified(pfn) || is_disposable(pfn))
         drop_slot(c, pfn);
     end_reference(c, frame, pfn);
 }
@@ -232,6 +278,8 @@ void frame_restore_entry(struct call *c, const struct pfn *pfn)
 {
     uint64_t value = load64_relaxed(&pfn->original_pte);
     struct pfn *table = pfn_at(c, pfn_table_frame(pfn));
+    if (value & ENTRY_DISPOSABLE)
+        value = (value & ~ENTRY_DISPOSABLE) | ENTRY_LOST;
     if (pfn_use(pfn) == NTMM_USE_TABLE)
         value = field_set(value, SW_USED, pfn_used(pfn));
     store64_release(core_at(c->bias, get64(&pfn->entry_address)),
@@ -245,6 +293,8 @@ void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept)
     frame_lock(c, frame);
     pfn_change_state(pfn, PFN_READ_IN_PROGRESS, 0);
     set64(&pfn->flink, FRAME_NONE);
+    if (is_disposable(pfn))
+        drop_slot(c, pfn);
     if (!is_read && !is_orphan(pfn)) {
         frame_restore_entry(c, pfn);
         store64_relaxed(&pfn->original_pte, 0); /* the entry names the slot again */

@@ -16,6 +16,8 @@
  *   P6  a frame on the zeroed list holds only zeros
  *   P7  an active frame has a share and a reference; one in transition a reference but no share
  *   P8  a frame on modified is marked modified, one on standby is not
+ *   P10 a disposable frame is not modified, is not lost, and has a slot only while a transfer uses
+ *       it
  *   P9  a private or table frame is mapped by exactly the one entry that its row names, in the
  *       table that its row names; any other active frame by none; a free frame names none
  *
@@ -231,6 +233,17 @@ bool frame_detach(struct call *c, uint64_t frame);
  * Takes (F), (G).
  */
 void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain);
+
+/*
+ * The contents of a frame may go: it is clean, disposable, and without slot (while a transfer uses
+ * it, the completion frees that); on a list it is on standby, at the priority given. Its entry is
+ * not dirty any more. (F) is held. Takes (G), (L), (Q).
+ */
+void frame_reset(struct call *c, uint64_t frame, uint32_t priority);
+
+/* The contents may not go any more, and the frame takes a priority. False: they went before it was
+ * taken, once. (F) is held. Takes (L), (Q). */
+bool frame_undo_reset(struct call *c, uint64_t frame, uint32_t priority);
 
 /* The page of an active frame differs from its slot from now on: it is modified, and has no slot
  * (while a write is in flight its completion frees it). (W) is held. Takes (F), (G). */

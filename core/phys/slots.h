@@ -87,6 +87,15 @@ static inline uint32_t slot_file(uint64_t value)
     return (uint32_t)field_get(value, SW_PAGEFILE_LOW);
 }
 
+/*
+ * What became of a page that was reset, beside its protection (bits that NT leaves unused).
+ *
+ *   disposable   of a frame, in its original entry: its contents may go
+ *   lost         of a page: they went. It stays until the next reset or undo of the page.
+ */
+#define ENTRY_DISPOSABLE (1ull << (SW_UNUSED28 & 0xFF))
+#define ENTRY_LOST (2ull << (SW_UNUSED28 & 0xFF))
+
 /* The value with its slot replaced; slot 0: none. Protection and used count stay. */
 static inline uint64_t slot_set(uint64_t value, uint32_t file, uint64_t slot)
 {

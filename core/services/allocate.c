@@ -10,6 +10,7 @@
 #include "services/relief.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
+#include "space/reset.h"
 #include "space/watch.h"
 
 #include <ntmm/virtual.h>
@@ -21,8 +22,7 @@
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 /* what make_region lacks is refused before a place is looked for */
-#define KINDS_LACKING                                                                              \
-    (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
+#define KINDS_LACKING (NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 
 /* Steps 2 to 7. */
 ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
@@ -159,9 +159,26 @@ static ntmm_status commit(struct call *c, struct process *process, const struct 
     return commit_in_region(c, process, a, vad, *range);
 }
 
+/* Spec 2.7: the whole pages inside what is asked for, which lies in one region. */
+static ntmm_status reset(struct call *c, struct process *process, const struct allocation *a,
+                         struct page_range *range)
+{
+    bool is_undo = (a->type & NTMM_MEM_RESET_UNDO) != 0;
+    struct page_range asked = capture_range(a->base, a->size);
+    struct vad *vad = vad_find(c, process, asked.start);
+    if (!vad || asked.end > vad_end(vad) || !vad_is_private(vad))
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    range->start = round_up(a->base, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT;
+    range->end = max_u64(range->start, (a->base + a->size) >> NTMM_PAGE_SHIFT);
+    return private_reset(c, process, vad, range->start, range->end,
+                         is_undo ? RESET_UNDO : RESET_CONTENTS, 0);
+}
+
 static ntmm_status allocate(struct call *c, struct process *process, const struct allocation *a,
                             struct page_range *range)
 {
+    if (a->type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO))
+        return reset(c, process, a, range);
     if (a->type & KINDS_LACKING)
         return NTMM_STATUS_NOT_SUPPORTED;
     if (a->type & NTMM_MEM_REPLACE_PLACEHOLDER)

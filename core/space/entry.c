@@ -2,6 +2,7 @@
  * One leaf entry at a time, and the gathering of what an operation withdraws.
  */
 #include "space/table.h"
+#include "phys/slots.h"
 
 static bool is_in_memory(const struct call *c, uint64_t entry)
 {
@@ -56,7 +57,7 @@ void entry_reprotect(struct call *c, struct pfn *table, le64 *entry, uint32_t pr
     }
     uint64_t raw = load64_relaxed(entry);
     bool has_slot = entry_kind(c, raw) == PTE_PAGEFILE;
-    uint64_t value = has_slot ? entry_value(c, raw) : 0;
+    uint64_t value = has_slot ? entry_value(c, raw) : entry_value(c, raw) & ENTRY_LOST;
     entry_write(c, table, entry, field_set(value, SW_PROTECTION, protection));
 }
 

@@ -324,8 +324,9 @@ static uint32_t size_of_read(const struct runner *runner, const struct line *lin
 {
     const char *bytes = strchr(line->expected, ' ');
     uint64_t size =
-        line->count > 2 ? number_at(runner, line, 2) : (bytes ? strlen(bytes + 1) / 2 : 1);
+        line->count > 2 ? number_at(runner, line, 2) : (bytes ? strcspn(bytes + 1, " ") / 2 : 1);
 
+    size = size || line->count > 2 ? size : 1;
     if (size == 0 || size > BYTES_LIMIT) {
         bad_line(runner, "1 to 64 bytes can be read");
     }
@@ -593,7 +594,7 @@ static void run_line(struct runner *runner, const struct line *line, const char 
             append_word(runner->source, line->words[i]);
         }
     } else if (!strcmp(verb, "covers")) {
-        return; /* coverage.py reads it */
+        return; /* rows.py reads it */
     } else if (!strcmp(verb, "commit-limit")) {
         runner->setup.commit_limit_pages = number_at(runner, line, 1);
     } else if (!strcmp(verb, "build")) {

@@ -1,9 +1,9 @@
 /*
- * The checker finds each broken invariant of frames and lists, and names it: P1 to P6, P8.
+ * The checker finds each broken invariant of frames and lists, and names it: P1 to P6, P8, P11.
  */
 #include "unit/corruption.h"
 
-#include "x64/formats.h"
+#include "phys/slots.h"
 
 static struct frame_list *free_list(struct machine *m) { return &machine_partition(m)->node.free; }
 
@@ -224,6 +224,29 @@ static uint64_t standby_with_bit(struct machine *m)
     return standby_frame(m);
 }
 
+/* 0 4 of COMMITTED are in memory, the first of them modified. */
+static uint64_t offer_what_is_modified(struct machine *m)
+{
+    uint64_t frame = machine_frame(m, COMMITTED);
+    struct pfn *row = machine_row(m, frame);
+    set64(&row->original_pte, get64(&row->original_pte) | ENTRY_DISPOSABLE);
+    return frame;
+}
+
+static uint64_t give_what_may_go_a_slot(struct machine *m)
+{
+    struct pfn *row = machine_row(m, standby_frame(m));
+    set64(&row->original_pte, slot_set(get64(&row->original_pte), 0, 200) | ENTRY_DISPOSABLE);
+    return standby_frame(m);
+}
+
+static uint64_t lose_what_may_go(struct machine *m)
+{
+    struct pfn *row = machine_row(m, standby_frame(m));
+    set64(&row->original_pte, get64(&row->original_pte) | ENTRY_DISPOSABLE | ENTRY_LOST);
+    return standby_frame(m);
+}
+
 static const struct corruption corruptions[] = {
     {"P1", "a listed frame says it is active", say_active},
     {"P1", "a frame is on no list", lose_frame},
@@ -252,6 +275,9 @@ static const struct corruption corruptions[] = {
     {"P6", "a zeroed frame holds a byte", soil_zeroed_frame},
     {"P8", "a modified frame is not marked modified", modified_without_bit},
     {"P8", "a standby frame is marked modified", standby_with_bit},
+    {"P11", "what may go is modified", offer_what_is_modified},
+    {"P11", "what may go is lost", lose_what_may_go},
+    {"P11", "what may go has a slot", give_what_may_go_a_slot},
 };
 
 int main(void)

@@ -33,7 +33,11 @@ struct ntmm_memory_basic_information {
 };
 
 /**
- * Commit, reserve or both, as NtAllocateVirtualMemory does.
+ * Commit, reserve or both, or give contents up, as NtAllocateVirtualMemory does.
+ *
+ * RESET says that the contents of the whole pages in the range do not matter any more: they are
+ * found as they were or as zeros, until they are written. RESET_UNDO says that they matter again,
+ * and whether they are all still there. Both leave commit and protection alone.
  *
  * @param system     any
  * @param process    target; any live process of the system
@@ -42,9 +46,9 @@ struct ntmm_memory_basic_information {
  * @param zero_bits  high address bits that must be zero, 0..21 counted from bit 31, or from 32 up a
  *                   mask whose highest set bit bounds the address; used when the system chooses
  * @param size       in/out, bytes, > 0; on success rounded so that [base, base + size) covers the
- *                   request
+ *                   request; for a reset the whole pages inside it, perhaps 0
  * @param type       NTMM_MEM_RESERVE, NTMM_MEM_COMMIT or both, and NTMM_MEM_TOP_DOWN. COMMIT with
- *                   base 0 implies RESERVE
+ *                   base 0 implies RESERVE. Or NTMM_MEM_RESET or NTMM_MEM_RESET_UNDO alone
  * @param protect    one NTMM_PAGE_* value legal for private memory, and its modifiers
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
  *         NTMM_STATUS_ACCESS_VIOLATION         base or size is NULL
@@ -55,12 +59,16 @@ struct ntmm_memory_basic_information {
  *                                              RESERVE
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
  *         NTMM_STATUS_NOT_SUPPORTED            type asks for a kind of memory this version lacks
- *                                              (reset, write watch, physical, large pages)
+ *                                              (physical, large pages)
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH     process is a handle of another kind
  *         NTMM_STATUS_PROCESS_IS_TERMINATING   the process is ending
- *         NTMM_STATUS_CONFLICTING_ADDRESSES    reserving: the range meets a region; committing: it
- *                                              is not inside one region
+ *         NTMM_STATUS_INVALID_PARAMETER        type holds a bit of placeholders
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES    reserving: the range meets a region; committing or
+ *                                              resetting: it is not inside one region of private
+ *                                              pages
+ *         NTMM_STATUS_UNSUCCESSFUL             RESET_UNDO: contents of some page have gone; the
+ *                                              range is ordinary memory again
  *         NTMM_STATUS_NO_MEMORY                no gap in the address space, or no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT         the charge exceeds the commit limit
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the charge exceeds the process's own limit
