@@ -1,0 +1,238 @@
+/*
+ * Every service that takes a process, with every handle that it must refuse: its status, and
+ * nothing written. The order is the same everywhere: the handle, its kind, its rights, then whether
+ * the process is ending.
+ */
+#include "space/process.h"
+#include "unit/machine.h"
+
+#include <ntmm/access.h>
+#include <ntmm/memory.h>
+#include <ntmm/query.h>
+#include <ntmm/statistics.h>
+#include <ntmm/write_watch.h>
+
+#define WORDS 8
+
+typedef ntmm_status (*service)(struct machine *m, ntmm_handle process);
+
+static ntmm_status call_allocate(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = BASE;
+    uint64_t size = PAGE;
+    return ntmm_allocate_virtual_memory(m->system, process, &base, 0, &size, NTMM_MEM_COMMIT,
+                                        NTMM_PAGE_READWRITE);
+}
+
+static ntmm_status call_allocate_ex(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = BASE;
+    uint64_t size = PAGE;
+    return ntmm_allocate_virtual_memory_ex(m->system, process, &base, &size, NTMM_MEM_COMMIT,
+                                           NTMM_PAGE_READWRITE, NULL, 0);
+}
+
+static ntmm_status call_free(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = BASE;
+    uint64_t size = PAGE;
+    return ntmm_free_virtual_memory(m->system, process, &base, &size, NTMM_MEM_DECOMMIT);
+}
+
+static ntmm_status call_protect(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = BASE;
+    uint64_t size = PAGE;
+    uint32_t old = 0;
+    return ntmm_protect_virtual_memory(m->system, process, &base, &size, NTMM_PAGE_READONLY, &old);
+}
+
+static ntmm_status call_query(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_memory_basic_information found;
+    return ntmm_query_virtual_memory(m->system, process, BASE, &found);
+}
+
+static ntmm_status call_query_class(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_memory_basic_information found;
+    return ntmm_query_virtual_memory_class(m->system, process, BASE, NTMM_MEMORY_BASIC_INFORMATION,
+                                           &found, sizeof found, NULL);
+}
+
+static ntmm_status call_scan(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_memory_basic_information found;
+    uint32_t count = 0;
+    uint64_t next = 0;
+    return ntmm_scan_regions(m->system, process, BASE, BASE + PAGE, NTMM_REGIONS_COMMITTED, &found,
+                             1, &count, &next);
+}
+
+static ntmm_status call_next(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_memory_basic_information found;
+    struct ntmm_region_iterator iterator;
+    ntmm_begin_regions(&iterator, process, NTMM_REGIONS_COMMITTED);
+    return ntmm_next_region(m->system, &iterator, &found);
+}
+
+static ntmm_status call_read(struct machine *m, ntmm_handle process)
+{
+    uint8_t byte = 0;
+    uint64_t copied = 0;
+    return ntmm_read_virtual_memory(m->system, process, BASE, &byte, 1, &copied);
+}
+
+static ntmm_status call_write(struct machine *m, ntmm_handle process)
+{
+    uint8_t byte = 0;
+    uint64_t copied = 0;
+    return ntmm_write_virtual_memory(m->system, process, BASE, &byte, 1, &copied);
+}
+
+static ntmm_status call_copy(struct machine *m, ntmm_handle process)
+{
+    uint64_t copied = 0;
+    return ntmm_copy_virtual_memory(m->system, process, BASE, process, BASE + PAGE, 1, &copied);
+}
+
+static ntmm_status call_lock(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = BASE;
+    uint64_t size = PAGE;
+    return ntmm_lock_virtual_memory(m->system, process, &base, &size, NTMM_MAP_PROCESS);
+}
+
+static ntmm_status call_unlock(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = BASE;
+    uint64_t size = PAGE;
+    return ntmm_unlock_virtual_memory(m->system, process, &base, &size, NTMM_MAP_PROCESS);
+}
+
+static ntmm_status call_flush(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = BASE;
+    uint64_t size = PAGE;
+    struct ntmm_io_status io = {0};
+    return ntmm_flush_virtual_memory(m->system, process, &base, &size, &io);
+}
+
+static ntmm_status call_get_watch(struct machine *m, ntmm_handle process)
+{
+    uint64_t addresses[WORDS];
+    uint64_t count = WORDS;
+    uint32_t granularity = 0;
+    return ntmm_get_write_watch(m->system, process, 0, BASE, PAGE, addresses, &count, &granularity);
+}
+
+static ntmm_status call_watch_bitmap(struct machine *m, ntmm_handle process)
+{
+    uint64_t bitmap[WORDS];
+    uint64_t count = 0;
+    return ntmm_get_write_watch_bitmap(m->system, process, 0, BASE, PAGE, bitmap, WORDS, &count);
+}
+
+static ntmm_status call_reset_watch(struct machine *m, ntmm_handle process)
+{
+    return ntmm_reset_write_watch(m->system, process, BASE, PAGE);
+}
+
+static ntmm_status call_query_process(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_process_information found;
+    return ntmm_query_process(m->system, process, &found);
+}
+
+static ntmm_status call_process_information(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_vm_counters counters;
+    return ntmm_query_information_process(m->system, process, NTMM_PROCESS_VM_COUNTERS, &counters,
+                                          sizeof counters, NULL);
+}
+
+static ntmm_status call_open(struct machine *m, ntmm_handle process)
+{
+    ntmm_handle handle = 0;
+    return ntmm_open_process(m->system, NULL, process, NTMM_PROCESS_VM_READ, &handle);
+}
+
+/* Services that need a right of the handle, and those that need none. */
+static const service RIGHTFUL[] = {
+    call_allocate,    call_allocate_ex,  call_free,
+    call_protect,     call_query,        call_read,
+    call_query_class, call_scan,         call_next,
+    call_write,       call_copy,         call_lock,
+    call_unlock,      call_flush,        call_get_watch,
+    call_reset_watch, call_watch_bitmap, call_process_information,
+};
+static const service OPEN_TO_ALL[] = {call_query_process, call_open};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static void expect_everywhere(struct machine *m, ntmm_handle process, ntmm_status expected)
+{
+    for (size_t i = 0; i < COUNT_OF(RIGHTFUL); i++)
+        assert_int_equal(RIGHTFUL[i](m, process), expected);
+    if (expected == NTMM_STATUS_ACCESS_DENIED)
+        return;
+    for (size_t i = 0; i < COUNT_OF(OPEN_TO_ALL); i++)
+        assert_int_equal(OPEN_TO_ALL[i](m, process), expected);
+}
+
+static void nobody_s_handle_is_invalid(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    (void)state;
+    expect_everywhere(m, 0, NTMM_STATUS_INVALID_HANDLE);
+    expect_everywhere(m, m->process + (1ull << 32), NTMM_STATUS_INVALID_HANDLE);
+    assert_int_equal(ntmm_end_process(m->system, 0), NTMM_STATUS_INVALID_HANDLE);
+    machine_close(m);
+}
+
+static void a_handle_of_another_kind_is_a_mismatch(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    ntmm_handle other = m->process ^ 3ull << 56;
+    (void)state;
+    expect_everywhere(m, other, NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    assert_int_equal(ntmm_end_process(m->system, other), NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    machine_close(m);
+}
+
+static void a_handle_without_rights_is_denied(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    ntmm_handle poor = 0;
+    (void)state;
+    assert_int_equal(ntmm_open_process(m->system, NULL, m->process, 0, &poor), NTMM_STATUS_SUCCESS);
+    expect_everywhere(m, poor, NTMM_STATUS_ACCESS_DENIED);
+    assert_int_equal(ntmm_end_process(m->system, poor), NTMM_STATUS_ACCESS_DENIED);
+    machine_close(m);
+}
+
+static void a_process_that_is_ending_serves_nobody(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    ntmm_handle poor = 0;
+    (void)state;
+    assert_int_equal(ntmm_open_process(m->system, NULL, m->process, 0, &poor), NTMM_STATUS_SUCCESS);
+    set32(&machine_object(m)->state, PROCESS_ENDING);
+    expect_everywhere(m, m->process, NTMM_STATUS_PROCESS_IS_TERMINATING);
+    expect_everywhere(m, poor, NTMM_STATUS_ACCESS_DENIED);
+    assert_int_equal(ntmm_end_process(m->system, m->process), NTMM_STATUS_PROCESS_IS_TERMINATING);
+    set32(&machine_object(m)->state, PROCESS_LIVE);
+    machine_close(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_s_handle_is_invalid),
+        cmocka_unit_test(a_handle_of_another_kind_is_a_mismatch),
+        cmocka_unit_test(a_handle_without_rights_is_denied),
+        cmocka_unit_test(a_process_that_is_ending_serves_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
