@@ -5,6 +5,7 @@
 #include "phys/slots.h"
 #include "space/protection.h"
 #include "space/watch.h"
+#include "workingset/balance.h"
 #include "x64/formats.h"
 
 #include <ntmm/constants.h>
@@ -207,6 +208,13 @@ static ntmm_status resolve_committed(struct call *c, struct door *d, struct vad 
     return resolve_demand_zero(c, d, protection);
 }
 
+/* The process pages against itself. Source: nt_semantics 3.10, 8. */
+static bool is_at_hard_maximum(const struct process *process)
+{
+    return (get32(&process->limit_flags) & LIMIT_HARD_MAXIMUM) &&
+           get64(&process->working_set_pages) >= get64(&process->working_set_maximum);
+}
+
 static ntmm_status resolve_user(struct call *c, struct door *d)
 {
     d->span = table_find(c, d->process, d->page);
@@ -230,6 +238,9 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
         struct page_state state = page_state_of(c, vad, raw);
         if (!state.is_committed)
             break;
+        if (__builtin_expect(is_at_hard_maximum(d->process), 0) &&
+            balance_make_room(c, d->process) != 0)
+            return resolve_user(c, d); /* tables may have gone with the pages */
         return resolve_committed(c, d, vad, raw, state.protection);
     }
     case PTE_DECOMMITTED:

@@ -242,8 +242,11 @@ bool check_processes(struct checker *k)
         if (get64(&process->handle) == 0)
             continue;
         live++;
+        k->minimum_pages += get64(&process->working_set_minimum);
         if (!check_slot(k, slot, process))
             return false;
     }
-    return check_slots(k, live);
+    k->process = 0;
+    return check_slots(k, live) && check_equal(k, "W3", 0, k->minimum_pages,
+                                               load64_relaxed(&partition_of(k->c)->minimum_pages));
 }

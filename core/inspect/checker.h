@@ -76,6 +76,7 @@ struct checker {
     uint64_t vad_nodes;         /* nodes of their trees met so far */
     uint64_t watch_nodes;       /* nodes of marks met so far */
     uint64_t process_frames;    /* frames of process objects met */
+    uint64_t minimum_pages;     /* working-set minima met */
     uint64_t paging_frames;     /* frames of page files met */
     uint64_t user_frames;       /* frames with pages of processes met */
     uint64_t transition_frames; /* frames in transition met */
@@ -147,7 +148,7 @@ bool check_waits(struct checker *k);     /* I2 B1 */
 
 /* --- check_processes.c --- */
 
-bool check_processes(struct checker *k); /* V1 to V9, W1, W2, PR1 to PR4, P4 P7 P8 P9 G1 S4 L1 */
+bool check_processes(struct checker *k); /* V1 to V9, W1 to W3, PR1 to PR4, P4 P7 P8 P9 G1 S4 L1 */
 
 /* One process being walked: its VADs and tables, together in address order. */
 struct walk {

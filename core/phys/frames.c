@@ -129,11 +129,12 @@ static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool wants_zero
 }
 
 /* Take the frame of a page that is on standby: lowest priority, then oldest, first. */
-static uint64_t take_standby(struct call *c, enum ntmm_frame_use use)
+static uint64_t take_standby(struct call *c, enum ntmm_frame_use use, uint32_t priorities,
+                             uint32_t *priority)
 {
     struct partition *partition = partition_of(c);
     uint64_t frame = FRAME_NONE;
-    for (uint32_t i = 0; i < STANDBY_PRIORITIES && frame == FRAME_NONE; i++) {
+    for (uint32_t i = 0; i < priorities && frame == FRAME_NONE; i++) {
         if (load64_relaxed(&partition->standby[i].count) != 0)
             frame = frame_take_oldest(c, &partition->standby[i]);
     }
@@ -142,21 +143,43 @@ static uint64_t take_standby(struct call *c, enum ntmm_frame_use use)
     (void)add64(&partition->standby_pages, ~0ull);
     struct pfn *pfn = pfn_at(c, frame);
     int64_t difference = (use == NTMM_USE_PRIVATE) - (pfn_use(pfn) == NTMM_USE_PRIVATE);
-    uint32_t priority = pfn_priority(pfn);
+    *priority = pfn_priority(pfn);
     frame_restore_entry(c, pfn);
     set64(&pfn->entry_address, 0);
     store64_relaxed(&pfn->original_pte, 0);
     set64(&pfn->table_frame, 0);
     make_active(pfn, use);
     frame_unlock(c, frame);
-    system_count(c, NTMM_COUNTER_PAGES_REPURPOSED, 1);
-    (void)add64(&partition->repurposed[priority], 1);
     if (difference) {
         lock_acquire(c, &partition->node.lock, LOCK_NODE);
         count_user(&partition->node, difference);
         lock_release(c, &partition->node.lock, LOCK_NODE);
     }
     return frame;
+}
+
+/* The same for something else, whatever the priority: that is counted. */
+static uint64_t repurpose(struct call *c, enum ntmm_frame_use use)
+{
+    uint32_t priority;
+    uint64_t frame = take_standby(c, use, STANDBY_PRIORITIES, &priority);
+    if (frame == FRAME_NONE)
+        return frame;
+    system_count(c, NTMM_COUNTER_PAGES_REPURPOSED, 1);
+    (void)add64(&partition_of(c)->repurposed[priority], 1);
+    return frame;
+}
+
+void frames_purge_standby(struct call *c, uint32_t priorities)
+{
+    uint64_t most = load64_relaxed(&partition_of(c)->standby_pages);
+    uint32_t priority;
+    for (uint64_t frame; most > 0; most--) {
+        frame = take_standby(c, NTMM_USE_FREE, priorities, &priority);
+        if (frame == FRAME_NONE)
+            return;
+        frame_free(c, frame);
+    }
 }
 
 /* Whether a test wants this allocation to fail. */
@@ -190,7 +213,7 @@ static uint64_t take_any(struct call *c, enum ntmm_frame_use use, bool wants_zer
     if (!is_failed && is_any_free(c))
         frame = pop_any(c, use, wants_zeroed, is_zeroed);
     if (frame == FRAME_NONE && !is_failed)
-        frame = take_standby(c, use);
+        frame = repurpose(c, use);
     if (frame == FRAME_NONE)
         c->want = (struct want){.kind = WANT_FRAME, .pages = 1};
     else

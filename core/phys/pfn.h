@@ -315,6 +315,10 @@ bool frame_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
 /* Frames that are zeroed, free or on standby: what can be taken without I/O. Takes (N). */
 uint64_t frames_available(struct call *c);
 
+/* Free the frames that are on standby with a priority below `priorities`; their pages are where
+ * their original entries say. Takes (L), (F), (N), (Q). */
+void frames_purge_standby(struct call *c, uint32_t priorities);
+
 /* Whether so many frames are available at this moment; false with c->want set. Takes (N). */
 bool frames_are_available(struct call *c, uint64_t pages);
 

@@ -15,6 +15,7 @@
  */
 #include "base/bits.h"
 #include "services/capture.h"
+#include "services/privilege.h"
 #include "services/touch.h"
 #include "space/table.h"
 #include "space/wsl.h"
@@ -54,18 +55,12 @@ static ntmm_status capture(ntmm_handle handle, const uint64_t *base, const uint6
     return NTMM_STATUS_SUCCESS;
 }
 
-/* Right, then privilege, then whether the process lives. SUCCESS: (W) is held. */
+/* SUCCESS: (W) is held. */
 static ntmm_status lock_process(struct call *c, const struct lock_request *request,
                                 struct process **process)
 {
-    ntmm_status status =
-        process_lock_working_set(c, request->handle, NTMM_PROCESS_VM_OPERATION, process);
-    bool is_process = status == NTMM_STATUS_SUCCESS || status == NTMM_STATUS_PROCESS_IS_TERMINATING;
-    if (!is_process || handle_holds(request->handle, request->privilege))
-        return status;
-    if (status == NTMM_STATUS_SUCCESS)
-        process_unlock_working_set(c, *process);
-    return NTMM_STATUS_PRIVILEGE_NOT_HELD;
+    return privileged_lock(c, request->handle, NTMM_PROCESS_VM_OPERATION, request->privilege,
+                           process);
 }
 
 /* Change the lock of a valid entry; a processor may change accessed and dirty at the same time. */

@@ -10,9 +10,6 @@
 
 #define HANDLE_GENERATION_SHIFT 32
 #define HANDLE_GENERATION_MAX 0xFFFFFFu
-/* NT's own, pages. */
-#define WORKING_SET_MINIMUM_DEFAULT 50u
-#define WORKING_SET_MAXIMUM_DEFAULT 345u
 
 static le64 *directory(const struct call *c)
 {
@@ -245,6 +242,7 @@ ntmm_status process_create(struct call *c, const struct ntmm_process_config *con
         struct process *process = process_in_slot(c, slot);
         *handle = next_handle(anchor, slot);
         set32(&anchor->live_count, get32(&anchor->live_count) + 1);
+        (void)add64(&partition_of(c)->minimum_pages, get64(&process->working_set_minimum));
         system_count(c, NTMM_COUNTER_PROCESSES_CREATED, 1);
         store32_release(&process->state, PROCESS_LIVE);
         store64_release(&process->handle, *handle);
@@ -266,6 +264,7 @@ void process_retire(struct call *c, struct process *process)
     for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++)
         system_count(c, (enum ntmm_counter)i, get64(&process->counters[i]));
     system_count(c, NTMM_COUNTER_PROCESSES_ENDED, 1);
+    (void)add64(&anchor->partition.minimum_pages, 0 - get64(&process->working_set_minimum));
     set32(&anchor->live_count, get32(&anchor->live_count) - 1);
     event_note(c, NTMM_EVENT_PROCESS_ENDED, get64(&process->handle), get64(&process->handle), 0, 0);
     store64_release(&process->handle, 0);

@@ -14,6 +14,7 @@
  *     objects
  * W1  working_set_pages is the number of its valid leaf entries
  * W2  locked_pages is the number of these that are locked
+ * W3  minimum_pages of the partition is the sum of the working-set minima of all processes
  */
 #ifndef NTMM_SPACE_PROCESS_H
 #define NTMM_SPACE_PROCESS_H
@@ -69,6 +70,10 @@ struct process {
     le32 has_watch;    /* whether it ever had a watched region (W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
+
+/* NT's own, pages. */
+#define WORKING_SET_MINIMUM_DEFAULT 50u
+#define WORKING_SET_MAXIMUM_DEFAULT 345u
 
 enum {
     LIMIT_HARD_MINIMUM = 1u << 0, /* never trimmed below its minimum */

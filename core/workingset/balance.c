@@ -49,6 +49,11 @@
 #define MEMORY_SHIFT 4u
 #define AVAILABLE_SHIFT 4u
 
+/* A working set at its hard maximum gives up this part of it at once, 1/16, but no more than 64
+ * pages: so finding them costs each fault a few entries. */
+#define REPLACE_SHIFT 4u
+#define REPLACE_MAXIMUM_PAGES 64u
+
 /* --- rounds: the clock goes over the working sets --- */
 
 /* What trimming leaves to a working set. */
@@ -84,7 +89,8 @@ static uint64_t pages_above_minimum(const struct process *process)
 /* Most pages that a round may trim of a working set. */
 static uint64_t most_of(const struct process *process, const struct round *round)
 {
-    if (round->leaves == LEAVES_NOTHING)
+    bool is_hard = (get32(&process->limit_flags) & LIMIT_HARD_MINIMUM) != 0;
+    if (round->leaves == LEAVES_NOTHING && !is_hard)
         return round->trim; /* and where there is no page, perhaps a table */
     return min_u64(round->trim, pages_above_minimum(process));
 }
@@ -230,6 +236,84 @@ static uint64_t trim_below_minimum(struct call *c, uint64_t pages)
     round.age = 0;
     go_round(c, &round);
     return round.progress;
+}
+
+/* --- one working set --- */
+
+/* Trim pages of this age at least, twice around at most. Returns how many went. */
+static uint64_t trim_own(struct call *c, struct process *process, uint64_t pages, uint32_t age)
+{
+    uint64_t trimmed = 0;
+    for (uint32_t turns = 0; turns < 2 && trimmed < pages;) {
+        struct wsl_pass pass = {.examine = SWEEP_PAGES, .trim = pages - trimmed, .trim_age = age};
+        wsl_sweep(c, process, &pass);
+        trimmed += pass.trimmed;
+        turns += pass.wrapped;
+    }
+    return trimmed;
+}
+
+static void age_own(struct call *c, struct process *process)
+{
+    struct wsl_pass pass;
+    uint64_t examined = 0;
+    uint64_t pages = get64(&process->working_set_pages);
+    for (uint32_t turns = 0; turns < 2 && examined < pages; turns += pass.wrapped) {
+        pass = (struct wsl_pass){.examine = pages - examined, .trim_age = WSL_AGE_NONE};
+        wsl_sweep(c, process, &pass);
+        examined += pass.examined;
+    }
+}
+
+/* Idle pages, or if there is none, any. Returns how many went, at most `pages`. */
+static uint64_t trim_some(struct call *c, struct process *process, uint64_t pages)
+{
+    uint64_t trimmed = trim_own(c, process, pages, 1);
+    if (trimmed)
+        return trimmed;
+    age_own(c, process);
+    trimmed = trim_own(c, process, pages, 1);
+    return trimmed ? trimmed : trim_own(c, process, pages, 0);
+}
+
+uint64_t balance_shrink(struct call *c, struct process *process, uint64_t pages)
+{
+    uint64_t before = get64(&process->working_set_pages);
+    uint64_t now = before;
+    while (now > pages && trim_some(c, process, now - pages) != 0)
+        now = get64(&process->working_set_pages);
+    return before - now;
+}
+
+uint64_t balance_make_room(struct call *c, struct process *process)
+{
+    uint64_t maximum = get64(&process->working_set_maximum);
+    uint64_t part = min_u64(max_u64(maximum >> REPLACE_SHIFT, 1), REPLACE_MAXIMUM_PAGES);
+    return balance_shrink(c, process, maximum - part);
+}
+
+static void empty_slot(struct call *c, uint32_t slot)
+{
+    uint64_t page = 0;
+    for (bool has_more = true; has_more;) {
+        struct process *process = lock_slot(c, slot);
+        if (!process)
+            return;
+        has_more = wsl_trim_range(c, process, &page, get64(&process->highest_page), 0);
+        process_unlock_working_set(c, process);
+    }
+}
+
+void balance_empty_all(struct call *c)
+{
+    for (uint32_t slot = 0; slot < slot_count(c); slot++)
+        empty_slot(c, slot);
+}
+
+void balance_age_all(struct call *c)
+{
+    struct round aging = {.age = WSL_AGE_NONE, .examine = UINT64_MAX};
+    go_round(c, &aging);
 }
 
 /* --- the reserve --- */

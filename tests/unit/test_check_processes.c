@@ -259,6 +259,11 @@ static uint64_t miscount_working_set(struct machine *m)
     return add(&machine_object(m)->working_set_pages, 1);
 }
 
+static uint64_t miscount_minimum(struct machine *m)
+{
+    return add(&machine_object(m)->working_set_minimum, 1);
+}
+
 static uint64_t lock_uncounted(struct machine *m)
 {
     le64 *entry = machine_entry(m, COMMITTED, 1);
@@ -400,6 +405,7 @@ static const struct corruption corruptions[] = {
     {"V9", "a software entry has no protection", no_protection},
     {"W1", "the working set's count is off", miscount_working_set},
     {"W2", "a locked page is not counted", lock_uncounted},
+    {"W3", "a minimum is not counted", miscount_minimum},
     {"W2", "a lock is counted that no page has", miscount_locks},
     {"PR1", "a handle names another slot", mistake_handle},
     {"PR1", "a process is ending and nobody ends it", mistake_state},
