@@ -12,6 +12,7 @@
 #include <ntmm/event.h>
 #include <ntmm/fault.h>
 #include <ntmm/inspect.h>
+#include <ntmm/memory.h>
 #include <ntmm/paging.h>
 #include <ntmm/platform.h>
 #include <ntmm/process.h>
@@ -21,6 +22,7 @@
 #include <ntmm/system.h>
 #include <ntmm/types.h>
 #include <ntmm/virtual.h>
+#include <ntmm/working_set.h>
 #include <ntmm/write_watch.h>
 
 #endif
