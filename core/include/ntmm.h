@@ -13,6 +13,7 @@
 #include <ntmm/fault.h>
 #include <ntmm/inspect.h>
 #include <ntmm/memory.h>
+#include <ntmm/job.h>
 #include <ntmm/paging.h>
 #include <ntmm/platform.h>
 #include <ntmm/process.h>

@@ -51,8 +51,8 @@ static bool check_disposable(struct walk *w, uint64_t frame, uint64_t original)
 {
     const struct pfn *pfn = pfn_at(w->k->c, frame);
     bool is_used = pfn_is_being_read(pfn) || pfn_is_being_written(pfn);
-    bool is_right = !pfn_is_modified(pfn) && !(original & ENTRY_LOST) &&
-                    (slot_of(original) == 0 || is_used);
+    bool is_right =
+        !pfn_is_modified(pfn) && !(original & ENTRY_LOST) && (slot_of(original) == 0 || is_used);
     return !(original & ENTRY_DISPOSABLE) || check_equal(w->k, "P11", frame, 1, is_right);
 }
 

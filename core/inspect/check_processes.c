@@ -185,7 +185,7 @@ static bool check_slots(struct checker *k, uint32_t live)
 }
 
 /* PR4: a reference names a frame of process objects. */
-static bool check_directory_frame(struct checker *k, uint64_t ref)
+bool check_directory_frame(struct checker *k, uint64_t ref)
 {
     uint64_t frame = ref_frame(k->c, ref);
     const struct pfn *pfn = pfn_find(k->c, frame);
@@ -193,6 +193,12 @@ static bool check_directory_frame(struct checker *k, uint64_t ref)
         return check_fail(k, "PR4", ref, 1, 0);
     k->process_frames++;
     return check_equal(k, "PR4", ref, NTMM_USE_PROCESS, (uint64_t)pfn_use(pfn));
+}
+
+/* PR4: frames of processes and jobs together. */
+static bool check_directory_total(struct checker *k)
+{
+    return check_equal(k, "PR4", 0, k->process_frames, get64(&partition_of(k->c)->process_pages));
 }
 
 /* PR1, PR4: the directory and the frames it names, before a slot is looked at. */
@@ -205,8 +211,10 @@ static bool check_directory(struct checker *k)
     k->process = 0;
     if (slots > PROCESSES_MAX || slots % PROCESSES_PER_FRAME)
         return check_fail(k, "PR1", 0, PROCESSES_MAX, slots);
+    if (!check_job_frames(k))
+        return false;
     if (!directory)
-        return check_equal(k, "PR1", 0, 0, slots);
+        return check_equal(k, "PR1", 0, 0, slots) && check_directory_total(k);
     if (!check_directory_frame(k, directory))
         return false;
     const le64 *refs = core_at(k->c->bias, directory);
@@ -214,7 +222,7 @@ static bool check_directory(struct checker *k)
         if (!check_directory_frame(k, get64(&refs[i])))
             return false;
     }
-    return check_equal(k, "PR4", 0, k->process_frames, get64(&partition_of(k->c)->process_pages));
+    return check_directory_total(k);
 }
 
 /* PR1: the slot of a process that lives, or whose end failed; and all that it has. */
@@ -247,6 +255,8 @@ bool check_processes(struct checker *k)
             return false;
     }
     k->process = 0;
-    return check_slots(k, live) && check_equal(k, "W3", 0, k->minimum_pages,
-                                               load64_relaxed(&partition_of(k->c)->minimum_pages));
+    return check_slots(k, live) &&
+           check_equal(k, "W3", 0, k->minimum_pages,
+                       load64_relaxed(&partition_of(k->c)->minimum_pages)) &&
+           check_jobs(k);
 }

@@ -88,7 +88,7 @@ bool check_watched_entry(struct walk *w, const struct vad *vad, uint64_t page, u
     bool is_dirty = (raw & FIELD_MASK(HW_VALID)) && (raw & FIELD_MASK(HW_DIRTY));
     if (!vad_is_watched(vad))
         return true;
-    bool is_sound = get32(&w->process->has_watch) &&
-                    (!is_dirty || watch_is_marked(w->k->c, w->process, page));
+    bool is_sound =
+        get32(&w->process->has_watch) && (!is_dirty || watch_is_marked(w->k->c, w->process, page));
     return is_sound || check_fail(w->k, "M1", page << NTMM_PAGE_SHIFT, 1, 0);
 }

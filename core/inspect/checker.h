@@ -75,8 +75,9 @@ struct checker {
     uint64_t vads;              /* VADs met so far */
     uint64_t vad_nodes;         /* nodes of their trees met so far */
     uint64_t watch_nodes;       /* nodes of marks met so far */
-    uint64_t process_frames;    /* frames of process objects met */
     uint64_t minimum_pages;     /* working-set minima met */
+    uint64_t process_frames;    /* frames of process objects and jobs met */
+    uint32_t job_members;       /* processes whose job was met */
     uint64_t paging_frames;     /* frames of page files met */
     uint64_t user_frames;       /* frames with pages of processes met */
     uint64_t transition_frames; /* frames in transition met */
@@ -180,6 +181,17 @@ bool check_watch(struct checker *k, const struct process *process);
 
 /* M1: an entry of a page of the region. */
 bool check_watched_entry(struct walk *w, const struct vad *vad, uint64_t page, uint64_t raw);
+
+/* PR4: a reference names a frame of process objects or jobs, which counts. */
+bool check_directory_frame(struct checker *k, uint64_t ref);
+
+/* --- check_jobs.c --- */
+
+/* PR4: the frames of jobs. */
+bool check_job_frames(struct checker *k);
+
+/* JB1: members and charges of jobs; the processes are sound. */
+bool check_jobs(struct checker *k);
 
 /* --- check_tables.c --- */
 

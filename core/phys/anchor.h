@@ -117,6 +117,7 @@ struct anchor {
 
     le32 directory_lock;  /* LOCK_DIRECTORY */
     le32 next_generation; /* of the next handle, 1..0xFFFFFF (D) */
+    le64 job_frames;      /* first frame of jobs, a reference, or 0 (D) */
     le64 directory_ref;   /* frame of references to frames of process objects (D) */
     le32 free_slot;       /* first free process slot + 1, or 0 (D) */
     le32 slot_count;      /* slots that exist (D) */

@@ -1,8 +1,8 @@
 /*
  * One leaf entry at a time, and the gathering of what an operation withdraws.
  */
-#include "space/table.h"
 #include "phys/slots.h"
+#include "space/table.h"
 
 static bool is_in_memory(const struct call *c, uint64_t entry)
 {

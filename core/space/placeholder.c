@@ -38,8 +38,7 @@ ntmm_status placeholder_replace(struct call *c, struct process *process, struct 
     set32(&vad->win32_protection, win32);
     if (!is_committed)
         return NTMM_STATUS_SUCCESS;
-    ntmm_status status =
-        private_commit(c, process, vad, vad_start(vad), vad_end(vad), protection);
+    ntmm_status status = private_commit(c, process, vad, vad_start(vad), vad_end(vad), protection);
     if (status != NTMM_STATUS_SUCCESS)
         become_placeholder(vad);
     return status;
@@ -83,8 +82,7 @@ ntmm_status placeholder_preserve(struct call *c, struct process *process, struct
 {
     bool is_whole = start == vad_start(vad) && end == vad_end(vad);
     if (vad_is_placeholder(vad))
-        return is_whole ? NTMM_STATUS_CONFLICTING_ADDRESSES
-                        : split(c, process, vad, start, end);
+        return is_whole ? NTMM_STATUS_CONFLICTING_ADDRESSES : split(c, process, vad, start, end);
     if (!is_whole || !(get32(&vad->flags) & VAD_REPLACED))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     ntmm_status status = private_decommit(c, process, vad, start, end);

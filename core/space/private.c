@@ -3,6 +3,7 @@
  */
 #include "space/private.h"
 #include "base/bits.h"
+#include "space/job.h"
 #include "space/protection.h"
 #include "space/watch.h"
 
@@ -39,36 +40,17 @@ static struct page_state page_state_at(struct call *c, struct process *process,
     return page_state_of(c, vad, span.entry ? load64_relaxed(span.entry) : 0);
 }
 
-/* Charge private pages to the process and the partition, or neither. */
-static ntmm_status charge(struct call *c, struct process *process, uint64_t pages)
-{
-    uint64_t limit = get64(&process->commit_limit);
-    uint64_t now = get64(&process->commit_pages);
-    if (pages > limit || now > limit - pages)
-        return NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED;
-    if (!commit_charge(c, pages))
-        return want_status(c);
-    process_add_peak(&process->commit_pages, &process->commit_peak, pages);
-    return NTMM_STATUS_SUCCESS;
-}
-
-static void uncharge(struct call *c, struct process *process, uint64_t pages)
-{
-    process_subtract(&process->commit_pages, pages);
-    commit_return(c, pages);
-}
-
 ntmm_status private_reserve(struct call *c, struct process *process, const struct vad_place *place,
                             uint32_t protection, uint32_t win32, bool is_committed)
 {
     uint64_t pages = place->end - place->start;
     uint64_t committed = is_committed ? pages : 0;
-    ntmm_status status = charge(c, process, committed);
+    ntmm_status status = charge_private(c, process, committed);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     struct vad *vad = vad_create(c, process, place);
     if (!vad) {
-        uncharge(c, process, committed);
+        return_private(c, process, committed);
         return want_status(c);
     }
     set32(&vad->type, VAD_PRIVATE);
@@ -182,11 +164,11 @@ ntmm_status private_commit(struct call *c, struct process *process, struct vad *
     uint64_t added = end - start - count_committed(c, process, vad, start, end);
     bool is_by_flag = can_commit_by_flag(vad, start, end, code);
 
-    ntmm_status status = charge(c, process, added);
+    ntmm_status status = charge_private(c, process, added);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     if (!is_by_flag && !is_default_state(vad, code) && !table_make_range(c, process, start, end)) {
-        uncharge(c, process, added);
+        return_private(c, process, added);
         return want_status(c);
     }
     set64(&vad->commit_pages, get64(&vad->commit_pages) + added);

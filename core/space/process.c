@@ -4,12 +4,10 @@
 #include "space/process.h"
 #include "base/bits.h"
 #include "phys/pfn.h"
+#include "space/job.h"
 #include "space/table.h"
 
 #include <ntmm/constants.h>
-
-#define HANDLE_GENERATION_SHIFT 32
-#define HANDLE_GENERATION_MAX 0xFFFFFFu
 
 static le64 *directory(const struct call *c)
 {
@@ -138,7 +136,7 @@ static bool take_slot_frame(struct call *c, uint64_t *ref)
     return true;
 }
 
-/* Eight more slots on the free chain. (D) is held. */
+/* The slots of one more frame on the free chain. (D) is held. */
 static ntmm_status add_slots(struct call *c)
 {
     struct anchor *anchor = anchor_of(c);
@@ -265,6 +263,7 @@ void process_retire(struct call *c, struct process *process)
         system_count(c, (enum ntmm_counter)i, get64(&process->counters[i]));
     system_count(c, NTMM_COUNTER_PROCESSES_ENDED, 1);
     (void)add64(&anchor->partition.minimum_pages, 0 - get64(&process->working_set_minimum));
+    job_leave(c, process);
     set32(&anchor->live_count, get32(&anchor->live_count) - 1);
     event_note(c, NTMM_EVENT_PROCESS_ENDED, get64(&process->handle), get64(&process->handle), 0, 0);
     store64_release(&process->handle, 0);
@@ -279,6 +278,7 @@ void process_directory_free(struct call *c)
     struct partition *partition = partition_of(c);
     struct frame_chain chain = chain_empty();
 
+    job_frames_free(c);
     if (!get64(&anchor->directory_ref))
         return;
     uint32_t frames = get32(&anchor->slot_count) / PROCESSES_PER_FRAME;

@@ -32,6 +32,8 @@
 #define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
 #define HANDLE_KIND_PROCESS 1u
 #define HANDLE_KIND_SHIFT 56u
+#define HANDLE_GENERATION_SHIFT 32u
+#define HANDLE_GENERATION_MAX 0xFFFFFFu
 
 /* END_FAILED: a table could not be read; it may be ended again. */
 enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING, PROCESS_END_FAILED };
@@ -64,10 +66,11 @@ struct process {
     le64 working_set_minimum; /* pages; fixed */
     le64 working_set_maximum; /* pages; fixed */
     le64 hand;                /* page at which the next sweep begins (W) */
-    le64 watch_root;   /* root of the marks of watched regions, or 0 (W) */
-    le64 locked_pages; /* of the working set, locked by a service (W) */
-    le32 limit_flags;  /* LIMIT_* bits (W) */
-    le32 has_watch;    /* whether it ever had a watched region (W) */
+    le64 watch_root;          /* root of the marks of watched regions, or 0 (W) */
+    le64 locked_pages;        /* of the working set, locked by a service (W) */
+    le32 limit_flags;         /* LIMIT_* bits (W) */
+    le32 has_watch;           /* whether it ever had a watched region (W) */
+    le64 job;                 /* its job, a reference, or 0 (A, W, D) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
 

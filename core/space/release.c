@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "phys/slab.h"
 #include "phys/slots.h"
+#include "space/job.h"
 #include "space/private.h"
 #include "space/watch.h"
 
@@ -72,8 +73,7 @@ static void give_up_commit(struct call *c, struct process *process, struct vad *
     if (get32(&process->state) != PROCESS_LIVE)
         pages = min_u64(pages, get64(&vad->commit_pages));
     process_subtract(&vad->commit_pages, pages);
-    process_subtract(&process->commit_pages, pages);
-    commit_return(c, pages);
+    return_private(c, process, pages);
 }
 
 ntmm_status private_decommit(struct call *c, struct process *process, struct vad *vad,

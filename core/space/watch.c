@@ -16,10 +16,7 @@ static uint32_t index_of(uint64_t page, uint32_t level)
 }
 
 /* The word of a leaf that holds a page's bits. */
-static uint32_t word_of(uint64_t page)
-{
-    return (uint32_t)(page / 64) & (WATCH_LEAF_WORDS - 1);
-}
+static uint32_t word_of(uint64_t page) { return (uint32_t)(page / 64) & (WATCH_LEAF_WORDS - 1); }
 
 static uint64_t bit_of(uint64_t page) { return 1ull << (page & 63); }
 
@@ -191,8 +188,7 @@ static uint64_t clear_word(struct watch_node *leaf, uint64_t page, uint64_t end,
 }
 
 /* The next write of a page will fault. */
-static void make_clean(struct call *c, struct process *process, uint64_t page,
-                       struct gather *g)
+static void make_clean(struct call *c, struct process *process, uint64_t page, struct gather *g)
 {
     const uint64_t dirty = FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY);
     struct table_span span = table_find(c, process, page);

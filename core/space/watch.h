@@ -27,10 +27,10 @@
 
 #define WATCH_TAG ((uint32_t)'V' | (uint32_t)'a' << 8 | (uint32_t)'d' << 16 | (uint32_t)'W' << 24)
 
-#define WATCH_LEAF_WORDS 32u    /* of written bits, and as many of latched ones */
-#define WATCH_LEAF_PAGES 2048u  /* 64 a word */
+#define WATCH_LEAF_WORDS 32u   /* of written bits, and as many of latched ones */
+#define WATCH_LEAF_PAGES 2048u /* 64 a word */
 #define WATCH_FANOUT 64u
-#define WATCH_LEVELS 5u         /* the leaf's is 0 */
+#define WATCH_LEVELS 5u /* the leaf's is 0 */
 
 struct watch_node {
     le64 word[WATCH_FANOUT]; /* references; in a leaf the written bits, then the latched ones */

@@ -3,6 +3,8 @@
  */
 #include "unit/corruption.h"
 
+#include <ntmm/job.h>
+
 #include <stdio.h>
 
 #define RAM_BYTES (8 * MIB)
@@ -87,7 +89,11 @@ static struct machine *open_default(void)
     const struct machine_setup setup = {.hardware = {.ram_bytes = RAM_BYTES}};
     struct machine *m = machine_open(&setup);
     make_regions(m);
+    ntmm_handle job;
     other_process = machine_add_process(m);
+    assert_int_equal(ntmm_create_job(m->system, &job), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_assign_process_to_job(m->system, job, other_process),
+                     NTMM_STATUS_SUCCESS);
     must_reserve_in_other(m, BASE, KIB64);
     ntmm_handle third = machine_add_process(m);
     assert_int_equal(ntmm_end_process(m->system, third), NTMM_STATUS_SUCCESS);

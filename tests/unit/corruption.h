@@ -9,7 +9,7 @@
  *   SPARSE     4 MiB reserved, its pages 511 to 513 committed and written: two leaf tables
  *   MANY       80 regions of 64 KiB: one slab of VADs is full, one has room; the tree has a root
  *              and two leaves
- *   other      a second process with a region; a third has ended
+ *   other      a second process with a region, in a job; a third has ended
  *
  * Some free frames are zeroed, one frame is on the bad list.
  */

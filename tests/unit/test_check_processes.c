@@ -1,9 +1,10 @@
 /*
  * The checker finds each broken invariant of VADs, tables and processes, and names it: V1 to V9,
- * W1, PR1 to PR4.
+ * W1, PR1 to PR4, JB1.
  */
 #include "unit/corruption.h"
 
+#include "space/job.h"
 #include "x64/formats.h"
 
 static uint64_t reference_of(struct machine *m, uint64_t va)
@@ -271,7 +272,10 @@ static uint64_t lock_uncounted(struct machine *m)
     return 0;
 }
 
-static uint64_t miscount_locks(struct machine *m) { return add(&machine_object(m)->locked_pages, 1); }
+static uint64_t miscount_locks(struct machine *m)
+{
+    return add(&machine_object(m)->locked_pages, 1);
+}
 
 static uint64_t mistake_handle(struct machine *m)
 {
@@ -367,6 +371,30 @@ static uint64_t hint_of_no_table(struct machine *m)
     return 0x7777;
 }
 
+static uint64_t miscount_members(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint64_t ref = get64(&machine_anchor(m)->job_frames) + JOB_SLOT_BYTES;
+    struct job *job = core_at(c.bias, ref);
+    set32(&job->members, 7);
+    return ref;
+}
+
+static uint64_t miscount_commit_of_job(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint64_t ref = get64(&machine_anchor(m)->job_frames) + JOB_SLOT_BYTES;
+    struct job *job = core_at(c.bias, ref);
+    set64(&job->commit, 7);
+    return ref;
+}
+
+static uint64_t lead_job_astray(struct machine *m)
+{
+    set64(&machine_object(m)->job, 0xDEAD000);
+    return 0;
+}
+
 static const struct corruption corruptions[] = {
     {"V1", "two VADs overlap", overlap},
     {"V1", "a gap is wrong", mistake_gap},
@@ -403,6 +431,9 @@ static const struct corruption corruptions[] = {
     {"V10", "the hint is about a table that is not there", hint_of_no_table},
     {"V9", "a software entry names a page-file slot", slot_without_file},
     {"V9", "a software entry has no protection", no_protection},
+    {"JB1", "a job's members are miscounted", miscount_members},
+    {"JB1", "a job's commit is off", miscount_commit_of_job},
+    {"JB1", "a process is in no job that is", lead_job_astray},
     {"W1", "the working set's count is off", miscount_working_set},
     {"W2", "a locked page is not counted", lock_uncounted},
     {"W3", "a minimum is not counted", miscount_minimum},

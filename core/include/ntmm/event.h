@@ -30,6 +30,7 @@ enum ntmm_event_kind {
     /** a: conditions that hold, bit (1 << enum ntmm_memory_condition) each, b: held before,
      *  detail: those that changed. */
     NTMM_EVENT_MEMORY_CONDITION,
+    NTMM_EVENT_JOB_LIMIT, /**< a: job, or 0: closed, b: pages, detail: NTMM_JOB_MESSAGE_*. */
 };
 
 /** One record. 32 bytes on every host; fields in the host's byte order. */

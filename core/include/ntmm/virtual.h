@@ -117,8 +117,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_syst
 /** MEM_ADDRESS_REQUIREMENTS of a 64-bit caller: 24 bytes. All zero: as if it were not there. */
 struct ntmm_mem_address_requirements {
     uint64_t lowest_starting_address; /**< A multiple of 64 KiB; 0: no bound. */
-    uint64_t highest_ending_address;  /**< The last byte, a multiple of 4 KiB less 1; 0: no bound. */
-    uint64_t alignment;               /**< A power of two from 64 KiB up; 0: 64 KiB. */
+    uint64_t highest_ending_address; /**< The last byte, a multiple of 4 KiB less 1; 0: no bound. */
+    uint64_t alignment;              /**< A power of two from 64 KiB up; 0: 64 KiB. */
 };
 
 /** MEM_EXTENDED_PARAMETER: 16 bytes. */
