@@ -17,6 +17,7 @@ enum verb {
     VERB_FREE,
     VERB_PROTECT,
     VERB_QUERY,
+    VERB_QUERY_CLASS,
     VERB_READ,
     VERB_WRITE,
     VERB_EXECUTE,

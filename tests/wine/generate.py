@@ -29,6 +29,7 @@ VERBS = {
     "free": "PST",
     "protect": "PSRO",
     "query": "P",
+    "query-class": "NANO",
     "read": "AC",
     "write": "AB",
     "execute": "AC",

@@ -54,6 +54,8 @@ uint32_t os_protect(uint64_t process, uint64_t *base, uint64_t *size, uint32_t p
                     uint32_t *old);
 uint32_t os_query(uint64_t process, uint64_t address, struct os_memory *memory);
 
+uint32_t os_query_class(uint64_t process, uint64_t address, uint32_t information_class,
+                        uint64_t *buffer, uint64_t length, uint64_t *returned);
 uint32_t os_get_watch(uint64_t process, uint32_t flags, uint64_t base, uint64_t size,
                       uint64_t *addresses, uint64_t *count);
 uint32_t os_reset_watch(uint64_t process, uint64_t base, uint64_t size);

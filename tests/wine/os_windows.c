@@ -290,6 +290,13 @@ uint32_t os_allocate_ex(uint64_t process, uint64_t *base, uint64_t *size, uint32
                           extended_of(parameters, count), count);
 }
 
+uint32_t os_query_class(uint64_t process, uint64_t address, uint32_t information_class,
+                        uint64_t *buffer, uint64_t length, uint64_t *returned)
+{
+    return (uint32_t)NtQueryVirtualMemory(handle_of(process), (PVOID)(uintptr_t)address,
+                                          (int)information_class, buffer, length, returned);
+}
+
 uint32_t os_get_watch(uint64_t process, uint32_t flags, uint64_t base, uint64_t size,
                       uint64_t *addresses, uint64_t *count)
 {

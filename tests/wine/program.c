@@ -15,6 +15,8 @@
 #define STATUS_SUCCESS 0u
 #define OLD_UNTOUCHED 0xA5A5A5A5u
 #define WATCH_LIMIT 32u
+#define CLASS_WORDS 32u
+#define LENGTH_UNTOUCHED 0xA5A5A5A5A5A5A5A5u
 
 struct run {
     bool is_checking;
@@ -145,6 +147,44 @@ static void step_query(struct run *run, const struct step *step)
     }
 }
 
+/* What a buffer holds after a call that failed: all ones but for the address in its first word. */
+static bool is_untouched(const uint64_t *words, uint64_t address)
+{
+    for (uint32_t i = 0; i < CLASS_WORDS; i++) {
+        if (words[i] != (i ? UINT64_MAX : address)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void step_query_class(struct run *run, const struct step *step)
+{
+    static uint64_t words[CLASS_WORDS];
+    uint64_t address = place(step->arguments[1]);
+    uint64_t returned = LENGTH_UNTOUCHED;
+    uint32_t status;
+
+    for (uint32_t i = 0; i < CLASS_WORDS; i++) {
+        words[i] = i ? UINT64_MAX : address;
+    }
+    status = os_query_class(run->process, address, (uint32_t)step->arguments[0],
+                            step->nulls & 1u << 3 ? 0 : words, step->arguments[2], &returned);
+    text_status(&found, status);
+    if (status == STATUS_SUCCESS) {
+        text_number(&found, returned);
+        for (uint64_t i = 0; i < returned / sizeof(words[0]) && i < CLASS_WORDS; i++) {
+            text_number(&found, unplace(words[i]));
+        }
+    } else if (!is_untouched(words, address)) {
+        text_word(&found, "and the buffer was changed to");
+        text_number(&found, unplace(words[0]));
+    }
+    if (status != STATUS_SUCCESS && returned != LENGTH_UNTOUCHED) {
+        text_word(&found, "and the length was changed");
+    }
+}
+
 static void step_access(const struct step *step, enum os_access access)
 {
     static uint8_t bytes[STEP_BYTES_LIMIT];
@@ -213,6 +253,9 @@ static void run_verb(struct run *run, const struct step *step)
         break;
     case VERB_QUERY:
         step_query(run, step);
+        break;
+    case VERB_QUERY_CLASS:
+        step_query_class(run, step);
         break;
     case VERB_READ:
         step_access(step, OS_READ);
