@@ -153,11 +153,13 @@ static int take_turn(struct turns *turns, struct replay_program *program, uint32
         return SHELL_WRONG;
     }
     int status = run_slice(replay, program, records, error);
+    if (status != SHELL_OK)
+        return status; /* the program stays taken: nobody goes on with it behind the error */
     program->is_running = false;
     replay->alive_count -= program->is_finished;
     tick(replay);
     replay_progress_draw(&turns->progress, replay);
-    return status;
+    return SHELL_OK;
 }
 
 static void run_processor(void *context)

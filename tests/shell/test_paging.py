@@ -90,8 +90,10 @@ def test_no_byte_is_lost_in_whole_traces(part, seed):
     assert report["references"] >= 10**8
 
 
-@pytest.mark.parametrize("how", [[], ["--cpus", 4]], ids=name_of)
+@pytest.mark.parametrize("how", [[], *(["--cpus", 4, "--seed", n] for n in (1, 2, 3))],
+                         ids=name_of)
 def test_planted_error_is_found(how):
+    """At once, also where another processor could go on with the program meanwhile."""
     done = run("replay", "--verify", "--ram", "1/8", *FILES, *how, "--corrupt-reference", 5000000,
                SQLITE)
     assert done.returncode == 1
