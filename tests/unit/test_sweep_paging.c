@@ -20,7 +20,7 @@
 /* A fault that finds no frame looks again after a second, and then fails: each time it sweeps all
  * working sets, which is most of what this test costs. */
 #define FAULT_WAIT_100NS 15000000u
-/* After so many failures in a row nothing changes any more: only every eighth page is asked then. */
+/* After so many failures in a row nothing changes any more: every eighth page is asked then. */
 #define ROW_LIMIT 16u
 
 enum victim { VICTIM_READ, VICTIM_READ_REFUSED, VICTIM_WRITE, VICTIM_WRITE_REFUSED, VICTIM_FRAME };
