@@ -10,8 +10,6 @@
 #include "paging/transfers.h"
 #include "workingset/balance.h"
 
-/* Tables that one operation may bring in before it gives up: its range does not fit into memory. */
-#define TABLES_LIMIT 16384u
 /* A fault that waits for a frame looks again after this time: a page file may have been paused, and
  * nobody tells when that ends. */
 #define FRAME_RETRY_100NS 10000000u
@@ -144,6 +142,8 @@ static bool bring_tables(struct call *c, struct relief *relief, struct process *
     for (;;) {
         lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
         bool is_same = get64(&process->handle) == handle && get32(&process->state) != PROCESS_FREE;
+        if (relief->out == 0)
+            relief->out = get64(&process->tables_out);
         ntmm_status result = is_same ? door_bring_tables(c, process, page, &relief->wait)
                                      : NTMM_STATUS_SUCCESS; /* the operation will see it gone */
         process_unlock_working_set(c, process);
@@ -170,7 +170,7 @@ bool relieve_want(struct call *c, struct relief *relief, struct process *process
         return false;
     switch (want.kind) {
     case WANT_TABLE:
-        if (++relief->tables > TABLES_LIMIT) {
+        if (++relief->tables > RELIEF_TABLES_LIMIT) {
             *status = NTMM_STATUS_NO_MEMORY;
             return false;
         }

@@ -11,14 +11,25 @@
 
 #include "space/process.h"
 
+/* Tables that one operation may bring in before it gives up: its range does not fit into memory. */
+#define RELIEF_TABLES_LIMIT 16384u
+
 struct relief {
     uint64_t deadline; /* of waiting for frames, 0: not yet set */
     uint32_t tables;   /* brought in so far */
+    uint64_t out;      /* tables that were out when the first was brought in */
     uint64_t frames;   /* asked for last time */
     struct ntmm_wait wait;
 };
 
 static inline struct relief relief_begin(void) { return (struct relief){0}; }
+
+/* Tables after which it is clear: they go again before the last one comes. */
+static inline uint32_t relief_tables_expected(const struct relief *relief)
+{
+    uint64_t expected = 2 * relief->out + 16;
+    return expected < RELIEF_TABLES_LIMIT / 2 ? (uint32_t)expected : RELIEF_TABLES_LIMIT / 2;
+}
 
 bool relieve_want(struct call *c, struct relief *relief, struct process *process,
                   ntmm_status *status);

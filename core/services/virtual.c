@@ -1,6 +1,7 @@
 /*
  * NtFreeVirtualMemory, with placeholders, and NtProtectVirtualMemory.
  */
+#include "base/bits.h"
 #include "services/capture.h"
 #include "services/relief.h"
 #include "space/placeholder.h"
@@ -57,6 +58,41 @@ static ntmm_status free_range(struct call *c, struct process *process, uint32_t 
     return private_release(c, process, vad, range->start, range->end);
 }
 
+/* Whether a free needs nothing but the tables of its range, and these only once: what is left
+ * behind a hole is counted, and pages of a region committed by default are marked one by one. */
+static bool can_go_in_parts(const struct vad *vad, uint32_t type, struct page_range range)
+{
+    bool has_start = range.start == vad_start(vad);
+    bool has_end = range.end == vad_end(vad);
+    if (!vad_is_private(vad))
+        return false;
+    if (type == NTMM_MEM_RELEASE)
+        return has_start || has_end;
+    return type == NTMM_MEM_DECOMMIT &&
+           (!vad_is_committed_by_default(vad) || (has_start && has_end));
+}
+
+/*
+ * A table is out, and as many came in as if they went again before the last one came: they do not
+ * fit into memory together. So the range goes in parts: what is there is dropped, and its tables
+ * need not come again. First that is all of the range, then what came since.
+ */
+static void free_in_parts(struct call *c, struct process *process, struct relief *relief,
+                          uint32_t type, struct page_range range)
+{
+    uint32_t expected = relief_tables_expected(relief);
+    if (c->want.kind != WANT_TABLE || relief->tables < expected)
+        return;
+    struct vad *vad = vad_find(c, process, range.start);
+    uint64_t tables = get64(&process->table_pages);
+    uint64_t end = relief->tables == expected ? range.end : c->want.page;
+    if (!can_go_in_parts(vad, type, range))
+        return;
+    private_discard(c, process, vad, range.start, min_u64(end, range.end));
+    if (get64(&process->table_pages) < tables)
+        relief->tables = expected + 1; /* that was worth it: there is no limit to their number */
+}
+
 static void note_free(struct call *c, ntmm_handle process, uint32_t type, uint64_t base,
                       uint64_t size)
 {
@@ -91,6 +127,7 @@ ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle han
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         status = free_range(&c, process, type, *base, asked, &range);
+        free_in_parts(&c, process, &relief, type, range);
         process_unlock_address(&c, process);
     } while (relieve(&c, &relief, process, &status));
     if (status != NTMM_STATUS_SUCCESS)

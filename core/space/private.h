@@ -57,8 +57,17 @@ ntmm_status private_protect(struct call *c, struct process *process, struct vad 
 struct page_state private_query(struct call *c, struct process *process, const struct vad *vad,
                                 uint64_t page, uint64_t limit, uint64_t *end);
 
-/* Free the pages that an ending process has in memory, when it has tables that are out: so that
- * bringing these in finds frames. Its regions stay. */
+/*
+ * Drop what the tables of [start, end) that are in memory name. What the VAD says of its pages and
+ * their commit stays true: where it is committed by default they are as never touched, elsewhere
+ * they are reserved; what is marked as decommitted stays so. So memory is freed in parts when its
+ * tables cannot all be in memory at once. Needs nothing, and leaves c->want.
+ */
+void private_discard(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                     uint64_t end);
+
+/* The same of all that an ending process has, when it has tables that are out: so that bringing
+ * these in finds frames. */
 void private_discard_resident(struct call *c, struct process *process);
 
 /* Free everything an ending process has but its root. False with WANT_TABLE: a table is out. */

@@ -147,14 +147,13 @@ ntmm_status private_release(struct call *c, struct process *process, struct vad 
     return NTMM_STATUS_SUCCESS;
 }
 
-/* What a region has in memory goes; what its VAD says of its pages and their commit stays true. */
-static void discard_region(struct call *c, struct process *process, struct vad *vad)
+void private_discard(struct call *c, struct process *process, struct vad *vad, uint64_t start,
+                     uint64_t end)
 {
     struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
-    uint64_t end = vad_end(vad);
     uint64_t committed = 0;
 
-    for (uint64_t page = vad_start(vad); page < end;) {
+    for (uint64_t page = start; page < end;) {
         struct table_span span = table_find(c, process, page);
         uint64_t stop = min_u64(span.end, end);
         for (uint64_t i = 0; span.entry && i < stop - page; i++) {
@@ -166,6 +165,8 @@ static void discard_region(struct call *c, struct process *process, struct vad *
         page = stop;
     }
     gather_finish(c, process, &g);
+    if (vad_is_watched(vad))
+        watch_clear(c, process, start, end, WATCH_NOT_LATCHED);
     if (!vad_is_committed_by_default(vad))
         give_up_commit(c, process, vad, committed);
 }
@@ -179,7 +180,7 @@ void private_discard_resident(struct call *c, struct process *process)
     while (gap_tree_find_at_or_after(c->bias, &process->vads, page, &range)) {
         struct vad *vad = vad_at(c, range.ref);
         if (vad_is_private(vad))
-            discard_region(c, process, vad);
+            private_discard(c, process, vad, vad_start(vad), vad_end(vad));
         page = range.end;
     }
 }
