@@ -14,6 +14,7 @@
 #include <ntmm/inspect.h>
 #include <ntmm/memory.h>
 #include <ntmm/job.h>
+#include <ntmm/offer.h>
 #include <ntmm/paging.h>
 #include <ntmm/platform.h>
 #include <ntmm/process.h>

@@ -16,10 +16,10 @@
  *   P6  a frame on the zeroed list holds only zeros
  *   P7  an active frame has a share and a reference; one in transition a reference but no share
  *   P8  a frame on modified is marked modified, one on standby is not
- *   P10 a disposable frame is not modified, is not lost, and has a slot only while a transfer uses
- *       it
  *   P9  a private or table frame is mapped by exactly the one entry that its row names, in the
  *       table that its row names; any other active frame by none; a free frame names none
+ *   P11 a disposable frame is not modified, its page is not lost, and it has a slot only while a
+ *       transfer uses it
  *
  * A frame's owner is a value: the core address of the entry that maps it. While a frame is active
  * its row belongs to whoever owns that entry (W), and once I/O may be in flight or the entry is in

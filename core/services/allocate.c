@@ -94,7 +94,11 @@ static ntmm_status replace(struct call *c, struct process *process, const struct
     struct vad *vad = placeholder_find(c, process, range->start, range->end);
     if (!vad)
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    return placeholder_replace(c, process, vad, a->protection, a->protect, is_committed);
+    ntmm_status status =
+        placeholder_replace(c, process, vad, a->protection, a->protect, is_committed);
+    if (status == NTMM_STATUS_SUCCESS && a->type & NTMM_MEM_WRITE_WATCH)
+        watch_begin(process, vad);
+    return status;
 }
 
 /* A region of the kind that the type asks for. */

@@ -10,6 +10,8 @@
 
 #define TYPE_BITS 0xFFu
 #define NODES 1u
+/* First build that replaces a placeholder by a watched region: Windows 10 1903. */
+#define BUILD_WATCHED_REPLACEMENT 18362u
 #define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 #define ATTRIBUTES_OF_LARGE_PAGES                                                                  \
@@ -119,6 +121,14 @@ static ntmm_status take_parameters(const struct ntmm_mem_extended_parameter *giv
     return NTMM_STATUS_SUCCESS;
 }
 
+/* Since 1903 a watched region can take the place of a placeholder. */
+static bool is_before_watched_replacements(const struct call *c, uint32_t type)
+{
+    const uint32_t both = NTMM_MEM_REPLACE_PLACEHOLDER | NTMM_MEM_WRITE_WATCH;
+    return (type & both) == both &&
+           get32(&anchor_of(c)->windows_build) < BUILD_WATCHED_REPLACEMENT;
+}
+
 /* Spec 2.12; RESERVE_PLACEHOLDER and MAPPED share a bit, as REPLACE_PLACEHOLDER and DECOMMIT do. */
 static bool is_legal_placeholder(uint32_t type, uint32_t protect)
 {
@@ -147,7 +157,8 @@ static bool is_legal_place(const struct allocation *a)
     return a->base != 0 || !(a->type & NTMM_MEM_REPLACE_PLACEHOLDER);
 }
 
-static ntmm_status capture(struct allocation *a, const uint64_t *base, const uint64_t *size,
+static ntmm_status capture(const struct call *c, struct allocation *a, const uint64_t *base,
+                           const uint64_t *size,
                            const struct ntmm_mem_extended_parameter *parameters, uint32_t count)
 {
     struct extended extended = {.bounds = space_bounds_none()};
@@ -160,7 +171,7 @@ static ntmm_status capture(struct allocation *a, const uint64_t *base, const uin
     status = allocation_check_type(a->type & ~PLACEHOLDERS, a->protect);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    if (!is_legal_placeholder(a->type, a->protect))
+    if (!is_legal_placeholder(a->type, a->protect) || is_before_watched_replacements(c, a->type))
         return NTMM_STATUS_INVALID_PARAMETER;
     status = allocation_capture(a, base, size);
     if (status == NTMM_STATUS_SUCCESS && !is_legal_place(a))
@@ -176,7 +187,7 @@ ntmm_status ntmm_allocate_virtual_memory_ex(struct ntmm_system *system, ntmm_han
 {
     struct call c = call_begin(system);
     struct allocation a = {.type = type, .protect = protect};
-    ntmm_status status = capture(&a, base, size, parameters, parameter_count);
+    ntmm_status status = capture(&c, &a, base, size, parameters, parameter_count);
     if (status == NTMM_STATUS_SUCCESS)
         status = allocation_run(&c, handle, &a, base, size);
     return without_number(status);

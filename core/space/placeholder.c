@@ -2,6 +2,7 @@
  * Placeholders: making, replacing, splitting and joining them. See placeholder.h.
  */
 #include "space/placeholder.h"
+#include "space/watch.h"
 
 #include <ntmm/constants.h>
 
@@ -86,9 +87,12 @@ ntmm_status placeholder_preserve(struct call *c, struct process *process, struct
     if (!is_whole || !(get32(&vad->flags) & VAD_REPLACED))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     ntmm_status status = private_decommit(c, process, vad, start, end);
-    if (status == NTMM_STATUS_SUCCESS)
-        become_placeholder(vad);
-    return status;
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (vad_is_watched(vad))
+        watch_clear(c, process, start, end, WATCH_ALL);
+    become_placeholder(vad);
+    return NTMM_STATUS_SUCCESS;
 }
 
 /* Whether placeholders alone tile [start, end), of which the first is `vad`. */

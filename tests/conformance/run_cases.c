@@ -11,15 +11,21 @@
  *     covers ROW...                rows of rows.txt; A<B: a call breaks both and A's status comes
  *     commit-limit PAGES           of the process   (both before the first step)
  *     build NUMBER                 behave as this Windows build
+ *     resident                     not for a subject that pages out: the case is about what is valid
  *     as live|other|null|stale|wrong-kind          whose handle the following steps name
  *     allocate BASE ZERO_BITS SIZE TYPE PROTECT    = STATUS [BASE SIZE]
  *     allocate-ex BASE SIZE TYPE PROTECT [PARAMETER...]      = STATUS [BASE SIZE]
  *                                  requirements:LOWEST:HIGHEST:ALIGNMENT, requirements:NULL,
  *                                  node:N, partition:N, physical:N, attributes:N, any TYPE:N, or
  *                                  NULL:COUNT for a missing array
+ *     offer ADDRESS SIZE PRIORITY                  = STATUS
+ *     reclaim ADDRESS SIZE                         = STATUS
+ *     discard ADDRESS SIZE                         = STATUS
  *     free BASE SIZE TYPE                          = STATUS [BASE SIZE]
  *     protect BASE SIZE PROTECT [NULL]             = STATUS [BASE SIZE OLD]
  *     query ADDRESS     = STATUS [BASE ALLOCATION_BASE ALLOCATION_PROTECT SIZE STATE PROTECT TYPE]
+ *     query-class CLASS ADDRESS LENGTH [NULL]      = STATUS RETURNED_LENGTH WORD...: 64-bit words of
+ *                                  a buffer of LENGTH bytes, whose first word is ADDRESS before
  *     read ADDRESS [SIZE]                          = STATUS BYTES, or the exception's parameters
  *     write ADDRESS BYTES                          = STATUS, or the exception's parameters
  *     execute ADDRESS [SIZE]                       = STATUS BYTES, or the exception's parameters
@@ -47,6 +53,8 @@
 #define PARAMETER_LIMIT 8
 #define WATCH_LIMIT 32
 #define OLD_UNTOUCHED 0xA5A5A5A5u
+#define LENGTH_UNTOUCHED 0xA5A5A5A5A5A5A5A5u
+#define CLASS_WORDS 32
 
 struct runner {
     const struct subject *subject;
@@ -246,6 +254,27 @@ static void step_allocate_ex(struct runner *runner, const struct line *line, cha
     append_arguments(actual, status, &base, &size);
 }
 
+static void step_offer(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    const struct subject *subject = runner->subject;
+    const char *verb = line->words[0];
+    uint64_t base = number_at(runner, line, 1);
+    uint64_t size = number_at(runner, line, 2);
+    uint32_t status;
+
+    if (!strcmp(verb, "offer")) {
+        uint32_t priority = (uint32_t)number_at(runner, line, 3);
+
+        status = subject->offer(runner->self, runner->who, base, size, priority);
+    } else if (!strcmp(verb, "reclaim")) {
+        status = subject->reclaim(runner->self, runner->who, base, size);
+    } else {
+        status = subject->discard(runner->self, runner->who, base, size);
+    }
+    append_word(actual, words_of_status(word, status));
+}
+
 static void step_free(struct runner *runner, const struct line *line, char *actual)
 {
     char word[WORD_SIZE];
@@ -301,6 +330,37 @@ static void step_query(struct runner *runner, const struct line *line, char *act
         append_word(actual, words_of_type(word, memory.state));
         append_word(actual, words_of_protect(word, memory.protect));
         append_word(actual, words_of_type(word, memory.type));
+    }
+}
+
+/* A buffer is all ones but for its first word, so that a word that was not written shows. */
+static void step_query_class(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    uint64_t words[CLASS_WORDS];
+    uint64_t before[CLASS_WORDS];
+    uint64_t returned = LENGTH_UNTOUCHED;
+    uint64_t address = number_at(runner, line, 2);
+    bool is_null = has_null_at(line, 4);
+
+    memset(words, 0xFF, sizeof(words));
+    words[0] = address;
+    memcpy(before, words, sizeof(words));
+    uint32_t status = runner->subject->query_class(
+        runner->self, runner->who, address, (uint32_t)number_at(runner, line, 1),
+        is_null ? NULL : words, number_at(runner, line, 3), &returned);
+    append_word(actual, words_of_status(word, status));
+    if (status == NTMM_STATUS_SUCCESS) {
+        append_number(actual, returned);
+        for (uint64_t i = 0; i < returned / sizeof(words[0]) && i < CLASS_WORDS; i++) {
+            append_number(actual, words[i]);
+        }
+    } else if (memcmp(words, before, sizeof(words))) {
+        append_word(actual, "and the buffer was changed to");
+        append_number(actual, words[0]);
+    }
+    if (status != NTMM_STATUS_SUCCESS && returned != LENGTH_UNTOUCHED) {
+        append_word(actual, "and the length was changed");
     }
 }
 
@@ -445,12 +505,16 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
         step_allocate(runner, line, actual);
     } else if (!strcmp(verb, "allocate-ex")) {
         step_allocate_ex(runner, line, actual);
+    } else if (!strcmp(verb, "offer") || !strcmp(verb, "reclaim") || !strcmp(verb, "discard")) {
+        step_offer(runner, line, actual);
     } else if (!strcmp(verb, "free")) {
         step_free(runner, line, actual);
     } else if (!strcmp(verb, "protect")) {
         step_protect(runner, line, actual);
     } else if (!strcmp(verb, "query")) {
         step_query(runner, line, actual);
+    } else if (!strcmp(verb, "query-class")) {
+        step_query_class(runner, line, actual);
     } else if (!strcmp(verb, "read")) {
         step_access(runner, line, MODEL_READ, actual);
     } else if (!strcmp(verb, "write")) {
@@ -507,12 +571,24 @@ static bool is_expected(const char *actual, const char *expected)
     return false;
 }
 
+/* Whether the subject has the step, and the case is for the subject. */
+static bool can_run(const struct runner *runner, const struct line *line)
+{
+    bool is_for_subject = !runner->setup.needs_residency || !runner->subject->pages_out;
+
+    return is_for_subject &&
+           (runner->subject->query_class || strcmp(line->words[0], "query-class") != 0);
+}
+
 static void run_step(struct runner *runner, const struct line *line, const char *text)
 {
     char before[STRIP_SIZE];
     char after[STRIP_SIZE];
     char actual[LINE_SIZE] = "";
 
+    if (!can_run(runner, line)) {
+        return;
+    }
     if (!runner->self) {
         runner->self = runner->subject->open(&runner->setup);
     }
@@ -599,6 +675,8 @@ static void run_line(struct runner *runner, const struct line *line, const char 
         runner->setup.commit_limit_pages = number_at(runner, line, 1);
     } else if (!strcmp(verb, "build")) {
         runner->setup.windows_build = (uint32_t)number_at(runner, line, 1);
+    } else if (!strcmp(verb, "resident")) {
+        runner->setup.needs_residency = true;
     } else if (!strcmp(verb, "as")) {
         set_caller(runner, line);
     } else if (!strcmp(verb, "map")) {

@@ -20,6 +20,7 @@ enum caller {
 struct subject_setup {
     uint64_t commit_limit_pages; /* of the live process; 0: none */
     uint32_t windows_build;      /* 0: the default */
+    bool needs_residency;        /* the case is about what is valid */
 };
 
 /* Commit that every subject has to give: ample for a case, far below 1 TiB. */
@@ -27,6 +28,7 @@ struct subject_setup {
 
 struct subject {
     const char *name;
+    bool pages_out; /* nothing is valid after a call */
     void *(*open)(const struct subject_setup *setup);
     /* Checks what it can, frees everything, and returns NULL or what was wrong. */
     const char *(*close)(void *self);
@@ -35,10 +37,17 @@ struct subject {
     uint32_t (*allocate_ex)(void *self, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t type, uint32_t protect,
                             const struct model_parameter *parameters, uint32_t count);
+    uint32_t (*offer)(void *self, enum caller who, uint64_t base, uint64_t size, uint32_t priority);
+    uint32_t (*reclaim)(void *self, enum caller who, uint64_t base, uint64_t size);
+    uint32_t (*discard)(void *self, enum caller who, uint64_t base, uint64_t size);
     uint32_t (*free)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t type);
     uint32_t (*protect)(void *self, enum caller who, uint64_t *base, uint64_t *size,
                         uint32_t protect, uint32_t *old);
     uint32_t (*query)(void *self, enum caller who, uint64_t address, struct model_memory *memory);
+    /* NULL: the subject cannot say. */
+    uint32_t (*query_class)(void *self, enum caller who, uint64_t address,
+                            uint32_t information_class, void *buffer, uint64_t length,
+                            uint64_t *return_length);
     uint32_t (*get_write_watch)(void *self, enum caller who, uint32_t flags, uint64_t base,
                                 uint64_t size, uint64_t *addresses, uint64_t *count);
     uint32_t (*reset_write_watch)(void *self, enum caller who, uint64_t base, uint64_t size);

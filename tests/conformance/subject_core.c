@@ -8,7 +8,9 @@
 
 #include <ntmm/emulated.h>
 #include <ntmm/inspect.h>
+#include <ntmm/offer.h>
 #include <ntmm/process.h>
+#include <ntmm/query.h>
 #include <ntmm/virtual.h>
 #include <ntmm/write_watch.h>
 
@@ -148,6 +150,35 @@ static uint32_t allocate_ex(void *context, enum caller who, uint64_t *base, uint
     return status;
 }
 
+static uint32_t offer(void *context, enum caller who, uint64_t base, uint64_t size,
+                      uint32_t priority)
+{
+    struct core_self *self = context;
+    uint32_t status =
+        ntmm_offer_virtual_memory(self->system, self->handles[who], base, size, priority);
+
+    after_call(self);
+    return status;
+}
+
+static uint32_t reclaim(void *context, enum caller who, uint64_t base, uint64_t size)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_reclaim_virtual_memory(self->system, self->handles[who], base, size);
+
+    after_call(self);
+    return status;
+}
+
+static uint32_t discard(void *context, enum caller who, uint64_t base, uint64_t size)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_discard_virtual_memory(self->system, self->handles[who], base, size);
+
+    after_call(self);
+    return status;
+}
+
 static uint32_t free_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t type)
 {
@@ -205,6 +236,19 @@ static uint32_t reset_write_watch(void *context, enum caller who, uint64_t base,
 {
     struct core_self *self = context;
     uint32_t status = ntmm_reset_write_watch(self->system, self->handles[who], base, size);
+
+    after_call(self);
+    return status;
+}
+
+static uint32_t query_class(void *context, enum caller who, uint64_t address,
+                            uint32_t information_class, void *buffer, uint64_t length,
+                            uint64_t *return_length)
+{
+    struct core_self *self = context;
+    uint32_t status =
+        ntmm_query_virtual_memory_class(self->system, self->handles[who], address,
+                                        information_class, buffer, length, return_length);
 
     after_call(self);
     return status;
@@ -280,9 +324,13 @@ const struct subject subject_core = {
     .close = close_core,
     .allocate = allocate,
     .allocate_ex = allocate_ex,
+    .offer = offer,
+    .reclaim = reclaim,
+    .discard = discard,
     .free = free_memory,
     .protect = protect_memory,
     .query = query,
+    .query_class = query_class,
     .get_write_watch = get_write_watch,
     .reset_write_watch = reset_write_watch,
     .access = access_memory,
@@ -292,13 +340,18 @@ const struct subject subject_core = {
 
 const struct subject subject_paged = {
     .name = "paged",
+    .pages_out = true,
     .open = open_paged,
     .close = close_core,
     .allocate = allocate,
     .allocate_ex = allocate_ex,
+    .offer = offer,
+    .reclaim = reclaim,
+    .discard = discard,
     .free = free_memory,
     .protect = protect_memory,
     .query = query,
+    .query_class = query_class,
     .get_write_watch = get_write_watch,
     .reset_write_watch = reset_write_watch,
     .access = access_memory,

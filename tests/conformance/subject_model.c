@@ -65,6 +65,21 @@ static uint32_t allocate_ex(void *self, enum caller who, uint64_t *base, uint64_
     return model_allocate_ex(process_of(self, who), base, size, type, protect, parameters, count);
 }
 
+static uint32_t offer(void *self, enum caller who, uint64_t base, uint64_t size, uint32_t priority)
+{
+    return model_offer(process_of(self, who), base, size, priority);
+}
+
+static uint32_t reclaim(void *self, enum caller who, uint64_t base, uint64_t size)
+{
+    return model_reclaim(process_of(self, who), base, size);
+}
+
+static uint32_t discard(void *self, enum caller who, uint64_t base, uint64_t size)
+{
+    return model_discard(process_of(self, who), base, size);
+}
+
 static uint32_t free_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t type)
 {
@@ -121,6 +136,9 @@ const struct subject subject_model = {
     .close = close_model,
     .allocate = allocate,
     .allocate_ex = allocate_ex,
+    .offer = offer,
+    .reclaim = reclaim,
+    .discard = discard,
     .free = free_memory,
     .protect = protect_memory,
     .query = query,

@@ -12,6 +12,7 @@
 #define PARTITION_THIS UINT64_MAX
 #define PARTITION_SYSTEM (UINT64_MAX - 1)
 #define PARTITION_EXISTING (UINT64_MAX - 2)
+#define BUILD_WATCHED_REPLACEMENT 18362u
 #define NO_NODE 0xFFFFFFFFull
 
 static bool is_power_of_two(uint64_t value) { return value && !(value & (value - 1)); }
@@ -145,7 +146,9 @@ static uint32_t check(const struct model_process *process, const uint64_t *base,
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
-    if (!is_legal_placeholder(type, protect)) {
+    if (!is_legal_placeholder(type, protect) ||
+        ((type & MEM_REPLACE_PLACEHOLDER) && (type & MEM_WRITE_WATCH) &&
+         process->system->windows_build < BUILD_WATCHED_REPLACEMENT)) {
         return NTMM_STATUS_INVALID_PARAMETER;
     }
     alive.handle_status = NTMM_STATUS_SUCCESS;
@@ -178,6 +181,7 @@ static void become_placeholder(struct model_region *region)
 {
     region->is_placeholder = true;
     region->is_replaced = false;
+    region->is_watched = false;
     region->protect = PAGE_NOACCESS;
 }
 
@@ -203,6 +207,7 @@ static uint32_t preserve(struct model_process *process, struct model_region *reg
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     pages_decommit(process, region, start, end);
+    marks_remove(process, start, end, true);
     become_placeholder(region);
     return NTMM_STATUS_SUCCESS;
 }

@@ -130,6 +130,11 @@ uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t 
 uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64_t *size,
                            uint32_t type, uint32_t protect,
                            const struct model_parameter *parameters, uint32_t count);
+uint32_t model_offer(struct model_process *process, uint64_t base, uint64_t size,
+                     uint32_t priority);
+/* An answer as if nothing had been lost; see model_may_be_lost. */
+uint32_t model_reclaim(struct model_process *process, uint64_t base, uint64_t size);
+uint32_t model_discard(struct model_process *process, uint64_t base, uint64_t size);
 uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t type);
 uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *size,
                        uint32_t protect, uint32_t *old);

@@ -214,6 +214,19 @@ void pages_reset(struct model_region *region, uint64_t base, uint64_t end)
     }
 }
 
+void pages_discard(struct model_region *region, uint64_t base, uint64_t end)
+{
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+
+    for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
+        free(region->pages[i].bytes);
+        free(region->pages[i].loose);
+        region->pages[i].bytes = NULL;
+        region->pages[i].loose = NULL;
+        region->pages[i].is_reset = false;
+    }
+}
+
 bool pages_are_reset(const struct model_region *region, uint64_t base, uint64_t end)
 {
     size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);

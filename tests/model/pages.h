@@ -32,6 +32,8 @@ void regions_cut(struct model_process *process, struct model_region *region, uin
 
 /* The contents of [base, end) are given up, where pages are committed. */
 void pages_reset(struct model_region *region, uint64_t base, uint64_t end);
+/* Committed pages become zeros. */
+void pages_discard(struct model_region *region, uint64_t base, uint64_t end);
 /* Whether a page of the range was reset; and that is forgotten, whatever was lost. */
 bool pages_are_reset(const struct model_region *region, uint64_t base, uint64_t end);
 void pages_settle(struct model_region *region, uint64_t base, uint64_t end, bool is_lost);

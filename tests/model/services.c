@@ -306,6 +306,7 @@ static uint32_t replace(struct model_process *process, uint64_t *base, uint64_t 
     }
     region->is_placeholder = false;
     region->is_replaced = true;
+    region->is_watched = (type & MEM_WRITE_WATCH) != 0;
     region->protect = protect;
     if (type & MEM_COMMIT) {
         pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
