@@ -212,6 +212,7 @@ static void a_handle_without_rights_is_denied(void **state)
     machine_close(m);
 }
 
+/* covers 2.1#13 */
 static void a_process_that_is_ending_serves_nobody(void **state)
 {
     struct machine *m = machine_open(NULL);
