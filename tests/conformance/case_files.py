@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
-SETTINGS = ("commit-limit", "build")
+SETTINGS = ("commit-limit", "build", "resident")
 ROW = re.compile(r"\d+\.\d+#\w+")
 
 
@@ -43,6 +43,24 @@ class Case:
 
     def pairs(self):
         return {name for name in self.covers if "<" in name}
+
+
+UNIT_TEST = re.compile(r"/\*((?:(?!\*/).)*?\bcovers [^*]*)\*/\s*static void (\w+)\(void \*\*state\)",
+                       re.S)
+
+
+def read_unit_tests(path):
+    """Tests that name rows in the comment above them: "covers ROW...", as cases without steps."""
+    tests = []
+    for comment, name in UNIT_TEST.findall(path.read_text()):
+        rows = comment.partition("covers ")[2].replace("*", " ").split()
+        tests.append(Case(path.name, 0, f"{path.stem}: {name}", mark="T", covers=rows))
+    return tests
+
+
+def all_unit_tests():
+    return [test for path in sorted((ROOT / "tests/unit").glob("test_*.c"))
+            for test in read_unit_tests(path)]
 
 
 def case_paths():

@@ -28,6 +28,7 @@ FUNCTIONS = {
     "free": "ntmm_free_virtual_memory",
     "protect": "ntmm_protect_virtual_memory",
     "query": "ntmm_query_virtual_memory",
+    "query-class": "ntmm_query_virtual_memory_class",
     "get-watch": "ntmm_get_write_watch",
     "reset-watch": "ntmm_reset_write_watch",
 }
