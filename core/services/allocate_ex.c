@@ -27,12 +27,14 @@ NTMM_STATIC_ASSERT(sizeof(struct ntmm_mem_address_requirements) == 24, "NT's lay
 struct extended {
     struct space_bounds bounds;
     uint32_t attributes;
-    uint32_t seen; /* bit n: type n */
+    uint32_t seen;   /* bit n: type n */
+    bool is_bounded; /* address requirements that are not all zero */
 };
 
 static ntmm_status take_requirements(const struct ntmm_mem_address_requirements *given,
-                                     struct space_bounds *bounds)
+                                     struct extended *extended)
 {
+    struct space_bounds *bounds = &extended->bounds;
     if (!given)
         return NTMM_STATUS_ACCESS_VIOLATION;
     uint64_t lowest = given->lowest_starting_address;
@@ -45,18 +47,13 @@ static ntmm_status take_requirements(const struct ntmm_mem_address_requirements 
         return NTMM_STATUS_INVALID_PARAMETER;
     if (align && (align & (align - 1) || align < NTMM_ALLOCATION_GRANULARITY))
         return NTMM_STATUS_INVALID_PARAMETER;
+    extended->is_bounded = (lowest | highest | align) != 0;
     bounds->lowest = lowest >> NTMM_PAGE_SHIFT;
     if (highest)
         bounds->end = (highest + 1) >> NTMM_PAGE_SHIFT;
     if (align)
         bounds->align = align >> NTMM_PAGE_SHIFT;
     return NTMM_STATUS_SUCCESS;
-}
-
-static bool has_requirements(const struct space_bounds *bounds)
-{
-    struct space_bounds none = space_bounds_none();
-    return bounds->lowest != 0 || bounds->end != none.end || bounds->align != none.align;
 }
 
 static ntmm_status take_node(uint64_t value)
@@ -93,7 +90,7 @@ static ntmm_status take_parameter(const struct ntmm_mem_extended_parameter *give
     extended->seen |= bit;
     switch ((uint32_t)given->type) {
     case NTMM_MEM_PARAMETER_ADDRESS_REQUIREMENTS:
-        return take_requirements(given->requirements, &extended->bounds);
+        return take_requirements(given->requirements, extended);
     case NTMM_MEM_PARAMETER_NUMA_NODE:
         return take_node(given->value);
     case NTMM_MEM_PARAMETER_PARTITION_HANDLE:
@@ -150,9 +147,9 @@ static ntmm_status without_number(ntmm_status status)
 }
 
 /* Requirements are for a place that is searched, and for RESERVE; and only that needs no base. */
-static bool is_legal_place(const struct allocation *a)
+static bool is_legal_place(const struct allocation *a, bool is_bounded)
 {
-    if (has_requirements(&a->bounds) && (a->base != 0 || !(a->type & NTMM_MEM_RESERVE)))
+    if (is_bounded && (a->base != 0 || !(a->type & NTMM_MEM_RESERVE)))
         return false;
     return a->base != 0 || !(a->type & NTMM_MEM_REPLACE_PLACEHOLDER);
 }
@@ -174,7 +171,7 @@ static ntmm_status capture(const struct call *c, struct allocation *a, const uin
     if (!is_legal_placeholder(a->type, a->protect) || is_before_watched_replacements(c, a->type))
         return NTMM_STATUS_INVALID_PARAMETER;
     status = allocation_capture(a, base, size);
-    if (status == NTMM_STATUS_SUCCESS && !is_legal_place(a))
+    if (status == NTMM_STATUS_SUCCESS && !is_legal_place(a, extended.is_bounded))
         status = NTMM_STATUS_INVALID_PARAMETER;
     return status;
 }

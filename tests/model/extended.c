@@ -32,6 +32,7 @@ static uint32_t take_requirements(const struct model_parameter *given, struct mo
         (!is_power_of_two(given->alignment) || given->alignment < MODEL_GRANULARITY)) {
         return NTMM_STATUS_INVALID_PARAMETER;
     }
+    bounds->is_given = given->value || given->highest || given->alignment;
     bounds->lowest = given->value ? given->value : bounds->lowest;
     bounds->end = given->highest ? highest + 1 : bounds->end;
     bounds->alignment = given->alignment ? given->alignment : bounds->alignment;
@@ -127,10 +128,7 @@ static uint32_t without_number(uint32_t status)
 /* What base and type say together, once both are legal; the handle is looked up after it. */
 static bool is_legal_place(uint64_t base, uint32_t type, const struct model_bounds *bounds)
 {
-    bool is_bounded = bounds->lowest != LOWEST_USER_ADDRESS || bounds->end != UINT64_MAX ||
-                      bounds->alignment != MODEL_GRANULARITY;
-
-    if (is_bounded && (base || !(type & MEM_RESERVE))) {
+    if (bounds->is_given && (base || !(type & MEM_RESERVE))) {
         return false;
     }
     return base || !(type & MEM_REPLACE_PLACEHOLDER);
@@ -165,7 +163,8 @@ uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64
                            uint32_t type, uint32_t protect,
                            const struct model_parameter *parameters, uint32_t count)
 {
-    struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY};
+    struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY,
+                                  false};
     uint32_t status = take_parameters(parameters, count, type, &bounds);
 
     if (status == NTMM_STATUS_SUCCESS) {

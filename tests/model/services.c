@@ -383,7 +383,7 @@ uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t 
                         uint64_t *size, uint32_t type, uint32_t protect)
 {
     struct model_bounds bounds = {LOWEST_USER_ADDRESS, end_of_zero_bits(zero_bits),
-                                  MODEL_GRANULARITY};
+                                  MODEL_GRANULARITY, false};
     uint32_t status;
 
     if (zero_bits > 21 && zero_bits < 32) {

@@ -11,6 +11,7 @@ struct model_bounds {
     uint64_t lowest;
     uint64_t end;
     uint64_t alignment;
+    bool is_given; /* by requirements that are not all zero */
 };
 
 /* Steps 2 to 7: what may be asked for, and together with what. */
