@@ -12,13 +12,14 @@
 #include <ntmm/event.h>
 #include <ntmm/fault.h>
 #include <ntmm/inspect.h>
-#include <ntmm/memory.h>
 #include <ntmm/job.h>
+#include <ntmm/memory.h>
 #include <ntmm/offer.h>
 #include <ntmm/paging.h>
 #include <ntmm/platform.h>
 #include <ntmm/process.h>
 #include <ntmm/query.h>
+#include <ntmm/stack.h>
 #include <ntmm/statistics.h>
 #include <ntmm/status.h>
 #include <ntmm/system.h>
