@@ -77,12 +77,15 @@ static uint32_t count_neighbours(struct call *c, const le64 *entry, uint64_t val
     return count;
 }
 
-/* Pages that may be read ahead, at most `most`. */
-static uint32_t count_allowed(struct call *c, uint32_t most)
+/* Pages that may be read beside the one asked for. */
+static uint32_t count_allowed(struct call *c, const struct inpage_request *request)
 {
     uint64_t credit = load64_relaxed(&partition_of(c)->read_ahead_credit);
     uint64_t spare = frames_available(c) / AVAILABLE_PART;
-    return (uint32_t)min_u64(min_u64(credit, spare), most);
+    uint64_t most = request->cluster - 1;
+    if (!request->is_prefetch)
+        most = min_u64(most, credit);
+    return (uint32_t)min_u64(spare, most);
 }
 
 /* A page was asked for, and so many more are read with it. Two faults may spend the same credit. */
@@ -106,13 +109,15 @@ static struct cluster choose_cluster(struct call *c, const struct inpage_request
                               .first_slot = slot_of(value),
                               .file = slot_file(value)};
     uint32_t index = (uint32_t)((uintptr_t)request->entry >> 3) & (NTMM_ENTRIES_PER_TABLE - 1);
-    uint32_t most = request->cluster > 1 ? count_allowed(c, request->cluster - 1) : 0;
+    uint32_t most = request->cluster > 1 ? count_allowed(c, request) : 0;
     if (most == 0)
         return cluster;
     uint32_t above = NTMM_ENTRIES_PER_TABLE - 1 - index;
     uint32_t forward =
         count_neighbours(c, request->entry, value, 1, (uint32_t)min_u64(most, above));
     uint64_t below = min_u64(min_u64(most - forward, index), slot_of(value) - 1);
+    if (request->is_prefetch)
+        below = 0;
     uint32_t backward = count_neighbours(c, request->entry, value, -1, (uint32_t)below);
     cluster.first -= backward;
     cluster.first_slot -= backward;
@@ -175,7 +180,8 @@ static uint32_t fill_side(struct call *c, const struct inpage_request *request,
             if (!frame_allocate(c, request->use, &frame))
                 break;
             begin_page(c, request, entry, frame, block_number(c, block));
-            pfn_change_state(pfn_at(c, frame), 0, PFN_READ_AHEAD);
+            if (!request->is_prefetch)
+                pfn_change_state(pfn_at(c, frame), 0, PFN_READ_AHEAD);
             ++*pages;
             last = i;
         }
@@ -215,7 +221,7 @@ struct transfer_block *inpage_begin(struct call *c, const struct inpage_request 
     if (above != 0)
         forward = fill_side(c, request, &cluster, block, 1, above, pages);
     fill_spans(block, cluster.target - backward, backward + 1 + forward);
-    if (request->use == NTMM_USE_PRIVATE)
+    if (request->use == NTMM_USE_PRIVATE && !request->is_prefetch)
         spend_credit(c, *pages - 1);
     block->file = cluster.file;
     block->first_slot = slot_of(value) - backward;

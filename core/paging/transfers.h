@@ -71,6 +71,7 @@ struct inpage_request {
     le64 *entry;             /* of kind PTE_PAGEFILE */
     enum ntmm_frame_use use; /* PRIVATE, or TABLE: then alone */
     uint32_t cluster;        /* most pages of the transfer, 1: the page alone */
+    bool is_prefetch;        /* the pages behind it are asked for, too, and no others */
 };
 
 /*

@@ -182,6 +182,12 @@ static void move(struct call *c, uint64_t frame, struct pfn *pfn, bool is_modifi
         frame_enlist(c, frame, is_modified ? NTMM_FRAME_MODIFIED : NTMM_FRAME_STANDBY);
 }
 
+void frame_set_priority(struct call *c, uint64_t frame, uint32_t priority)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    move(c, frame, pfn, pfn_is_modified(pfn), priority);
+}
+
 void frame_reset(struct call *c, uint64_t frame, uint32_t priority)
 {
     struct pfn *pfn = pfn_at(c, frame);

@@ -292,6 +292,10 @@ void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept);
  * share. (F) is held. */
 void frame_restore_entry(struct call *c, const struct pfn *pfn);
 
+/* The page has another priority; a frame on standby or modified goes to the end of its list. (F) is
+ * held; takes (L), (Q). */
+void frame_set_priority(struct call *c, uint64_t frame, uint32_t priority);
+
 /* A reference to an active frame, so that it cannot be used for anything else whatever becomes of
  * its entry; given back by frame_end_reference. (W) of its process is held. Takes (F). */
 void frame_hold(struct call *c, uint64_t frame);

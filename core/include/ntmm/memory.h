@@ -203,6 +203,87 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_flush_virtual_memory(struct ntmm_system 
                                                              uint64_t *size,
                                                              struct ntmm_io_status *io_status);
 
+/** VIRTUAL_MEMORY_INFORMATION_CLASS, NT's values. */
+enum ntmm_virtual_memory_information_class {
+    NTMM_VM_PREFETCH_INFORMATION = 0,                /**< Bring contents into memory: uint32_t. */
+    NTMM_VM_PAGE_PRIORITY_INFORMATION = 1,           /**< Priority of resident pages: uint32_t. */
+    NTMM_VM_CFG_CALL_TARGET_INFORMATION = 2,         /**< struct ntmm_cfg_call_target_list. */
+    NTMM_VM_REMOVE_FROM_WORKING_SET_INFORMATION = 7, /**< Trim pages: uint32_t. */
+};
+
+/** Prefetch: into the working set; from build 26100 on. */
+#define NTMM_PREFETCH_TO_WORKING_SET 1u
+/** Removal: every page of the range; otherwise those that were idle when last looked at. */
+#define NTMM_REMOVE_FORCE_TRIM 1u
+
+/** MEMORY_RANGE_ENTRY of a 64-bit caller: 16 bytes, NT's layout. */
+struct ntmm_memory_range_entry {
+    uint64_t virtual_address; /**< First byte; rounded down to 4 KiB. */
+    uint64_t number_of_bytes; /**< > 0; rounded up. */
+};
+
+/** @name Flags of a call target
+ * @{ */
+#define NTMM_CFG_CALL_TARGET_VALID 1u     /**< It may be called. */
+#define NTMM_CFG_CALL_TARGET_PROCESSED 2u /**< Out: it was looked at. */
+/** @} */
+
+/** CFG_CALL_TARGET_INFO. */
+struct ntmm_cfg_call_target {
+    uint64_t offset; /**< Bytes into the range, a multiple of 16. */
+    uint64_t flags;  /**< NTMM_CFG_CALL_TARGET_* bits. */
+};
+
+/** CFG_CALL_TARGET_LIST_INFORMATION. */
+struct ntmm_cfg_call_target_list {
+    uint32_t count;                       /**< Targets. */
+    uint32_t reserved;                    /**< 0. */
+    uint32_t *processed;                  /**< Out: targets processed. */
+    struct ntmm_cfg_call_target *targets; /**< In/out: their flags. */
+    void *section;                        /**< Not used for private memory. */
+    uint64_t file_offset;                 /**< Not used for private memory. */
+};
+
+/**
+ * Tell something of ranges of memory, as NtSetInformationVirtualMemory does.
+ *
+ * Prefetch reads what lies in page files to standby, in large transfers that may still be in flight
+ * when it returns; with NTMM_PREFETCH_TO_WORKING_SET it also makes those pages valid. Page priority
+ * changes pages that are in memory now. No guard is consumed, no page need be accessible, and
+ * addresses that are free, never touched, or not a user's are passed over.
+ *
+ * @param system             any
+ * @param process            target; needs NTMM_PROCESS_SET_INFORMATION
+ * @param information_class  enum ntmm_virtual_memory_information_class
+ * @param count              ranges; call targets: 1
+ * @param ranges             `count` ranges; call targets: one that is committed and executable
+ * @param information        NTMM_PREFETCH_*, a priority 0..5, NTMM_REMOVE_*, or in/out the list of
+ *                           call targets, which are only checked: no guard of control flow is kept
+ * @param length             bytes at information: 4, or those of the list
+ * @return NTMM_STATUS_SUCCESS; or
+ *         NTMM_STATUS_INVALID_PARAMETER_2   no such class
+ *         NTMM_STATUS_INVALID_PARAMETER_5   information is NULL, or its value is out of range
+ *         NTMM_STATUS_INVALID_PARAMETER_6   length is not what the class has
+ *         NTMM_STATUS_INVALID_PARAMETER_3   count is 0, or not 1 for call targets
+ *         NTMM_STATUS_ACCESS_VIOLATION      ranges is NULL, or a pointer of the list is
+ *         NTMM_STATUS_INVALID_PARAMETER_4   a range has no bytes
+ *         NTMM_STATUS_INVALID_HANDLE        no such process, or it has ended
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
+ *         NTMM_STATUS_ACCESS_DENIED         the handle lacks the right
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
+ *         NTMM_STATUS_INVALID_PARAMETER     call targets: the range is not executable, or an offset
+ *                                           is not aligned or outside, or a flag unknown; no flag
+ *                                           is changed
+ *         call targets only: NTMM_STATUS_NO_MEMORY, or the status of a read, when a page table
+ *         could not be brought in
+ * Locks: takes (W) for a piece at a time, (F), (G), (L), (N), (Q). Waits for a free block for a
+ * read and for page tables, with no lock held.
+ * Source: NtSetInformationVirtualMemory as observed; docs/fidelity.md.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_information_virtual_memory(
+    struct ntmm_system *system, ntmm_handle process, uint32_t information_class, uint64_t count,
+    const struct ntmm_memory_range_entry *ranges, void *information, uint32_t length);
+
 #ifdef __cplusplus
 }
 #endif

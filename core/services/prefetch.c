@@ -1,0 +1,365 @@
+/*
+ * NtSetInformationVirtualMemory: prefetch, page priority, removal from the working set, call
+ * targets.
+ *
+ *   prefetch   | in memory | out out out | missing | table out |
+ *                 passed     one read      passed    brought in
+ *
+ * Prefetch reads what lies in page files into frames on standby, a cluster a transfer, and adds
+ * nothing to the working set. It is a wish: it ends where frames do, and takes none from a working
+ * set. All but the call targets are best effort: what is not there is passed over.
+ *
+ * There is no control flow guard's bitmap here: call targets are checked and marked as processed.
+ *
+ * Source: nt_semantics 3.7.
+ */
+#include "base/bits.h"
+#include "paging/transfers.h"
+#include "services/capture.h"
+#include "services/relief.h"
+#include "services/touch.h"
+#include "space/private.h"
+#include "space/protection.h"
+#include "space/wsl.h"
+
+#include <ntmm/memory.h>
+
+/* Build from which a prefetch may go into the working set: Windows 11 24H2. */
+#define BUILD_PREFETCH_INTO_SET 26100u
+#define CALL_TARGET_ALIGNMENT 16u
+/* Tables, or missing ones, looked at while one (W) is held. */
+#define PIECE_SPANS 512u
+#define PRIORITY_MAXIMUM 5u
+
+/* What is done to each range. */
+struct job {
+    ntmm_handle handle;
+    uint32_t class; /* enum ntmm_virtual_memory_information_class */
+    uint32_t value; /* flags, or a priority */
+    struct relief relief;
+};
+
+/* --- prefetch --- */
+
+/* The first page from *page on that can be read, as a transfer to be submitted; *page is behind it,
+ * or where c->want says what is lacking. NULL: there is none in this piece. (W) is held. */
+static struct transfer_block *begin_read(struct call *c, struct process *process, uint64_t *page,
+                                         uint64_t end)
+{
+    for (uint32_t spans = 0; *page < end && spans < PIECE_SPANS; spans++) {
+        struct table_span span = table_find(c, process, *page);
+        uint64_t stop = min_u64(span.end, end);
+        if (span.is_out) {
+            c->want = (struct want){.kind = WANT_TABLE, .page = *page};
+            return NULL;
+        }
+        for (le64 *entry = span.entry; entry && *page < stop; ++*page, entry++) {
+            if (entry_kind(c, load64_relaxed(entry)) != PTE_PAGEFILE)
+                continue;
+            const struct inpage_request request = {
+                .table = span.table,
+                .entry = entry,
+                .use = NTMM_USE_PRIVATE,
+                .cluster = (uint32_t)min_u64(stop - *page, NTMM_READ_CLUSTER_MAXIMUM),
+                .is_prefetch = true};
+            uint32_t pages = 0;
+            struct transfer_block *block = inpage_begin(c, &request, &pages);
+            process_count(process, NTMM_COUNTER_PAGES_READ, pages);
+            *page += block != NULL;
+            return block;
+        }
+        *page = stop;
+    }
+    return NULL;
+}
+
+/* Do what c->want says, for a prefetch. False: it is not worth it. */
+static bool relieve_prefetch(struct call *c, struct job *job, struct process *process)
+{
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    if (c->want.kind == WANT_TABLE)
+        return relieve(c, &job->relief, process, &status);
+    if (c->want.kind != WANT_BLOCK)
+        return c->want.kind == WANT_NOTHING;
+    bool is_free = !wait_begin(c, &job->relief.wait) ||
+                   wait_block(c, &job->relief.wait, &job->relief.deadline);
+    wait_end(c, &job->relief.wait);
+    return is_free;
+}
+
+static ntmm_status prefetch_piece(struct call *c, struct job *job, uint64_t *page, uint64_t end)
+{
+    struct process *process;
+    c->want = (struct want){.kind = WANT_NOTHING};
+    ntmm_status status =
+        process_lock_working_set(c, job->handle, NTMM_PROCESS_SET_INFORMATION, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    struct transfer_block *block = begin_read(c, process, page, end);
+    process_unlock_working_set(c, process);
+    if (block) {
+        block_submit(c, block);
+        block_leave(c, block);
+    } else if (!relieve_prefetch(c, job, process)) {
+        *page = end;
+    }
+    c->want = (struct want){.kind = WANT_NOTHING};
+    return status;
+}
+
+/* Whether a page that is not valid has contents, and may be brought in without a trace. */
+static bool is_waiting(const struct call *c, uint64_t raw)
+{
+    enum pte_kind kind = entry_kind(c, raw);
+    if (kind != PTE_PAGEFILE && kind != PTE_TRANSITION)
+        return false;
+    uint32_t protection = (uint32_t)field_get(entry_value(c, raw), SW_PROTECTION);
+    return protection_is_mappable(protection);
+}
+
+/* The next page from *page on that waits; *page is behind it. False: there is none in this piece.
+ * (W) is held. */
+static bool find_waiting(struct call *c, struct process *process, uint64_t *page, uint64_t end)
+{
+    for (uint32_t spans = 0; *page < end && spans < PIECE_SPANS; spans++) {
+        struct table_span span = table_find(c, process, *page);
+        uint64_t stop = min_u64(span.end, end);
+        for (le64 *entry = span.entry; entry && *page < stop; entry++) {
+            ++*page;
+            if (is_waiting(c, load64_relaxed(entry)))
+                return true;
+        }
+        *page = stop;
+    }
+    return false;
+}
+
+/* Into the working set. */
+static ntmm_status touch_piece(struct call *c, const struct job *job, uint64_t *page, uint64_t end)
+{
+    struct touch touch = {
+        .handle = job->handle, .rights = NTMM_PROCESS_SET_INFORMATION, .access = TOUCH_READ};
+    struct process *process;
+    uint64_t frame;
+    ntmm_status status =
+        process_lock_working_set(c, job->handle, NTMM_PROCESS_SET_INFORMATION, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    bool is_found = find_waiting(c, process, page, end);
+    process_unlock_working_set(c, process);
+    touch.address = (*page - 1) << NTMM_PAGE_SHIFT;
+    if (is_found && touch_page(c, &touch, &process, &frame) == NTMM_STATUS_SUCCESS)
+        process_unlock_working_set(c, process);
+    return status;
+}
+
+/* --- priority, removal --- */
+
+static void set_priority(struct call *c, const le64 *entry, uint32_t priority)
+{
+    uint64_t raw = load64_relaxed(entry);
+    uint64_t frame = FRAME_NONE;
+    if (raw & FIELD_MASK(HW_VALID)) {
+        frame = field_get(raw, HW_FRAME);
+        frame_lock(c, frame);
+    } else {
+        frame = entry_lock_transition(c, entry);
+    }
+    if (frame == FRAME_NONE)
+        return;
+    frame_set_priority(c, frame, priority);
+    frame_unlock(c, frame);
+}
+
+/* (W) is held. */
+static void set_priorities(struct call *c, struct process *process, uint64_t *page, uint64_t end,
+                           uint32_t priority)
+{
+    for (uint32_t spans = 0; *page < end && spans < PIECE_SPANS; spans++) {
+        struct table_span span = table_find(c, process, *page);
+        uint64_t stop = min_u64(span.end, end);
+        bool is_full = span.entry != NULL;
+        for (le64 *entry = span.entry; entry && *page < stop; ++*page, entry++)
+            set_priority(c, entry, priority);
+        *page = stop;
+        if (is_full)
+            return;
+    }
+}
+
+static ntmm_status change_piece(struct call *c, const struct job *job, uint64_t *page, uint64_t end)
+{
+    struct process *process;
+    ntmm_status status =
+        process_lock_working_set(c, job->handle, NTMM_PROCESS_SET_INFORMATION, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    bool is_forced = (job->value & NTMM_REMOVE_FORCE_TRIM) != 0;
+    if (job->class == NTMM_VM_PAGE_PRIORITY_INFORMATION)
+        set_priorities(c, process, page, end, job->value);
+    else
+        (void)wsl_trim_range(c, process, page, end, is_forced ? 0 : 1);
+    process_unlock_working_set(c, process);
+    return status;
+}
+
+static ntmm_status run_piece(struct call *c, struct job *job, uint64_t *page, uint64_t end)
+{
+    return job->class == NTMM_VM_PREFETCH_INFORMATION ? prefetch_piece(c, job, page, end)
+                                                      : change_piece(c, job, page, end);
+}
+
+/* The pages of a range that are a user's; none when it lies outside. */
+static struct page_range pages_of(const struct ntmm_memory_range_entry *range)
+{
+    uint64_t base = range->virtual_address;
+    if (base > NTMM_HIGHEST_USER_ADDRESS)
+        return (struct page_range){.start = 0, .end = 0};
+    uint64_t size = min_u64(range->number_of_bytes, NTMM_HIGHEST_USER_ADDRESS - base + 1);
+    return capture_range(base, size);
+}
+
+/* A handle that does not do is found before anything is done, and without any page to do it to. */
+static ntmm_status run_ranges(struct call *c, struct job *job,
+                              const struct ntmm_memory_range_entry *ranges, uint64_t count)
+{
+    struct process *process;
+    ntmm_status status =
+        process_lock_working_set(c, job->handle, NTMM_PROCESS_SET_INFORMATION, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    process_unlock_working_set(c, process);
+    for (uint64_t i = 0; i < count && status == NTMM_STATUS_SUCCESS; i++) {
+        struct page_range range = pages_of(&ranges[i]);
+        for (uint64_t page = range.start; page < range.end && status == NTMM_STATUS_SUCCESS;)
+            status = run_piece(c, job, &page, range.end);
+        bool is_for_set = job->class == NTMM_VM_PREFETCH_INFORMATION && job->value != 0;
+        for (uint64_t page = is_for_set ? range.start : range.end;
+             page < range.end && status == NTMM_STATUS_SUCCESS;)
+            status = touch_piece(c, job, &page, range.end);
+    }
+    return status;
+}
+
+/* --- call targets --- */
+
+/* Whether every page is committed and executable, as far as tables are in memory (WANT_TABLE). */
+static bool is_executable(struct call *c, struct process *process, struct page_range range)
+{
+    for (uint64_t page = range.start; page < range.end;) {
+        const struct vad *vad = vad_find(c, process, page);
+        if (!vad || !vad_is_private(vad))
+            return false;
+        struct page_state state = private_query(c, process, vad, page, range.end, &page);
+        if (c->want.kind == WANT_TABLE)
+            return false;
+        if (!state.is_committed || !protection_can_execute(state.protection))
+            return false;
+    }
+    return range.start < range.end;
+}
+
+static ntmm_status check_code(struct call *c, ntmm_handle handle,
+                              const struct ntmm_memory_range_entry *range)
+{
+    struct relief relief = relief_begin();
+    struct process *process;
+    ntmm_status status;
+    do {
+        status = process_lock_working_set(c, handle, NTMM_PROCESS_SET_INFORMATION, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        bool is_code = is_executable(c, process, pages_of(range));
+        if (!is_code && c->want.kind != WANT_TABLE)
+            status = NTMM_STATUS_INVALID_PARAMETER;
+        process_unlock_working_set(c, process);
+    } while (relieve(c, &relief, process, &status));
+    return status;
+}
+
+static ntmm_status mark_targets(struct call *c, ntmm_handle handle,
+                                const struct ntmm_memory_range_entry *range,
+                                struct ntmm_cfg_call_target_list *list)
+{
+    ntmm_status status = check_code(c, handle, range);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct ntmm_cfg_call_target *target = &list->targets[i];
+        if (target->offset % CALL_TARGET_ALIGNMENT || target->offset >= range->number_of_bytes ||
+            target->flags &
+                ~(uint64_t)(NTMM_CFG_CALL_TARGET_VALID | NTMM_CFG_CALL_TARGET_PROCESSED))
+            return NTMM_STATUS_INVALID_PARAMETER;
+    }
+    for (uint32_t i = 0; i < list->count; i++)
+        list->targets[i].flags |= NTMM_CFG_CALL_TARGET_PROCESSED;
+    *list->processed = list->count;
+    return status;
+}
+
+/* --- the service --- */
+
+static uint32_t length_of(uint32_t class)
+{
+    return class == NTMM_VM_CFG_CALL_TARGET_INFORMATION ? sizeof(struct ntmm_cfg_call_target_list)
+                                                        : sizeof(uint32_t);
+}
+
+static bool is_class(uint32_t class)
+{
+    return class == NTMM_VM_PREFETCH_INFORMATION || class == NTMM_VM_PAGE_PRIORITY_INFORMATION ||
+           class == NTMM_VM_CFG_CALL_TARGET_INFORMATION ||
+           class == NTMM_VM_REMOVE_FROM_WORKING_SET_INFORMATION;
+}
+
+static ntmm_status check_ranges(uint64_t count, const struct ntmm_memory_range_entry *ranges)
+{
+    if (count == 0)
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (!ranges)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    for (uint64_t i = 0; i < count; i++) {
+        if (ranges[i].number_of_bytes == 0)
+            return NTMM_STATUS_INVALID_PARAMETER_4;
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+static ntmm_status check_value(const struct call *c, uint32_t class, uint32_t value)
+{
+    uint32_t build = get32(&anchor_of(c)->windows_build);
+    uint32_t most = class == NTMM_VM_PAGE_PRIORITY_INFORMATION             ? PRIORITY_MAXIMUM
+                    : class == NTMM_VM_REMOVE_FROM_WORKING_SET_INFORMATION ? NTMM_REMOVE_FORCE_TRIM
+                    : build >= BUILD_PREFETCH_INTO_SET ? NTMM_PREFETCH_TO_WORKING_SET
+                                                       : 0;
+    return value <= most ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_PARAMETER_5;
+}
+
+ntmm_status ntmm_set_information_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
+                                                uint32_t class, uint64_t count,
+                                                const struct ntmm_memory_range_entry *ranges,
+                                                void *information, uint32_t length)
+{
+    struct call c = call_begin(system);
+    struct job job = {.handle = handle, .class = class, .relief = relief_begin()};
+    if (!is_class(class))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    if (!information)
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    if (length != length_of(class))
+        return NTMM_STATUS_INVALID_PARAMETER_6;
+    ntmm_status status = check_ranges(count, ranges);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (class == NTMM_VM_CFG_CALL_TARGET_INFORMATION) {
+        struct ntmm_cfg_call_target_list *list = information;
+        if (count != 1)
+            return NTMM_STATUS_INVALID_PARAMETER_3;
+        if (!list->processed || (list->count && !list->targets))
+            return NTMM_STATUS_ACCESS_VIOLATION;
+        return mark_targets(&c, handle, ranges, list);
+    }
+    __builtin_memcpy(&job.value, information, sizeof job.value);
+    status = check_value(&c, class, job.value);
+    return status == NTMM_STATUS_SUCCESS ? run_ranges(&c, &job, ranges, count) : status;
+}
