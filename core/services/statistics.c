@@ -15,14 +15,10 @@
 
 #define VM_COUNTERS_BYTES 88u
 #define VM_COUNTERS_EX_BYTES 96u
-#define QUOTA_LIMITS_BYTES 48u
 #define PAGE_FILE_ENTRY_BYTES 32u
 
 NTMM_STATIC_ASSERT(sizeof(struct ntmm_vm_counters) == 112, "VM_COUNTERS_EX2");
 NTMM_STATIC_ASSERT(offsetof(struct ntmm_vm_counters, private_usage) == VM_COUNTERS_BYTES, "NT's");
-NTMM_STATIC_ASSERT(sizeof(struct ntmm_quota_limits) == 88, "QUOTA_LIMITS_EX");
-NTMM_STATIC_ASSERT(offsetof(struct ntmm_quota_limits, working_set_limit) == QUOTA_LIMITS_BYTES,
-                   "QUOTA_LIMITS");
 NTMM_STATIC_ASSERT(sizeof(struct ntmm_system_basic_information) == 64, "NT's layout");
 NTMM_STATIC_ASSERT(sizeof(struct ntmm_system_performance_information) == 344, "NT's layout");
 NTMM_STATIC_ASSERT(offsetof(struct ntmm_system_performance_information, cache_manager_counts) ==
@@ -58,25 +54,6 @@ static void fill_vm_counters(const struct process *process, struct ntmm_vm_count
     };
 }
 
-static void fill_quota_limits(const struct process *process, struct ntmm_quota_limits *q)
-{
-    uint64_t commit_limit = get64(&process->commit_limit);
-    *q = (struct ntmm_quota_limits){
-        .paged_pool_limit = UINT64_MAX,
-        .nonpaged_pool_limit = UINT64_MAX,
-        .minimum_working_set_size = to_bytes(get64(&process->working_set_minimum)),
-        .maximum_working_set_size = to_bytes(get64(&process->working_set_maximum)),
-        .pagefile_limit = commit_limit == UINT64_MAX ? UINT64_MAX : to_bytes(commit_limit),
-        .time_limit = UINT64_MAX,
-        .flags = NTMM_QUOTA_HARD_MINIMUM_DISABLED | NTMM_QUOTA_HARD_MAXIMUM_DISABLED,
-    };
-}
-
-union process_values {
-    struct ntmm_vm_counters vm_counters;
-    struct ntmm_quota_limits quota_limits;
-};
-
 /* Either right will do: whoever may query everything may query a little. */
 static uint32_t right_of(ntmm_handle handle)
 {
@@ -84,56 +61,46 @@ static uint32_t right_of(ntmm_handle handle)
     return may_query_all ? 0 : NTMM_PROCESS_QUERY_LIMITED_INFORMATION;
 }
 
-static ntmm_status fill_process(struct ntmm_system *system, ntmm_handle handle,
-                                uint32_t information_class, union process_values *values)
+static ntmm_status query_vm_counters(struct ntmm_system *system, ntmm_handle handle, void *buffer,
+                                     uint64_t length)
 {
     struct call c = call_begin(system);
     struct process *process;
+    struct ntmm_vm_counters values;
+    if (length != VM_COUNTERS_BYTES && length != VM_COUNTERS_EX_BYTES && length != sizeof values)
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if (!buffer)
+        return NTMM_STATUS_ACCESS_VIOLATION;
     ntmm_status status = process_lock_working_set(&c, handle, right_of(handle), &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    if (information_class == NTMM_PROCESS_VM_COUNTERS)
-        fill_vm_counters(process, &values->vm_counters);
-    else
-        fill_quota_limits(process, &values->quota_limits);
+    fill_vm_counters(process, &values);
     process_unlock_working_set(&c, process);
+    __builtin_memcpy(buffer, &values, (size_t)length);
     return NTMM_STATUS_SUCCESS;
 }
 
-static ntmm_status check_process_length(uint32_t information_class, uint64_t length)
+static ntmm_status query_process(struct ntmm_system *system, ntmm_handle process,
+                                 uint32_t information_class, void *buffer, uint64_t length)
 {
-    bool is_length;
     switch (information_class) {
-    case NTMM_PROCESS_VM_COUNTERS:
-        is_length = length == VM_COUNTERS_BYTES || length == VM_COUNTERS_EX_BYTES ||
-                    length == sizeof(struct ntmm_vm_counters);
-        break;
     case NTMM_PROCESS_QUOTA_LIMITS:
-        is_length = length == QUOTA_LIMITS_BYTES || length == sizeof(struct ntmm_quota_limits);
-        break;
-    default:
-        return NTMM_STATUS_INVALID_INFO_CLASS;
+        return ntmm_query_quota_limits(system, process, buffer,
+                                       (uint32_t)min_u64(length, UINT32_MAX));
+    case NTMM_PROCESS_VM_COUNTERS:
+        return query_vm_counters(system, process, buffer, length);
     }
-    return is_length ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    return NTMM_STATUS_INVALID_INFO_CLASS;
 }
 
 ntmm_status ntmm_query_information_process(struct ntmm_system *system, ntmm_handle process,
                                            uint32_t information_class, void *buffer,
                                            uint64_t length, uint64_t *return_length)
 {
-    union process_values values;
-    ntmm_status status = check_process_length(information_class, length);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    if (!buffer)
-        return NTMM_STATUS_ACCESS_VIOLATION;
-    status = fill_process(system, process, information_class, &values);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    __builtin_memcpy(buffer, &values, (size_t)length);
-    if (return_length)
+    ntmm_status status = query_process(system, process, information_class, buffer, length);
+    if (status == NTMM_STATUS_SUCCESS && return_length)
         *return_length = length;
-    return NTMM_STATUS_SUCCESS;
+    return status;
 }
 
 /* --- of the system --- */

@@ -195,6 +195,8 @@ ntmm_status ntmm_query_quota_limits(struct ntmm_system *system, ntmm_handle hand
         process_lock_working_set(&c, handle, NTMM_PROCESS_QUERY_LIMITED_INFORMATION, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    uint64_t commit_limit = min_u64(get64(&process->commit_limit), UINT64_MAX >> NTMM_PAGE_SHIFT);
+    bool is_limited = commit_limit != UINT64_MAX >> NTMM_PAGE_SHIFT;
     const struct ntmm_quota_limits_ex found = {
         .limits = {.paged_pool_limit = UINT64_MAX,
                    .nonpaged_pool_limit = UINT64_MAX,
@@ -202,7 +204,7 @@ ntmm_status ntmm_query_quota_limits(struct ntmm_system *system, ntmm_handle hand
                                                << NTMM_PAGE_SHIFT,
                    .maximum_working_set_size = get64(&process->working_set_maximum)
                                                << NTMM_PAGE_SHIFT,
-                   .pagefile_limit = UINT64_MAX,
+                   .pagefile_limit = is_limited ? commit_limit << NTMM_PAGE_SHIFT : UINT64_MAX,
                    .time_limit = UINT64_MAX},
         .flags = shown_flags(get32(&process->limit_flags)),
     };

@@ -16,6 +16,7 @@
 #include <ntmm/status.h>
 #include <ntmm/system.h>
 #include <ntmm/types.h>
+#include <ntmm/working_set.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,7 +24,7 @@ extern "C" {
 
 /** Classes of ntmm_query_information_process, NT's numbers. */
 enum ntmm_process_information_class {
-    NTMM_PROCESS_QUOTA_LIMITS = 1, /**< struct ntmm_quota_limits, 48 or 88 bytes. */
+    NTMM_PROCESS_QUOTA_LIMITS = 1, /**< struct ntmm_quota_limits, or _ex. */
     NTMM_PROCESS_VM_COUNTERS = 3,  /**< struct ntmm_vm_counters, 88, 96 or 112 bytes. */
 };
 
@@ -45,28 +46,6 @@ struct ntmm_vm_counters {
     uint64_t private_working_set_size;       /**< Of working_set_size, private. */
     uint64_t shared_commit_usage;            /**< Bytes of sections' commit; 0. */
 };
-
-/** QUOTA_LIMITS_EX: 88 bytes. QUOTA_LIMITS is the first 48. */
-struct ntmm_quota_limits {
-    uint64_t paged_pool_limit;         /**< All ones: none. */
-    uint64_t nonpaged_pool_limit;      /**< All ones: none. */
-    uint64_t minimum_working_set_size; /**< Bytes. */
-    uint64_t maximum_working_set_size; /**< Bytes. */
-    uint64_t pagefile_limit;           /**< Bytes of private commit; all ones: none. */
-    uint64_t time_limit;               /**< All ones: none. */
-    uint64_t working_set_limit;        /**< 0. */
-    uint64_t reserved[3];              /**< 0. */
-    uint32_t flags;                    /**< NTMM_QUOTA_* bits. */
-    uint32_t cpu_rate_limit;           /**< 0. */
-};
-
-/** @name Bits of ntmm_quota_limits.flags
- * @{ */
-#define NTMM_QUOTA_HARD_MINIMUM_ENABLED 0x1u  /**< The minimum is hard. */
-#define NTMM_QUOTA_HARD_MINIMUM_DISABLED 0x2u /**< The minimum is soft. */
-#define NTMM_QUOTA_HARD_MAXIMUM_ENABLED 0x4u  /**< The maximum is hard. */
-#define NTMM_QUOTA_HARD_MAXIMUM_DISABLED 0x8u /**< The maximum is soft. */
-/** @} */
 
 /**
  * Query a process, as NtQueryInformationProcess does, for the classes of memory. The checks come in
