@@ -172,7 +172,7 @@ def bytes_of(step, kinds):
     if "C" in kinds:
         expected = (step.expected or "").split()
         said = number(step.words[2]) if len(step.words) > 2 else None
-        return b"", said or (len(expected[1]) // 2 if len(expected) > 1 else 1)
+        return b"", said or (len(expected[1]) // 2 if len(expected) > 1 else 1) or 1
     return b"", 0
 
 
