@@ -12,7 +12,7 @@
  *   world.c     a machine with one process            host.c     what the host is compared by
  *   hand_made.c page tables without a memory manager
  *   paging_world.c one whose page file's device moves nothing
- *   tlb.c faults.c regions.c single.c paging.c page_out.c replay.c metadata.c
+ *   tlb.c faults.c regions.c single.c paging.c page_out.c replay.c metadata.c snapshot.c
  *                 the subjects
  */
 #ifndef BENCH_H
@@ -125,5 +125,6 @@ void bench_single_pages(struct bench *b);
 void bench_paging(struct bench *b);
 void bench_replay(struct bench *b);
 void bench_metadata(struct bench *b);
+void bench_snapshot(struct bench *b);
 
 #endif

@@ -16,7 +16,7 @@ static const struct subject subjects[] = {
     {"tlb", bench_tlb},           {"faults", bench_faults},
     {"regions", bench_regions},   {"pages", bench_single_pages},
     {"paging", bench_paging},     {"replay", bench_replay},
-    {"metadata", bench_metadata},
+    {"metadata", bench_metadata}, {"snapshot", bench_snapshot},
 };
 
 static const char usage[] =
@@ -29,8 +29,8 @@ static const char usage[] =
     "  --disk DIR     folder of the files that pages are written to (this program's)\n"
     "  --smoke        as little as shows that it runs; the figures mean nothing\n"
     "\n"
-    "Subjects: tlb faults regions pages paging replay metadata; all by default. A bar that is\n"
-    "missed is reported and is no error.\n";
+    "Subjects: tlb faults regions pages paging replay metadata snapshot; all by default. A bar\n"
+    "that is missed is reported and is no error.\n";
 
 static int refuse(const char *argument)
 {

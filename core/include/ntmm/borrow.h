@@ -13,8 +13,9 @@
  *     for it, as a shootdown waits for a processor that walks tables.
  *
  * Then no access uses a translation that the tables do not grant: a frame changes hands only after
- * the sink has returned. With one thread the second rule costs nothing. With the emulated platform's
- * threads, translating between ntmm_cpu_enter and the next poll or leave of a processor keeps it.
+ * the sink has returned. With one thread the second rule costs nothing. With the emulated
+ * platform's threads, translating between ntmm_cpu_enter and the next poll or leave of a processor
+ * keeps it.
  */
 #ifndef NTMM_BORROW_H
 #define NTMM_BORROW_H
@@ -68,10 +69,10 @@ struct ntmm_translation {
  *
  * It takes no lock, allocates nothing, waits for nothing, and calls nothing of the platform, so it
  * may be called where a fault may not: from a TLB-fill hook, from a signal handler, while another
- * thread is in any call. That is right because it reads what a processor reads, by atomic loads, and
- * changes only accessed and dirty, by compare-exchange against the value it judged; tables are freed
- * only after an invalidation that waits for whoever is inside (see the contract above). It retries
- * only when an entry changed under it.
+ * thread is in any call. That is right because it reads what a processor reads, by atomic loads,
+ * and changes only accessed and dirty, by compare-exchange against the value it judged; tables are
+ * freed only after an invalidation that waits for whoever is inside (see the contract above). It
+ * retries only when an entry changed under it.
  *
  * @param system       any
  * @param process      whose address space; needs no right
@@ -112,12 +113,12 @@ typedef void (*ntmm_invalidation_sink)(void *context, ntmm_handle process, uint6
  * Order: the entries have been changed; the platform's invalidate has returned; the sink is called
  * once for each range of the round; when it has returned for the last one, frames and tables that
  * the entries named may be reused, and the call that withdrew them may return. Whatever takes
- * rights, a frame, or an accessed or dirty bit from a translation calls it: protect, free, decommit,
- * trim, aging, ending a process. Giving rights to a page that had none does not.
+ * rights, a frame, or an accessed or dirty bit from a translation calls it: protect, free,
+ * decommit, trim, aging, ending a process. Giving rights to a page that had none does not.
  *
  * The sink runs on the thread that changed the tables, with the process's working-set lock held: it
- * may wait for processors that are inside (they must not wait for that lock, and ntmm_translate does
- * not), must not call anything else that takes this system, and must return.
+ * may wait for processors that are inside (they must not wait for that lock, and ntmm_translate
+ * does not), must not call anything else that takes this system, and must return.
  *
  * A sink is not part of a saved or forked system.
  *

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE 1
 #include "platform/emulated/machine.h"
+#include "platform/emulated/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,7 @@ NTMM_API void ntmm_emulated_destroy(struct ntmm_emulated *emu, struct ntmm_teard
     disk_destroy_all(emu);
     access_destroy_processors(emu);
     arena_destroy(emu);
+    snapshot_leave(emu->snapshot);
     destroy_locks(emu);
     free(emu);
 }

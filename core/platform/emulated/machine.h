@@ -3,6 +3,7 @@
  *
  *   machine.c    create, destroy, the system, sinks, statistics; fills in struct ntmm_platform
  *   arena.c      RAM: mapping, frame ranges, hash, save and restore
+ *   snapshot*.c  a point to go back to, forks, files; snapshot.h
  *   content.c    zero, copy, compare, read, write
  *   access.c     processors: attach, accesses with the door around them, shootdown
  *   scheduler.c  coroutines; relax, wait, wake, yield
@@ -34,6 +35,7 @@
 
 struct coroutine;
 struct disk;
+struct snapshot;
 struct transfer;
 
 /* A processor and what runs on it; the owner's. */
@@ -95,6 +97,7 @@ struct ntmm_emulated {
 
     struct ntmm_system *system; /* or NULL */
     void *system_storage;
+    struct snapshot *snapshot; /* or NULL */
     ntmm_emulated_log_sink log;
     void *log_context;
     ntmm_emulated_event_sink event;
@@ -202,6 +205,7 @@ void access_invalidate(void *context, const struct ntmm_shootdown *shootdown);
 /* scheduler.c */
 void scheduler_init(struct ntmm_emulated *emu, uint64_t seed);
 void scheduler_destroy(struct ntmm_emulated *emu);
+void scheduler_drop_completer(struct ntmm_emulated *emu);
 uint64_t scheduler_now(struct ntmm_emulated *emu);
 void scheduler_check_level(struct ntmm_emulated *emu);
 void scheduler_preempt(struct ntmm_emulated *emu);

@@ -375,6 +375,18 @@ static ntmm_status create_completer(struct ntmm_emulated *emu)
     return NTMM_STATUS_SUCCESS;
 }
 
+/* No run is in progress, and no completion is half done: the next run makes another one. */
+void scheduler_drop_completer(struct ntmm_emulated *emu)
+{
+    struct scheduler *s = &emu->scheduler;
+    if (s->completer == NULL)
+        return;
+    NTMM_ASSERT(s->is_completing == 0);
+    remove_coroutine(s, s->completer);
+    free_coroutine(s->completer);
+    s->completer = NULL;
+}
+
 NTMM_API ntmm_status ntmm_emulated_run(struct ntmm_emulated *emu)
 {
     struct scheduler *s = &emu->scheduler;
