@@ -33,6 +33,10 @@ VERBS = {
     "read": "AC",
     "write": "AB",
     "execute": "AC",
+    "read-memory": "ANO",
+    "write-memory": "ANNO",
+    "lock": "PSN",
+    "unlock": "PSN",
     "get-watch": "ANNNO",
     "reset-watch": "AN",
 }

@@ -56,6 +56,13 @@ uint32_t os_query(uint64_t process, uint64_t address, struct os_memory *memory);
 
 uint32_t os_query_class(uint64_t process, uint64_t address, uint32_t information_class,
                         uint64_t *buffer, uint64_t length, uint64_t *returned);
+/* buffer: NULL for no buffer; *copied is left as it was when the system leaves it. */
+uint32_t os_read_memory(uint64_t process, uint64_t address, uint8_t *buffer, uint64_t size,
+                        uint64_t *copied);
+uint32_t os_write_memory(uint64_t process, uint64_t address, const uint8_t *buffer, uint64_t size,
+                         uint64_t *copied);
+uint32_t os_lock(uint64_t process, uint64_t *base, uint64_t *size, uint32_t kind);
+uint32_t os_unlock(uint64_t process, uint64_t *base, uint64_t *size, uint32_t kind);
 uint32_t os_get_watch(uint64_t process, uint32_t flags, uint64_t base, uint64_t size,
                       uint64_t *addresses, uint64_t *count);
 uint32_t os_reset_watch(uint64_t process, uint64_t base, uint64_t size);

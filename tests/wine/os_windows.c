@@ -19,6 +19,10 @@ LONG NTAPI NtFreeVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG);
 LONG NTAPI NtProtectVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG, PULONG);
 LONG NTAPI NtQueryVirtualMemory(HANDLE, PVOID, int, PVOID, SIZE_T, PSIZE_T);
 
+LONG NTAPI NtReadVirtualMemory(HANDLE, PVOID, PVOID, SIZE_T, PSIZE_T);
+LONG NTAPI NtWriteVirtualMemory(HANDLE, PVOID, const void *, SIZE_T, PSIZE_T);
+LONG NTAPI NtLockVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG);
+LONG NTAPI NtUnlockVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG);
 LONG NTAPI NtGetWriteWatch(HANDLE, ULONG, PVOID, SIZE_T, PVOID *, ULONG_PTR *, ULONG *);
 LONG NTAPI NtResetWriteWatch(HANDLE, PVOID, SIZE_T);
 
@@ -295,6 +299,30 @@ uint32_t os_query_class(uint64_t process, uint64_t address, uint32_t information
 {
     return (uint32_t)NtQueryVirtualMemory(handle_of(process), (PVOID)(uintptr_t)address,
                                           (int)information_class, buffer, length, returned);
+}
+
+uint32_t os_read_memory(uint64_t process, uint64_t address, uint8_t *buffer, uint64_t size,
+                        uint64_t *copied)
+{
+    return (uint32_t)NtReadVirtualMemory(handle_of(process), (PVOID)(uintptr_t)address, buffer,
+                                         size, copied);
+}
+
+uint32_t os_write_memory(uint64_t process, uint64_t address, const uint8_t *buffer, uint64_t size,
+                         uint64_t *copied)
+{
+    return (uint32_t)NtWriteVirtualMemory(handle_of(process), (PVOID)(uintptr_t)address, buffer,
+                                          size, copied);
+}
+
+uint32_t os_lock(uint64_t process, uint64_t *base, uint64_t *size, uint32_t kind)
+{
+    return (uint32_t)NtLockVirtualMemory(handle_of(process), (PVOID *)base, size, kind);
+}
+
+uint32_t os_unlock(uint64_t process, uint64_t *base, uint64_t *size, uint32_t kind)
+{
+    return (uint32_t)NtUnlockVirtualMemory(handle_of(process), (PVOID *)base, size, kind);
 }
 
 uint32_t os_get_watch(uint64_t process, uint32_t flags, uint64_t base, uint64_t size,

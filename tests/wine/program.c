@@ -15,6 +15,8 @@
 #define STATUS_SUCCESS 0u
 #define OLD_UNTOUCHED 0xA5A5A5A5u
 #define WATCH_LIMIT 32u
+#define COPY_LIMIT 0x40000u
+#define SHOWN_BYTES 8u
 #define CLASS_WORDS 32u
 #define LENGTH_UNTOUCHED 0xA5A5A5A5A5A5A5A5u
 
@@ -51,9 +53,11 @@ static void take(const struct step *step, uint32_t at, bool is_address, struct a
     argument->pointer = step->nulls & 1u << at ? 0 : &argument->value;
 }
 
+static bool is_success(uint32_t status) { return status < 0x80000000u; }
+
 static void add_arguments(uint32_t status, const struct argument *base, const struct argument *size)
 {
-    if (status == STATUS_SUCCESS) {
+    if (is_success(status)) {
         text_number(&found, unplace(base->value));
         text_number(&found, size->value);
     } else if (base->value != base->before || size->value != size->before) {
@@ -121,7 +125,7 @@ static void step_protect(struct run *run, const struct step *step)
                         step->nulls & 1u << 3 ? 0 : &old);
     text_status(&found, status);
     add_arguments(status, &base, &size);
-    if (status == STATUS_SUCCESS) {
+    if (is_success(status)) {
         text_protect(&found, old);
     } else if (old != OLD_UNTOUCHED) {
         text_word(&found, "and old was written");
@@ -203,6 +207,41 @@ static void step_access(const struct step *step, enum os_access access)
     }
 }
 
+static void step_copy(struct run *run, const struct step *step, bool is_read)
+{
+    static uint8_t data[COPY_LIMIT];
+    uint64_t address = place(step->arguments[0]);
+    uint64_t size = step->arguments[1];
+    uint8_t *buffer = step->nulls & 1u << (is_read ? 2 : 3) ? 0 : data;
+    uint64_t copied = OLD_UNTOUCHED;
+    uint64_t first;
+
+    for (uint32_t i = 0; i < COPY_LIMIT; i++) {
+        data[i] = is_read ? 0 : (uint8_t)step->arguments[2];
+    }
+    text_status(&found, is_read ? os_read_memory(run->process, address, buffer, size, &copied)
+                                : os_write_memory(run->process, address, buffer, size, &copied));
+    text_number(&found, copied);
+    if (is_read && copied && copied <= COPY_LIMIT) {
+        first = copied > SHOWN_BYTES ? copied - SHOWN_BYTES : 0;
+        text_bytes(&found, data + first, (uint32_t)(copied - first));
+    }
+}
+
+static void step_lock(struct run *run, const struct step *step, bool is_lock)
+{
+    struct argument base;
+    struct argument size;
+    uint32_t status;
+
+    take(step, 0, true, &base);
+    take(step, 1, false, &size);
+    status = (is_lock ? os_lock : os_unlock)(run->process, base.pointer, size.pointer,
+                                             (uint32_t)step->arguments[2]);
+    text_status(&found, status);
+    add_arguments(status, &base, &size);
+}
+
 static void step_get_watch(struct run *run, const struct step *step)
 {
     static uint64_t addresses[WATCH_LIMIT];
@@ -265,6 +304,14 @@ static void run_verb(struct run *run, const struct step *step)
         break;
     case VERB_EXECUTE:
         step_access(step, OS_EXECUTE);
+        break;
+    case VERB_READ_MEMORY:
+    case VERB_WRITE_MEMORY:
+        step_copy(run, step, step->verb == VERB_READ_MEMORY);
+        break;
+    case VERB_LOCK:
+    case VERB_UNLOCK:
+        step_lock(run, step, step->verb == VERB_LOCK);
         break;
     case VERB_GET_WATCH:
         step_get_watch(run, step);
