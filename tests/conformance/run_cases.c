@@ -30,6 +30,10 @@
  *     write ADDRESS BYTES                          = STATUS, or the exception's parameters
  *     execute ADDRESS [SIZE]                       = STATUS BYTES, or the exception's parameters
  *     fault ADDRESS read|write|execute             = STATUS, or the exception's parameters
+ *     read-memory ADDRESS SIZE [NULL]              = STATUS COUNT BYTES: at most the last 8 read
+ *     write-memory ADDRESS SIZE BYTE [NULL]        = STATUS COUNT; NULL: no buffer
+ *     lock BASE SIZE KIND                          = STATUS [BASE SIZE]; 1 process, 2 system, 3 both
+ *     unlock BASE SIZE KIND                        = STATUS [BASE SIZE]
  *     get-watch ADDRESS SIZE [FLAGS [COUNT [NULL]]] = STATUS ADDRESS...; NULL: no array
  *     reset-watch ADDRESS SIZE                     = STATUS
  *     restart                      the process ends, a new one takes its place
@@ -52,6 +56,8 @@
 #define BYTES_LIMIT 64
 #define PARAMETER_LIMIT 8
 #define WATCH_LIMIT 32
+#define COPY_LIMIT 0x40000u
+#define SHOWN_BYTES 8u
 #define OLD_UNTOUCHED 0xA5A5A5A5u
 #define LENGTH_UNTOUCHED 0xA5A5A5A5A5A5A5A5u
 #define CLASS_WORDS 32
@@ -171,11 +177,13 @@ static void append_number(char *text, uint64_t value)
     append_word(text, words_of_number(word, value));
 }
 
+static bool is_success(uint32_t status) { return status < 0x80000000u; }
+
 /* The in/out values after a call: shown on success, and required to be untouched on failure. */
 static void append_arguments(char *text, uint32_t status, const struct argument *base,
                              const struct argument *size)
 {
-    if (status == NTMM_STATUS_SUCCESS) {
+    if (is_success(status)) {
         append_number(text, base->value);
         append_number(text, size->value);
     } else if (base->value != base->before || size->value != size->before) {
@@ -305,7 +313,7 @@ static void step_protect(struct runner *runner, const struct line *line, char *a
                                  protect_at(runner, line, 3), has_null_at(line, 4) ? NULL : &old);
     append_word(actual, words_of_status(word, status));
     append_arguments(actual, status, &base, &size);
-    if (status == NTMM_STATUS_SUCCESS) {
+    if (is_success(status)) {
         append_word(actual, words_of_protect(word, old));
     } else if (old != OLD_UNTOUCHED) {
         append_word(actual, "and old was written");
@@ -450,6 +458,58 @@ static void print_step(const struct line *line, const char *actual)
 }
 
 /* The addresses of written pages, at most as many as asked for. */
+/* The last bytes before `count`, as many as are shown. */
+static void append_last_bytes(char *actual, const uint8_t *data, uint64_t count)
+{
+    char word[WORD_SIZE] = "";
+    uint64_t first = count > SHOWN_BYTES ? count - SHOWN_BYTES : 0;
+
+    for (uint64_t i = first; i < count; i++) {
+        snprintf(word + 2 * (i - first), 3, "%02X", data[i]);
+    }
+    if (count) {
+        append_word(actual, word);
+    }
+}
+
+static void step_copy(struct runner *runner, const struct line *line, char *actual)
+{
+    static uint8_t data[COPY_LIMIT];
+    char word[WORD_SIZE];
+    bool is_read = !strcmp(line->words[0], "read-memory");
+    bool is_null = has_null_at(line, is_read ? 3 : 4);
+    uint64_t address = number_at(runner, line, 1);
+    uint64_t size = number_at(runner, line, 2);
+    uint64_t copied = OLD_UNTOUCHED;
+    uint32_t status;
+
+    memset(data, is_read ? 0 : (int)number_at(runner, line, 3), sizeof(data));
+    status = (is_read ? runner->subject->read_memory : runner->subject->write_memory)(
+        runner->self, runner->who, address, is_null ? NULL : data, size, &copied);
+    append_word(actual, words_of_status(word, status));
+    append_number(actual, copied);
+    if (is_read && copied <= sizeof(data)) {
+        append_last_bytes(actual, data, copied);
+    }
+}
+
+static void step_lock(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    bool is_lock = !strcmp(line->words[0], "lock");
+    struct argument base;
+    struct argument size;
+    uint32_t status;
+
+    argument_at(runner, line, 1, &base);
+    argument_at(runner, line, 2, &size);
+    status = (is_lock ? runner->subject->lock : runner->subject->unlock)(
+        runner->self, runner->who, base.pointer, size.pointer,
+        (uint32_t)number_at(runner, line, 3));
+    append_word(actual, words_of_status(word, status));
+    append_arguments(actual, status, &base, &size);
+}
+
 static void step_get_watch(struct runner *runner, const struct line *line, char *actual)
 {
     char word[WORD_SIZE];
@@ -523,6 +583,10 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
         step_access(runner, line, MODEL_EXECUTE, actual);
     } else if (!strcmp(verb, "fault")) {
         step_fault(runner, line, actual);
+    } else if (!strcmp(verb, "read-memory") || !strcmp(verb, "write-memory")) {
+        step_copy(runner, line, actual);
+    } else if (!strcmp(verb, "lock") || !strcmp(verb, "unlock")) {
+        step_lock(runner, line, actual);
     } else if (!strcmp(verb, "get-watch")) {
         step_get_watch(runner, line, actual);
     } else if (!strcmp(verb, "reset-watch")) {

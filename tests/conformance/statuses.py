@@ -29,6 +29,10 @@ FUNCTIONS = {
     "protect": "ntmm_protect_virtual_memory",
     "query": "ntmm_query_virtual_memory",
     "query-class": "ntmm_query_virtual_memory_class",
+    "read-memory": "ntmm_read_virtual_memory",
+    "write-memory": "ntmm_write_virtual_memory",
+    "lock": "ntmm_lock_virtual_memory",
+    "unlock": "ntmm_unlock_virtual_memory",
     "get-watch": "ntmm_get_write_watch",
     "reset-watch": "ntmm_reset_write_watch",
 }

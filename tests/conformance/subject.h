@@ -43,6 +43,13 @@ struct subject {
     uint32_t (*free)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t type);
     uint32_t (*protect)(void *self, enum caller who, uint64_t *base, uint64_t *size,
                         uint32_t protect, uint32_t *old);
+    /* *copied is set always; data NULL: the pointer is. */
+    uint32_t (*read_memory)(void *self, enum caller who, uint64_t address, uint8_t *data,
+                            uint64_t size, uint64_t *copied);
+    uint32_t (*write_memory)(void *self, enum caller who, uint64_t address, uint8_t *data,
+                             uint64_t size, uint64_t *copied);
+    uint32_t (*lock)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind);
+    uint32_t (*unlock)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind);
     uint32_t (*query)(void *self, enum caller who, uint64_t address, struct model_memory *memory);
     /* NULL: the subject cannot say. */
     uint32_t (*query_class)(void *self, enum caller who, uint64_t address,

@@ -8,6 +8,7 @@
 
 #include <ntmm/emulated.h>
 #include <ntmm/inspect.h>
+#include <ntmm/memory.h>
 #include <ntmm/offer.h>
 #include <ntmm/process.h>
 #include <ntmm/query.h>
@@ -200,6 +201,44 @@ static uint32_t protect_memory(void *context, enum caller who, uint64_t *base, u
     return status;
 }
 
+static uint32_t read_memory(void *context, enum caller who, uint64_t address, uint8_t *data,
+                            uint64_t size, uint64_t *copied)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_read_virtual_memory(self->system, self->handles[who], address, data, size, copied);
+
+    after_call(self);
+    return status;
+}
+
+static uint32_t write_memory(void *context, enum caller who, uint64_t address, uint8_t *data,
+                             uint64_t size, uint64_t *copied)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_write_virtual_memory(self->system, self->handles[who], address, data, size, copied);
+
+    after_call(self);
+    return status;
+}
+
+static uint32_t lock_memory(void *context, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_lock_virtual_memory(self->system, self->handles[who], base, size, kind);
+
+    after_call(self);
+    return status;
+}
+
+static uint32_t unlock_memory(void *context, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_unlock_virtual_memory(self->system, self->handles[who], base, size, kind);
+
+    after_call(self);
+    return status;
+}
+
 static uint32_t query(void *context, enum caller who, uint64_t address, struct model_memory *memory)
 {
     struct core_self *self = context;
@@ -329,6 +368,10 @@ const struct subject subject_core = {
     .discard = discard,
     .free = free_memory,
     .protect = protect_memory,
+    .read_memory = read_memory,
+    .write_memory = write_memory,
+    .lock = lock_memory,
+    .unlock = unlock_memory,
     .query = query,
     .query_class = query_class,
     .get_write_watch = get_write_watch,
@@ -350,6 +393,10 @@ const struct subject subject_paged = {
     .discard = discard,
     .free = free_memory,
     .protect = protect_memory,
+    .read_memory = read_memory,
+    .write_memory = write_memory,
+    .lock = lock_memory,
+    .unlock = unlock_memory,
     .query = query,
     .query_class = query_class,
     .get_write_watch = get_write_watch,

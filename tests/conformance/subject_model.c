@@ -92,6 +92,28 @@ static uint32_t protect_memory(void *self, enum caller who, uint64_t *base, uint
     return model_protect(process_of(self, who), base, size, protect, old);
 }
 
+static uint32_t read_memory(void *self, enum caller who, uint64_t address, uint8_t *data,
+                            uint64_t size, uint64_t *copied)
+{
+    return model_read_memory(process_of(self, who), address, data, size, copied);
+}
+
+static uint32_t write_memory(void *self, enum caller who, uint64_t address, uint8_t *data,
+                             uint64_t size, uint64_t *copied)
+{
+    return model_write_memory(process_of(self, who), address, data, size, copied);
+}
+
+static uint32_t lock_memory(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+{
+    return model_lock(process_of(self, who), base, size, kind);
+}
+
+static uint32_t unlock_memory(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+{
+    return model_unlock(process_of(self, who), base, size, kind);
+}
+
 static uint32_t query(void *self, enum caller who, uint64_t address, struct model_memory *memory)
 {
     return model_query(process_of(self, who), address, memory);
@@ -141,6 +163,10 @@ const struct subject subject_model = {
     .discard = discard,
     .free = free_memory,
     .protect = protect_memory,
+    .read_memory = read_memory,
+    .write_memory = write_memory,
+    .lock = lock_memory,
+    .unlock = unlock_memory,
     .query = query,
     .get_write_watch = get_write_watch,
     .reset_write_watch = reset_write_watch,

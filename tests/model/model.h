@@ -49,6 +49,7 @@ struct model_page {
     uint8_t *bytes;   /* 4096 bytes, or NULL: all zero */
     uint8_t *loose;   /* 4096 flags, or NULL: none; a loose byte may be found zero instead */
     bool is_reset;    /* its contents were given up, and that was not undone */
+    uint8_t locks;    /* MAP_PROCESS, MAP_SYSTEM */
 };
 
 struct model_region {
@@ -144,6 +145,18 @@ uint32_t model_query(struct model_process *process, uint64_t address, struct mod
 uint32_t model_get_write_watch(struct model_process *process, uint32_t flags, uint64_t base,
                                uint64_t size, uint64_t *addresses, uint64_t *count);
 uint32_t model_reset_write_watch(struct model_process *process, uint64_t base, uint64_t size);
+
+/* Read and write through a handle: *copied is set always. data: `size` bytes, NULL: none. */
+uint32_t model_read_memory(struct model_process *process, uint64_t address, uint8_t *data,
+                           uint64_t size, uint64_t *copied);
+uint32_t model_write_memory(struct model_process *process, uint64_t address, uint8_t *data,
+                            uint64_t size, uint64_t *copied);
+
+/* Lock and unlock; kind: MAP_*. Pages that no access can reach have no lock. */
+#define MODEL_WORKING_SET_MINIMUM 50u
+#define MODEL_FLUID_PAGES 8u
+uint32_t model_lock(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t kind);
+uint32_t model_unlock(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t kind);
 
 /*
  * One access of a user-mode instruction to `size` (1..64) bytes. All pages are checked, the lowest

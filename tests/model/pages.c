@@ -87,6 +87,24 @@ static void uncharge(struct model_process *process, uint64_t pages)
     process->system->commit_pages -= pages;
 }
 
+static bool is_inaccessible(uint32_t protect)
+{
+    return (protect & PAGE_GUARD) || (protect & 0xFFu) == PAGE_NOACCESS;
+}
+
+bool pages_lose_locks(const struct model_region *region, uint64_t base, uint64_t end,
+                      uint32_t protect)
+{
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+
+    for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
+        if (region->pages[i].locks && is_inaccessible(protect)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void pages_commit(struct model_process *process, struct model_region *region, uint64_t base,
                   uint64_t end, uint32_t protect)
 {
@@ -106,6 +124,7 @@ void pages_commit(struct model_process *process, struct model_region *region, ui
         page->bytes = region->pages[i].bytes;
         page->loose = region->pages[i].loose;
         page->is_reset = region->pages[i].is_reset;
+        page->locks = is_inaccessible(protect) ? 0 : region->pages[i].locks;
     }
     charge(process, count - (to - from));
     splice(region, from, to, fresh, count);

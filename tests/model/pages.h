@@ -13,6 +13,9 @@ uint64_t pages_committed(const struct model_region *region, uint64_t base, uint6
  * Charges. */
 void pages_commit(struct model_process *process, struct model_region *region, uint64_t base,
                   uint64_t end, uint32_t protect);
+/* Whether that protection takes a lock away. */
+bool pages_lose_locks(const struct model_region *region, uint64_t base, uint64_t end,
+                      uint32_t protect);
 /* No page of the range is committed; contents are lost. Returns the charge. */
 void pages_decommit(struct model_process *process, struct model_region *region, uint64_t base,
                     uint64_t end);

@@ -502,8 +502,10 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     first = model_page_index(region, start / MODEL_PAGE_SIZE);
     *old = model_shown_protect(region, region->pages[first].protect);
     marks_latch(process, start, end);
+    status = pages_lose_locks(region, start, end, protect) ? NTMM_STATUS_WAS_UNLOCKED
+                                                           : NTMM_STATUS_SUCCESS;
     pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
     *base = start;
     *size = end - start;
-    return NTMM_STATUS_SUCCESS;
+    return status;
 }

@@ -53,6 +53,7 @@ static void prefetch_brings_pages_to_standby(void **state)
     machine_close(m);
 }
 
+/* covers 3.7#free */
 static void prefetch_accepts_any_range(void **state)
 {
     (void)state;
@@ -179,6 +180,7 @@ static void removal_trims_a_range(void **state)
     machine_close(m);
 }
 
+/* covers 3.7#1<2 3.7#2<3 3.7#3<4 3.7#4<5 3.7#5<6 3.7#1 3.7#2 3.7#3 3.7#4 3.7#5 3.7#6 */
 static void arguments_are_checked_in_order(void **state)
 {
     struct ntmm_memory_range_entry ranges[2] = {{BASE, PAGE}, {BASE, 0}};

@@ -56,6 +56,7 @@ static void limits_are_set_and_shown(void **state)
     machine_close(m);
 }
 
+/* covers 3.10#minimum 3.10#maximum */
 static void limits_are_brought_into_range(void **state)
 {
     const struct machine_setup setup = {.hardware = {.ram_bytes = 8 * MIB}};
@@ -257,6 +258,7 @@ static void emptying_leaves_what_is_locked(void **state)
     machine_close(m);
 }
 
+/* covers 3.10#defaults 3.10#length 3.10#alignment 3.10#length<alignment */
 static void quota_limits_have_nts_layout(void **state)
 {
     struct ntmm_quota_limits_ex ex = {.flags = 77};
