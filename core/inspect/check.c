@@ -66,6 +66,21 @@ static void lay_out_scratch(struct checker *k, uint8_t *scratch)
 
 /* --- parts --- */
 
+/* A3: what is counted twice agrees, and what is ordered is in order. */
+static bool check_conditions(struct checker *k)
+{
+    const struct anchor *anchor = anchor_of(k->c);
+    const struct partition *partition = partition_of(k->c);
+    uint64_t repurposed = 0;
+
+    for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
+        repurposed += load64_relaxed(&partition->repurposed[i]);
+    return check_equal(k, "A3", 0, load64_relaxed(&anchor->counters[NTMM_COUNTER_PAGES_REPURPOSED]),
+                       repurposed) &&
+           check_between(k, "A3", 1, get64(&anchor->low_memory_pages), UINT64_MAX,
+                         get64(&anchor->high_memory_pages));
+}
+
 /* A1, A2: the anchor is the running instance's, and its sums are those of its ranges. */
 static bool check_anchor(struct checker *k)
 {
@@ -85,7 +100,8 @@ static bool check_anchor(struct checker *k)
     }
     const struct partition *partition = partition_of(k->c);
     return check_equal(k, "A2", 0, total, get64(&partition->total_pages)) &&
-           check_equal(k, "A2", 1, metadata, get64(&partition->metadata_pages));
+           check_equal(k, "A2", 1, metadata, get64(&partition->metadata_pages)) &&
+           check_conditions(k);
 }
 
 /* L1, but for the locks of page files and processes: object is the lock's level. */

@@ -174,6 +174,12 @@ static bool check_file(struct checker *k, uint32_t number)
            check_between(k, "G3", object, used, UINT64_MAX, get64(&file->peak_pages));
 }
 
+/* Pages that a file may still grow by; its size is at most its maximum (G2). */
+static uint64_t room_of(const struct page_file *file)
+{
+    return get64(&file->maximum_pages) - get64(&file->size_pages);
+}
+
 bool check_page_files(struct checker *k)
 {
     const struct partition *partition = partition_of(k->c);
@@ -184,11 +190,14 @@ bool check_page_files(struct checker *k)
     if (ref != 0 &&
         (!meet_frame(k, ref) || !meet_frame(k, frame_ref(k->c, get64(&partition->dummy_frame)))))
         return false;
+    uint64_t growth = 0;
     for (uint32_t i = 0; i < k->file_count; i++) {
         if (!check_file(k, i))
             return false;
+        growth += room_of(page_file_at(k->c, i));
     }
-    return check_equal(k, "G5", 0, k->paging_frames, load64_relaxed(&partition->paging_pages));
+    return check_equal(k, "G5", 0, k->paging_frames, load64_relaxed(&partition->paging_pages)) &&
+           check_equal(k, "G7", 0, growth, load64_relaxed(&partition->commit_growth));
 }
 
 /* --- names --- */

@@ -18,6 +18,7 @@
  *   G5  paging_pages is the number of frames of descriptors, slot maps and the dummy page, each of
  *       which has that use; a descriptor's number is its index
  *   G6  a page file's outstanding_writes is the number of its write blocks in use
+ *   G7  commit_growth is the sum of what page files may still grow by
  */
 #ifndef NTMM_INSPECT_CHECKER_H
 #define NTMM_INSPECT_CHECKER_H
@@ -130,7 +131,7 @@ bool check_frames(
 uint32_t check_file_count(const struct call *c);
 uint64_t check_file_slots(const struct call *c, uint32_t number);
 
-bool check_page_files(struct checker *k); /* L1 G2 to G5 */
+bool check_page_files(struct checker *k); /* L1 G2 to G5, G7 */
 bool check_names(struct checker *k);      /* G1, after all that names slots */
 
 /* G1: the slot that an entry value names is in use, and nothing else names it. */

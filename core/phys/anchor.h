@@ -12,6 +12,8 @@
  * A1 the anchor fits its frame; every word of it is little-endian; none is a host pointer.
  * A2 the fixed metadata are the first frames of each range (the anchor first of all, then the rows
  *    of the range's own frames and runs); they are active, never listed, never freed.
+ * A3 the standby frames repurposed, priority by priority, add up to the counter of all; the low
+ *    threshold of available frames is at most the high one.
  */
 #ifndef NTMM_PHYS_ANCHOR_H
 #define NTMM_PHYS_ANCHOR_H

@@ -390,6 +390,13 @@ static uint64_t miscount_peak_of_slots(struct machine *m)
     return place(0, 0);
 }
 
+static uint64_t miscount_growth(struct machine *m)
+{
+    struct partition *partition = machine_partition(m);
+    set64(&partition->commit_growth, get64(&partition->commit_growth) + 1);
+    return 0;
+}
+
 static uint64_t understate_the_longest_run(struct machine *m)
 {
     set32(&leaf_of(m, 1)->longest, 254);
@@ -680,6 +687,7 @@ static const struct corruption corruptions[] = {
     {"G2", "no leaf", lack_a_leaf},
     {"G2", "a suspect, and nothing is bad", suspect_too_many},
     {"G3", "more slots than ever", miscount_peak_of_slots},
+    {"G7", "growth that no file has", miscount_growth},
     {"G4", "a run longer than the longest", understate_the_longest_run},
     {"G5", "frames of page files", miscount_paging_frames},
     {"G5", "17 files", add_a_file_that_is_not},

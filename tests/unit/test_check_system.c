@@ -1,6 +1,6 @@
 /*
- * The checker finds each broken invariant of the anchor, active frames and slabs, and names it: A1
- * A2, P7 P9, S1 to S4.
+ * The checker finds each broken invariant of the anchor, active frames and slabs, and names it: A1 to
+ * A3, P7 P9, S1 to S4.
  */
 #include "unit/corruption.h"
 
@@ -51,6 +51,19 @@ static uint64_t miscount_total(struct machine *m)
 static uint64_t miscount_metadata(struct machine *m)
 {
     set64(&machine_partition(m)->metadata_pages, 1);
+    return 1;
+}
+
+static uint64_t miscount_repurposed(struct machine *m)
+{
+    set64(&machine_partition(m)->repurposed[3], 1);
+    return 0;
+}
+
+static uint64_t exchange_thresholds(struct machine *m)
+{
+    struct anchor *anchor = machine_anchor(m);
+    set64(&anchor->low_memory_pages, get64(&anchor->high_memory_pages) + 1);
     return 1;
 }
 
@@ -292,6 +305,8 @@ static const struct corruption corruptions[] = {
     {"A2", "the ranges do not sum to the total", miscount_total},
     {"A2", "the ranges' metadata do not sum", miscount_metadata},
     {"A2", "a metadata frame is used", use_metadata},
+    {"A3", "more was repurposed than there was", miscount_repurposed},
+    {"A3", "low memory above high memory", exchange_thresholds},
     {"A2", "a frame beyond the metadata is marked as one", use_lost_frame_as_metadata},
     {"P9", "a table is marked metadata", use_table_as_metadata},
     {"P7", "an active frame has no share", unshare_metadata},
