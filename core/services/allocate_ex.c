@@ -122,8 +122,7 @@ static ntmm_status take_parameters(const struct ntmm_mem_extended_parameter *giv
 static bool is_before_watched_replacements(const struct call *c, uint32_t type)
 {
     const uint32_t both = NTMM_MEM_REPLACE_PLACEHOLDER | NTMM_MEM_WRITE_WATCH;
-    return (type & both) == both &&
-           get32(&anchor_of(c)->windows_build) < BUILD_WATCHED_REPLACEMENT;
+    return (type & both) == both && get32(&anchor_of(c)->windows_build) < BUILD_WATCHED_REPLACEMENT;
 }
 
 /* Spec 2.12; RESERVE_PLACEHOLDER and MAPPED share a bit, as REPLACE_PLACEHOLDER and DECOMMIT do. */

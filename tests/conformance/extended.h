@@ -16,9 +16,8 @@ struct extended_parameters {
 };
 
 /* NULL for NULL; what is returned lies in *storage. At most EXTENDED_LIMIT are taken over. */
-static inline const struct ntmm_mem_extended_parameter *
-extended_parameters(const struct model_parameter *given, uint32_t count,
-                    struct extended_parameters *storage)
+static inline const struct ntmm_mem_extended_parameter *extended_parameters(
+    const struct model_parameter *given, uint32_t count, struct extended_parameters *storage)
 {
     for (uint32_t i = 0; given && i < count && i < EXTENDED_LIMIT; i++) {
         storage->parameters[i].type = given[i].type;
@@ -30,8 +29,7 @@ extended_parameters(const struct model_parameter *given, uint32_t count,
         storage->requirements[i].highest_ending_address = given[i].highest;
         storage->requirements[i].alignment = given[i].alignment;
         storage->parameters[i].value = 0;
-        storage->parameters[i].requirements =
-            given[i].is_null ? NULL : &storage->requirements[i];
+        storage->parameters[i].requirements = given[i].is_null ? NULL : &storage->requirements[i];
     }
     return given ? storage->parameters : NULL;
 }

@@ -163,8 +163,7 @@ uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64
                            uint32_t type, uint32_t protect,
                            const struct model_parameter *parameters, uint32_t count)
 {
-    struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY,
-                                  false};
+    struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false};
     uint32_t status = take_parameters(parameters, count, type, &bounds);
 
     if (status == NTMM_STATUS_SUCCESS) {

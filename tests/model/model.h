@@ -49,6 +49,7 @@ struct model_page {
     uint8_t *bytes;   /* 4096 bytes, or NULL: all zero */
     uint8_t *loose;   /* 4096 flags, or NULL: none; a loose byte may be found zero instead */
     bool is_reset;    /* its contents were given up, and that was not undone */
+    bool is_vague;    /* bytes were loose when they were given up: an undo cannot tell them */
     uint8_t locks;    /* MAP_PROCESS, MAP_SYSTEM */
 };
 

@@ -83,7 +83,7 @@ static const enum place ACCESS_PLACES[] = {AT_COMMITTED, AT_COMMITTED, AT_LAST, 
 
 static enum place place_of(enum verb verb, uint8_t selector)
 {
-    if (verb == VERB_ALLOCATE) {
+    if (verb <= VERB_ALLOCATE_EX) {
         return ALLOCATE_PLACES[selector % COUNT_OF(ALLOCATE_PLACES)];
     }
     return verb >= VERB_READ ? ACCESS_PLACES[selector % COUNT_OF(ACCESS_PLACES)]
@@ -189,22 +189,28 @@ static uint64_t decode_size(const struct model_process *model, const uint8_t *re
 
 static uint32_t decode_type(enum verb verb, const uint8_t *record)
 {
+    static const uint32_t FREE_TYPES[] = {
+        MEM_RELEASE,
+        MEM_DECOMMIT,
+        MEM_RELEASE,
+        MEM_DECOMMIT,
+        MEM_RELEASE,
+        MEM_DECOMMIT,
+        MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER,
+        MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS,
+    };
     static const uint32_t TYPES[] = {
-        MEM_RESERVE,
-        MEM_COMMIT,
-        MEM_RESERVE | MEM_COMMIT,
-        MEM_RESERVE | MEM_TOP_DOWN,
-        MEM_COMMIT,
-        MEM_RESERVE | MEM_COMMIT,
-        MEM_RESERVE | MEM_COMMIT | MEM_TOP_DOWN,
+        MEM_RESET,  MEM_RESET_UNDO,           MEM_RESERVE,
+        MEM_COMMIT, MEM_RESERVE | MEM_COMMIT, MEM_RESERVE | MEM_TOP_DOWN,
+        MEM_COMMIT, MEM_RESERVE | MEM_COMMIT, MEM_RESERVE | MEM_COMMIT | MEM_TOP_DOWN,
     };
     uint8_t a = record[7];
 
     if (a >= 0xF4) {
-        return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x21783000u : UINT32_MAX);
+        return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x217C7000u : UINT32_MAX);
     }
     if (verb == VERB_FREE) {
-        return a % 2 ? MEM_DECOMMIT : MEM_RELEASE;
+        return FREE_TYPES[a % COUNT_OF(FREE_TYPES)];
     }
     return TYPES[a % COUNT_OF(TYPES)];
 }
@@ -252,10 +258,132 @@ static uint64_t decode_zero_bits(const uint8_t *record)
     return record[9] < 192 ? 0 : VALUES[record[9] % COUNT_OF(VALUES)];
 }
 
+/* The n-th region that is a placeholder, or that replaced one; NULL: there is none. */
+static const struct model_region *find_region(const struct model_process *model, uint8_t n,
+                                              bool is_replaced)
+{
+    for (size_t i = 0; i < model->region_count; i++) {
+        const struct model_region *region = &model->regions[(n + i) % model->region_count];
+
+        if (is_replaced ? region->is_replaced : region->is_placeholder) {
+            return region;
+        }
+    }
+    return NULL;
+}
+
+/* What an extended allocation has beside the plain one: half are made over placeholders. */
+static void decode_extended(const struct model_process *model, const uint8_t *record,
+                            struct operation *operation)
+{
+    static const uint64_t ALIGNMENTS[] = {0, 0x10000, 0x20000, 0x200000, 0x40000000, 0x8000};
+    const struct model_region *region = find_region(model, record[3], false);
+    uint8_t kind = record[7] % 8;
+
+    if (kind < 2 || (kind < 4 && !region)) {
+        operation->type = MEM_RESERVE | MEM_RESERVE_PLACEHOLDER;
+        operation->protect = PAGE_NOACCESS;
+    } else if (kind < 4) {
+        bool is_small = region->end - region->base <= OPERATION_LARGEST_COMMIT_BYTES;
+
+        operation->type = MEM_RESERVE | MEM_REPLACE_PLACEHOLDER;
+        operation->type |= is_small && record[9] % 4 ? MEM_COMMIT : 0;
+        operation->type |= record[9] % 8 == 7 ? MEM_WRITE_WATCH : 0;
+        operation->base = region->base;
+        operation->size = region->end - region->base;
+    } else if (kind == 4) {
+        operation->base = 0;
+        operation->type |= MEM_RESERVE;
+        operation->parameter_count = 1;
+        operation->parameter.type = PARAMETER_REQUIREMENTS;
+        operation->parameter.value = record[4] % 4 ? (record[3] % 64u) * 0x100000ull : 0;
+        operation->parameter.highest =
+            record[4] % 3 ? 0x1000000ull + record[4] * 0x801000ull - 1 : 0;
+        operation->parameter.alignment = ALIGNMENTS[record[9] % COUNT_OF(ALIGNMENTS)];
+    }
+}
+
+/* Most frees for placeholders name some. */
+static void aim_free(const struct model_process *model, const uint8_t *record,
+                     struct operation *operation)
+{
+    bool is_coalescing = (operation->type & MEM_COALESCE_PLACEHOLDERS) != 0;
+    bool is_reverting = !is_coalescing && record[9] % 3 == 0;
+    const struct model_region *region = find_region(model, record[3], is_reverting);
+    uint64_t end;
+
+    if (!region || record[9] % 8 == 7) {
+        return;
+    }
+    operation->base = region->base;
+    end = region->end;
+    if (is_coalescing) {
+        const struct model_region *past = model->regions + model->region_count;
+
+        while (++region < past && region->is_placeholder && region->base == end) {
+            end = region->end;
+        }
+    } else if (!is_reverting) {
+        uint64_t pages = (end - operation->base) / MODEL_PAGE_SIZE;
+
+        operation->base += pages * record[4] / 256 * MODEL_PAGE_SIZE;
+        end -= pages * record[6] / 1024 * MODEL_PAGE_SIZE;
+        end = end > operation->base ? end : operation->base + MODEL_PAGE_SIZE;
+    }
+    operation->size = end - operation->base;
+}
+
+static bool gives_up_contents(const struct operation *operation)
+{
+    return (operation->verb >= VERB_OFFER && operation->verb <= VERB_DISCARD) ||
+           (operation->verb == VERB_ALLOCATE &&
+            (operation->type == MEM_RESET || operation->type == MEM_RESET_UNDO));
+}
+
+/* One to four pages of few, so that an undo often meets what was given up. */
+static void aim_at_committed(const struct model_process *model, const uint8_t *record,
+                             struct operation *operation)
+{
+    operation->base &= ~(uint64_t)(MODEL_PAGE_SIZE - 1);
+    operation->size = (record[6] % 4u + 1) * MODEL_PAGE_SIZE;
+    for (size_t i = 0; i < model->region_count; i++) {
+        size_t nth = (record[3] / 64u + i) % model->region_count;
+        const struct model_region *region = &model->regions[nth];
+        size_t at = record[4] % 3u;
+        size_t to = at + 1;
+
+        if (at >= region->page_count) {
+            continue;
+        }
+        while (to < region->page_count && to - at <= record[6] % 4u &&
+               region->pages[to].number == region->pages[to - 1].number + 1) {
+            to++;
+        }
+        operation->base = region->pages[at].number * MODEL_PAGE_SIZE;
+        operation->size = (to - at) * MODEL_PAGE_SIZE;
+        return;
+    }
+}
+
+static void aim(const struct model_process *model, const uint8_t *record,
+                struct operation *operation)
+{
+    if (operation->verb == VERB_ALLOCATE_EX && record[7] < 0xF4) {
+        decode_extended(model, record, operation);
+    }
+    if (operation->verb == VERB_FREE &&
+        (operation->type & (MEM_PRESERVE_PLACEHOLDER | MEM_COALESCE_PLACEHOLDERS))) {
+        aim_free(model, record, operation);
+    }
+    if (gives_up_contents(operation) && record[9] % 8) {
+        aim_at_committed(model, record, operation);
+    }
+}
+
 /* Keeps commits and accesses to what RAM can hold. */
 static void tame(struct operation *operation)
 {
-    if (operation->verb == VERB_ALLOCATE && (operation->type & MEM_COMMIT) &&
+    if (operation->verb <= VERB_ALLOCATE_EX && (operation->type & MEM_COMMIT) &&
         operation->size > OPERATION_LARGEST_COMMIT_BYTES &&
         operation->size < OPERATION_HUGE_BYTES) {
         operation->size %= OPERATION_LARGEST_COMMIT_BYTES;
@@ -273,15 +401,17 @@ void operation_decode(const struct model_process models[WHO_COUNT],
 {
     uint64_t last = operation->base;
     static const enum verb VERBS[] = {
-        VERB_ALLOCATE, VERB_ALLOCATE, VERB_ALLOCATE, VERB_ALLOCATE, VERB_FREE, VERB_FREE,
-        VERB_PROTECT,  VERB_PROTECT,  VERB_QUERY,    VERB_READ,     VERB_READ, VERB_WRITE,
-        VERB_WRITE,    VERB_WRITE,    VERB_EXECUTE,  VERB_DOOR,
+        VERB_ALLOCATE, VERB_ALLOCATE, VERB_ALLOCATE,    VERB_ALLOCATE,    VERB_FREE,
+        VERB_FREE,     VERB_PROTECT,  VERB_PROTECT,     VERB_QUERY,       VERB_READ,
+        VERB_READ,     VERB_WRITE,    VERB_WRITE,       VERB_WRITE,       VERB_EXECUTE,
+        VERB_DOOR,     VERB_FREE,     VERB_ALLOCATE_EX, VERB_ALLOCATE_EX, VERB_OFFER,
+        VERB_RECLAIM,  VERB_DISCARD,  VERB_ALLOCATE,    VERB_ALLOCATE_EX,
     };
     static const enum model_access ACCESSES[] = {MODEL_READ, MODEL_WRITE, MODEL_EXECUTE};
     const struct model_process *model;
 
     memset(operation, 0, sizeof(*operation));
-    operation->verb = record[0] < 240 ? VERBS[record[0] % 16] : VERB_ALLOCATE;
+    operation->verb = record[0] < 240 ? VERBS[record[0] % COUNT_OF(VERBS)] : VERB_ALLOCATE;
     operation->verb = record[0] == 254 ? VERB_RESTART : operation->verb;
     operation->verb = record[0] == 255 ? VERB_ZERO_PAGES : operation->verb;
     operation->who =
@@ -296,6 +426,8 @@ void operation_decode(const struct model_process models[WHO_COUNT],
     operation->type = decode_type(operation->verb, record);
     operation->protect = decode_protect(record);
     operation->zero_bits = decode_zero_bits(record);
+    operation->priority = record[8] % 4u + 1 + (record[8] >= 0xF8 ? 4u : 0);
+    aim(model, record, operation);
     operation->is_base_null = record[10] == 255 && operation->verb <= VERB_QUERY;
     operation->is_size_null = record[10] == 254 && operation->verb <= VERB_PROTECT;
     operation->is_old_null = record[10] == 253;
@@ -332,6 +464,29 @@ static void restart(struct model_process *model)
     model->commit_limit_pages = kept.commit_limit_pages;
 }
 
+static bool is_undo(const struct operation *operation)
+{
+    return operation->verb == VERB_RECLAIM ||
+           (operation->verb <= VERB_ALLOCATE_EX && operation->type == MEM_RESET_UNDO);
+}
+
+/* What else may come of it where contents were given up. */
+static void allow(struct model_process *model, const struct operation *operation,
+                  struct outcome *outcome)
+{
+    bool is_read = operation->verb == VERB_READ || operation->verb == VERB_EXECUTE;
+
+    if (outcome->status != NTMM_STATUS_SUCCESS) {
+        return;
+    }
+    if (is_undo(operation) && model_may_be_lost(model, operation->base, operation->size)) {
+        outcome->or_status = NTMM_STATUS_UNSUCCESSFUL;
+    }
+    for (uint32_t i = 0; is_read && i < operation->size; i++) {
+        outcome->or_zero |= (uint64_t)model_is_loose(model, operation->base + i) << i;
+    }
+}
+
 void operation_run_model(struct model_process models[WHO_COUNT], const struct operation *operation,
                          struct outcome *outcome)
 {
@@ -343,6 +498,19 @@ void operation_run_model(struct model_process models[WHO_COUNT], const struct op
     case VERB_ALLOCATE:
         outcome->status = model_allocate(model, base, operation->zero_bits, size, operation->type,
                                          operation->protect);
+        break;
+    case VERB_ALLOCATE_EX:
+        outcome->status = model_allocate_ex(model, base, size, operation->type, operation->protect,
+                                            &operation->parameter, operation->parameter_count);
+        break;
+    case VERB_OFFER:
+        outcome->status = model_offer(model, operation->base, operation->size, operation->priority);
+        break;
+    case VERB_RECLAIM:
+        outcome->status = model_reclaim(model, operation->base, operation->size);
+        break;
+    case VERB_DISCARD:
+        outcome->status = model_discard(model, operation->base, operation->size);
         break;
     case VERB_FREE:
         outcome->status = model_free(model, base, size, operation->type);
@@ -370,6 +538,37 @@ void operation_run_model(struct model_process models[WHO_COUNT], const struct op
     case VERB_ZERO_PAGES:
         break;
     }
+    allow(model, operation, outcome);
+}
+
+bool operation_agrees(const struct operation *operation, const struct outcome *expected,
+                      const struct outcome *found)
+{
+    struct outcome allowed = *expected;
+
+    allowed.or_status = found->or_status;
+    allowed.or_zero = found->or_zero;
+    if (expected->or_status && found->status == expected->or_status) {
+        allowed.status = found->status;
+        allowed.base = operation->base;
+        allowed.size = operation->size;
+    }
+    for (uint32_t i = 0; i < OPERATION_ACCESS_LIMIT; i++) {
+        if (expected->or_zero >> i & 1 && !found->bytes[i]) {
+            allowed.bytes[i] = 0;
+        }
+    }
+    return !memcmp(&allowed, found, sizeof(allowed));
+}
+
+void operation_learn(struct model_process models[WHO_COUNT], const struct operation *operation,
+                     const struct outcome *found)
+{
+    bool is_lost = found->status == NTMM_STATUS_UNSUCCESSFUL;
+
+    if (is_undo(operation) && (is_lost || found->status == NTMM_STATUS_SUCCESS)) {
+        model_settle(&models[operation->who], operation->base, operation->size, is_lost);
+    }
 }
 
 static const char *number(char text[WORD_SIZE], uint64_t value, bool is_null)
@@ -377,10 +576,20 @@ static const char *number(char text[WORD_SIZE], uint64_t value, bool is_null)
     return is_null ? "NULL" : words_of_number(text, value);
 }
 
+static void print_bytes(const char *before, const struct operation *operation,
+                        const struct outcome *outcome, uint64_t zeros)
+{
+    printf("%s", before);
+    for (uint64_t i = 0; i < operation->size; i++) {
+        printf("%02X", zeros >> i & 1 ? 0u : outcome->bytes[i]);
+    }
+}
+
 void operation_print_outcome(const struct operation *operation, const struct outcome *outcome)
 {
     char text[WORD_SIZE];
     bool is_success = outcome->status == NTMM_STATUS_SUCCESS;
+    bool is_read = operation->verb == VERB_READ || operation->verb == VERB_EXECUTE;
 
     printf("%s", words_of_status(text, outcome->status));
     if (operation->verb <= VERB_PROTECT && is_success) {
@@ -402,11 +611,14 @@ void operation_print_outcome(const struct operation *operation, const struct out
     for (uint32_t i = 0; i < outcome->fault.parameter_count && i < 2; i++) {
         printf(" %s", words_of_number(text, outcome->fault.parameters[i]));
     }
-    if (is_success && (operation->verb == VERB_READ || operation->verb == VERB_EXECUTE)) {
-        printf(" ");
-        for (uint64_t i = 0; i < operation->size; i++) {
-            printf("%02X", outcome->bytes[i]);
-        }
+    if (is_success && is_read) {
+        print_bytes(" ", operation, outcome, 0);
+    }
+    if (outcome->or_status) {
+        printf(" or %s", words_of_status(text, outcome->or_status));
+    }
+    if (is_read && outcome->or_zero) {
+        print_bytes(" or SUCCESS ", operation, outcome, outcome->or_zero);
     }
     printf("\n");
 }
@@ -423,6 +635,26 @@ static void print_call(const struct operation *operation)
         printf("  allocate %s 0x%llX %s %s", base, (unsigned long long)operation->zero_bits, size,
                words_of_type(text[2], operation->type));
         printf(" %s = ", words_of_protect(text[3], operation->protect));
+        break;
+    case VERB_ALLOCATE_EX:
+        printf("  allocate-ex %s %s %s", base, size, words_of_type(text[2], operation->type));
+        printf(" %s", words_of_protect(text[3], operation->protect));
+        if (operation->parameter_count) {
+            printf(" requirements:0x%llX:0x%llX:0x%llX",
+                   (unsigned long long)operation->parameter.value,
+                   (unsigned long long)operation->parameter.highest,
+                   (unsigned long long)operation->parameter.alignment);
+        }
+        printf(" = ");
+        break;
+    case VERB_OFFER:
+        printf("  offer %s %s %u = ", base, size, operation->priority);
+        break;
+    case VERB_RECLAIM:
+        printf("  reclaim %s %s = ", base, size);
+        break;
+    case VERB_DISCARD:
+        printf("  discard %s %s = ", base, size);
         break;
     case VERB_FREE:
         printf("  free %s %s %s = ", base, size, words_of_type(text[2], operation->type));

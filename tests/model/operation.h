@@ -23,9 +23,13 @@ enum who { WHO_LIVE, WHO_OTHER, WHO_NULL, WHO_STALE, WHO_WRONG_KIND, WHO_COUNT }
 
 enum verb {
     VERB_ALLOCATE,
+    VERB_ALLOCATE_EX,
     VERB_FREE,
     VERB_PROTECT,
     VERB_QUERY,
+    VERB_OFFER,
+    VERB_RECLAIM,
+    VERB_DISCARD,
     VERB_READ,
     VERB_WRITE,
     VERB_EXECUTE,
@@ -46,11 +50,15 @@ struct operation {
     bool is_base_null;
     bool is_size_null;
     bool is_old_null;
-    enum model_access access; /* of READ, WRITE, EXECUTE and DOOR */
+    struct model_parameter parameter; /* of ALLOCATE_EX */
+    uint32_t parameter_count;         /* 0 or 1 */
+    uint32_t priority;                /* of OFFER */
+    enum model_access access;         /* of READ, WRITE, EXECUTE and DOOR */
     uint8_t bytes[OPERATION_ACCESS_LIMIT];
 };
 
-/* Everything an operation gives back; both sides fill the same fields, so that memcmp compares. */
+/* Everything an operation gives back; both sides fill the same fields. What the model allows
+ * besides stands in the last two, which only it fills. */
 struct outcome {
     uint32_t status;
     uint32_t old;
@@ -59,6 +67,8 @@ struct outcome {
     struct model_memory memory;
     struct model_fault fault;
     uint8_t bytes[OPERATION_ACCESS_LIMIT];
+    uint32_t or_status; /* this status, with nothing else given back; SUCCESS: none */
+    uint64_t or_zero;   /* bit i: byte i may be zero */
 };
 
 /* Decodes a record, biased to what lies near the regions of the processes and near the edges.
@@ -72,6 +82,14 @@ void operation_prepare(const struct operation *operation, struct outcome *outcom
 /* The model's side. RESTART ends and begins the model's process. */
 void operation_run_model(struct model_process models[WHO_COUNT], const struct operation *operation,
                          struct outcome *outcome);
+
+/* Whether what the other side found is what the model allows. */
+bool operation_agrees(const struct operation *operation, const struct outcome *expected,
+                      const struct outcome *found);
+
+/* What the model learns from the other side where it allowed more than one outcome. */
+void operation_learn(struct model_process models[WHO_COUNT], const struct operation *operation,
+                     const struct outcome *found);
 
 /* "  allocate ... = STATUS ..." on standard output; with a line "  as ..." before it when it names
  * another process than *who, which is updated. */

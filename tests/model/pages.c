@@ -124,6 +124,7 @@ void pages_commit(struct model_process *process, struct model_region *region, ui
         page->bytes = region->pages[i].bytes;
         page->loose = region->pages[i].loose;
         page->is_reset = region->pages[i].is_reset;
+        page->is_vague = region->pages[i].is_vague;
         page->locks = is_inaccessible(protect) ? 0 : region->pages[i].locks;
     }
     charge(process, count - (to - from));
@@ -224,6 +225,7 @@ void pages_reset(struct model_region *region, uint64_t base, uint64_t end)
         struct model_page *page = &region->pages[i];
 
         page->is_reset = true;
+        page->is_vague = page->loose != NULL;
         if (page->bytes && !page->loose) {
             page->loose = must_allocate(MODEL_PAGE_SIZE);
         }
@@ -243,6 +245,7 @@ void pages_discard(struct model_region *region, uint64_t base, uint64_t end)
         region->pages[i].bytes = NULL;
         region->pages[i].loose = NULL;
         region->pages[i].is_reset = false;
+        region->pages[i].is_vague = false;
     }
 }
 
@@ -263,11 +266,13 @@ void pages_settle(struct model_region *region, uint64_t base, uint64_t end, bool
     size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
 
     for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
-        region->pages[i].is_reset = false;
-        if (!is_lost) {
-            free(region->pages[i].loose);
-            region->pages[i].loose = NULL;
+        struct model_page *page = &region->pages[i];
+
+        if (page->is_reset && !is_lost && !page->is_vague) {
+            free(page->loose);
+            page->loose = NULL;
         }
+        page->is_reset = false;
     }
 }
 
@@ -324,8 +329,8 @@ static bool region_is_valid(const struct model_region *region)
         uint64_t number = region->pages[i].number;
 
         if (number < region->base / MODEL_PAGE_SIZE || number >= region->end / MODEL_PAGE_SIZE ||
-            (i && number <= region->pages[i - 1].number) ||
-            region->is_placeholder || (region->pages[i].protect & ~(0x77u | PAGE_GUARD))) {
+            (i && number <= region->pages[i - 1].number) || region->is_placeholder ||
+            (region->pages[i].protect & ~(0x77u | PAGE_GUARD))) {
             return false;
         }
     }

@@ -178,8 +178,7 @@ static uint64_t search(const struct model_process *process, uint64_t size,
     if (!(type & MEM_TOP_DOWN) && bottom > bounds->lowest) {
         found = find_gap(process, size, bottom, end, bounds->alignment, type);
     }
-    return found ? found
-                 : find_gap(process, size, bounds->lowest, end, bounds->alignment, type);
+    return found ? found : find_gap(process, size, bounds->lowest, end, bounds->alignment, type);
 }
 
 static bool is_free(const struct model_process *process, uint64_t base, uint64_t end)
