@@ -1,6 +1,6 @@
 /*
- * The checker finds each broken invariant of the anchor, active frames and slabs, and names it: A1 to
- * A3, P7 P9, S1 to S4.
+ * The checker finds each broken invariant of the anchor, active frames and slabs, and names it: A1
+ * to A3, P7 P9, S1 to S4.
  */
 #include "unit/corruption.h"
 

@@ -199,8 +199,8 @@ struct ntmm_page_file_entry {
  * Query the system, as NtQuerySystemInformation does, for the classes of memory. The checks come in
  * the order below.
  *
- * The page-file classes give an entry for each page file, named \\Device\\PageFileN after its number;
- * without a page file they give nothing.
+ * The page-file classes give an entry for each page file, named \\Device\\PageFileN after its
+ * number; without a page file they give nothing.
  *
  * @param system             any
  * @param information_class  enum ntmm_system_information_class
