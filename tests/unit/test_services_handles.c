@@ -7,9 +7,13 @@
 #include "unit/machine.h"
 
 #include <ntmm/access.h>
+#include <ntmm/job.h>
 #include <ntmm/memory.h>
+#include <ntmm/offer.h>
 #include <ntmm/query.h>
+#include <ntmm/stack.h>
 #include <ntmm/statistics.h>
+#include <ntmm/working_set.h>
 #include <ntmm/write_watch.h>
 
 #define WORDS 8
@@ -139,6 +143,80 @@ static ntmm_status call_reset_watch(struct machine *m, ntmm_handle process)
     return ntmm_reset_write_watch(m->system, process, BASE, PAGE);
 }
 
+static ntmm_status call_prefetch(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_memory_range_entry range = {.virtual_address = BASE, .number_of_bytes = PAGE};
+    uint32_t flags = 0;
+    return ntmm_set_information_virtual_memory(m->system, process, NTMM_VM_PREFETCH_INFORMATION, 1,
+                                               &range, &flags, sizeof flags);
+}
+
+static ntmm_status call_offer(struct machine *m, ntmm_handle process)
+{
+    return ntmm_offer_virtual_memory(m->system, process, BASE, PAGE, 1);
+}
+
+static ntmm_status call_reclaim(struct machine *m, ntmm_handle process)
+{
+    return ntmm_reclaim_virtual_memory(m->system, process, BASE, PAGE);
+}
+
+static ntmm_status call_discard(struct machine *m, ntmm_handle process)
+{
+    return ntmm_discard_virtual_memory(m->system, process, BASE, PAGE);
+}
+
+static ntmm_status call_set_limits(struct machine *m, ntmm_handle process)
+{
+    return ntmm_set_working_set_limits(m->system, process, 30 * PAGE, 60 * PAGE, 0);
+}
+
+static ntmm_status call_query_limits(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_quota_limits limits;
+    return ntmm_query_quota_limits(m->system, process, &limits, sizeof limits);
+}
+
+static ntmm_status call_set_quota(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_quota_limits limits = {.minimum_working_set_size = 30 * PAGE,
+                                       .maximum_working_set_size = 60 * PAGE};
+    return ntmm_set_quota_limits(m->system, process, &limits, sizeof limits);
+}
+
+static ntmm_status call_empty(struct machine *m, ntmm_handle process)
+{
+    return ntmm_empty_working_set(m->system, process);
+}
+
+static ntmm_status call_assign(struct machine *m, ntmm_handle process)
+{
+    ntmm_handle job = 0;
+    assert_int_equal(ntmm_create_job(m->system, &job), NTMM_STATUS_SUCCESS);
+    ntmm_status status = ntmm_assign_process_to_job(m->system, job, process);
+    assert_int_equal(ntmm_close_job(m->system, job), NTMM_STATUS_SUCCESS);
+    return status;
+}
+
+static ntmm_status call_create_stack(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_stack_request request = {.commit_alignment = PAGE, .reserve_alignment = KIB64};
+    struct ntmm_thread_stack stack;
+    return ntmm_create_user_stack(m->system, process, &request, &stack);
+}
+
+static ntmm_status call_free_stack(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_thread_stack stack = {.deallocation_stack = BASE};
+    return ntmm_free_user_stack(m->system, process, &stack);
+}
+
+static ntmm_status call_thread_stack(struct machine *m, ntmm_handle process)
+{
+    uint64_t base = 0;
+    return ntmm_allocate_thread_stack(m->system, process, MIB, 0, &base);
+}
+
 static ntmm_status call_query_process(struct machine *m, ntmm_handle process)
 {
     struct ntmm_process_information found;
@@ -160,12 +238,16 @@ static ntmm_status call_open(struct machine *m, ntmm_handle process)
 
 /* Services that need a right of the handle, and those that need none. */
 static const service RIGHTFUL[] = {
-    call_allocate,    call_allocate_ex,  call_free,
-    call_protect,     call_query,        call_read,
-    call_query_class, call_scan,         call_next,
-    call_write,       call_copy,         call_lock,
-    call_unlock,      call_flush,        call_get_watch,
-    call_reset_watch, call_watch_bitmap, call_process_information,
+    call_allocate,     call_allocate_ex,  call_free,
+    call_protect,      call_query,        call_read,
+    call_query_class,  call_scan,         call_next,
+    call_write,        call_copy,         call_lock,
+    call_unlock,       call_flush,        call_get_watch,
+    call_reset_watch,  call_watch_bitmap, call_process_information,
+    call_prefetch,     call_offer,        call_reclaim,
+    call_discard,      call_set_limits,   call_query_limits,
+    call_set_quota,    call_empty,        call_assign,
+    call_create_stack, call_free_stack,   call_thread_stack,
 };
 static const service OPEN_TO_ALL[] = {call_query_process, call_open};
 
@@ -201,6 +283,49 @@ static void a_handle_of_another_kind_is_a_mismatch(void **state)
     machine_close(m);
 }
 
+static void a_command_to_all_memory_looks_at_its_caller(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    ntmm_handle poor = 0;
+    (void)state;
+    assert_int_equal(ntmm_open_process(m->system, NULL, m->process, 0, &poor), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_memory_list_command(m->system, 0, NTMM_MEMORY_PURGE_STANDBY_LIST),
+                     NTMM_STATUS_INVALID_HANDLE);
+    assert_int_equal(ntmm_memory_list_command(m->system, m->process ^ 3ull << 56,
+                                              NTMM_MEMORY_PURGE_STANDBY_LIST),
+                     NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    set32(&machine_object(m)->state, PROCESS_ENDING);
+    assert_int_equal(
+        ntmm_memory_list_command(m->system, m->process, NTMM_MEMORY_PURGE_STANDBY_LIST),
+        NTMM_STATUS_PROCESS_IS_TERMINATING);
+    set32(&machine_object(m)->state, PROCESS_LIVE);
+    machine_close(m);
+}
+
+static void jobs_have_handles_of_their_own(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    struct ntmm_job_limits limits = {.size = sizeof limits, .version = NTMM_JOB_LIMITS_VERSION};
+    struct ntmm_job_information found;
+    ntmm_handle job = 0;
+    (void)state;
+    assert_int_equal(ntmm_create_job(m->system, &job), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_close_job(m->system, m->process), NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    assert_int_equal(ntmm_set_job_limits(m->system, m->process, &limits),
+                     NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    assert_int_equal(ntmm_query_job(m->system, m->process, &found),
+                     NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    assert_int_equal(ntmm_assign_process_to_job(m->system, m->process, m->process),
+                     NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    assert_int_equal(ntmm_close_job(m->system, job), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_close_job(m->system, job), NTMM_STATUS_INVALID_HANDLE);
+    assert_int_equal(ntmm_set_job_limits(m->system, job, &limits), NTMM_STATUS_INVALID_HANDLE);
+    assert_int_equal(ntmm_query_job(m->system, job, &found), NTMM_STATUS_INVALID_HANDLE);
+    assert_int_equal(ntmm_assign_process_to_job(m->system, job, m->process),
+                     NTMM_STATUS_INVALID_HANDLE);
+    machine_close(m);
+}
+
 static void a_handle_without_rights_is_denied(void **state)
 {
     struct machine *m = machine_open(NULL);
@@ -232,6 +357,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_s_handle_is_invalid),
         cmocka_unit_test(a_handle_of_another_kind_is_a_mismatch),
+        cmocka_unit_test(a_command_to_all_memory_looks_at_its_caller),
+        cmocka_unit_test(jobs_have_handles_of_their_own),
         cmocka_unit_test(a_handle_without_rights_is_denied),
         cmocka_unit_test(a_process_that_is_ending_serves_nobody),
     };
