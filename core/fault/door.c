@@ -223,6 +223,8 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
         if (status != NTMM_STATUS_SUCCESS)
             return status;
     }
+    if (__builtin_expect(d->span.is_large, 0))
+        return resolve_valid(c, d, d->span.upper, load64_relaxed(d->span.upper));
     uint64_t raw = d->span.entry ? load64_relaxed(d->span.entry) : 0;
 
     switch (entry_kind(c, raw)) {
@@ -246,7 +248,7 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
     case PTE_DECOMMITTED:
     case PTE_NO_ACCESS:
         break;
-    case PTE_PROTOTYPE: /* no section and no large page can be made yet */
+    case PTE_PROTOTYPE: /* no section can be made yet */
     case PTE_LARGE:
         NTMM_ASSERT(false);
         return NTMM_STATUS_INTERNAL_ERROR;

@@ -9,6 +9,7 @@
  * Each kind is looked at before anything that it names is trusted.
  */
 #include "inspect/checker.h"
+#include "space/large.h"
 #include "space/protection.h"
 
 bool check_owner(struct walk *w, uint64_t frame, const struct entry_place *at,
@@ -149,10 +150,52 @@ static bool check_kind(struct walk *w, uint64_t raw, const struct entry_place *a
     return check_software(w, value, at);
 }
 
+/* P7, P9, V11: a frame of a large page. */
+static bool check_large_frame(struct walk *w, uint64_t frame, uint32_t protection,
+                              const struct entry_place *at)
+{
+    if (!check_owner(w, frame, at, NTMM_USE_PRIVATE))
+        return false;
+    const struct pfn *pfn = pfn_at(w->k->c, frame);
+    return check_equal(w->k, "V11", at->page << NTMM_PAGE_SHIFT, entry_software(protection),
+                       load64_relaxed(&pfn->original_pte)) &&
+           check_equal(w->k, "P8", frame, 1, pfn_is_modified(pfn)) &&
+           check_equal(w->k, "P7", frame, 1, get32(&pfn->share_count));
+}
+
+bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct entry_place *at)
+{
+    const uint64_t varies = FIELD_MASK(HW_ACCESSED);
+    uint64_t va = at->page << NTMM_PAGE_SHIFT;
+    uint64_t base = field_get(raw, HW_FRAME);
+    const struct vad *vad;
+    if (!walk_reach(w, at->page, &vad))
+        return false;
+    if (vad_type(vad) != VAD_LARGE_PAGES || large_level(vad) != level)
+        return check_fail(w->k, "V6", va, 0, raw);
+    if (!check_mark(w->k, base))
+        return check_fail(w->k, "P9", base, 0, at->address);
+    uint64_t original = load64_relaxed(&pfn_at(w->k->c, base)->original_pte);
+    uint32_t protection = (uint32_t)field_get(original, SW_PROTECTION);
+    uint64_t expected = entry_hardware(base, protection, true) | FIELD_MASK(HWL_LARGE_PAGE);
+    if (!large_is_protection(protection) || ((raw ^ expected) & ~varies) != 0)
+        return check_fail(w->k, "V11", va, expected, raw);
+    for (uint64_t i = 0; i < large_leaf_pages(level); i++) {
+        if (!check_large_frame(w, base + i, protection, at))
+            return false;
+    }
+    w->large_pages += large_leaf_pages(level);
+    return true;
+}
+
 bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool *is_shared)
 {
     const struct vad *vad = NULL;
-    if (!walk_reach(w, at->page, &vad) || !check_kind(w, raw, at, is_shared))
+    if (!walk_reach(w, at->page, &vad))
+        return false;
+    if (vad_type(vad) == VAD_LARGE_PAGES)
+        return check_fail(w->k, "V11", at->page << NTMM_PAGE_SHIFT, 0, raw);
+    if (!check_kind(w, raw, at, is_shared))
         return false;
     if (*is_shared && at->is_out)
         return true;

@@ -39,6 +39,10 @@ static bool finish_vad(struct walk *w)
     if (!check_range(w, vad) ||
         !check_between(w->k, "V4", w->at.ref, least, least + w->unknown_pages, commit))
         return false;
+    bool is_large = vad_type(vad) == VAD_LARGE_PAGES;
+    if (!check_equal(w->k, "V11", w->at.ref, is_large ? pages : 0, w->large_pages))
+        return false;
+    w->large_pages = 0;
     w->commit += commit;
     w->virtual += pages;
     w->k->vads++;

@@ -200,10 +200,12 @@ static bool check_branch(struct walk *w, uint64_t raw, uint32_t level, const str
                          bool *is_shared)
 {
     uint64_t value = entry_value(w->k->c, raw);
-    enum pte_kind kind = entry_kind(w->k->c, raw);
-    *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
+    enum pte_kind kind = pte_kind(raw, level, w->k->c->sys->invalid_mask);
+    *is_shared = kind == PTE_VALID || kind == PTE_LARGE || kind == PTE_TRANSITION;
     if (*is_shared && at->is_out)
         return true; /* V5 has more to say, and what it names is not ours to follow */
+    if (kind == PTE_LARGE)
+        return check_large_leaf(w, raw, level, at);
     if (kind == PTE_TRANSITION)
         return check_trimmed(w, value, level, at);
     if (kind == PTE_PAGEFILE)

@@ -158,6 +158,7 @@ struct walk {
     const struct process *process;
     struct gap_range at; /* the VAD that contains or follows the page reached; ref 0 if none does */
     int64_t counted;     /* commit of that VAD so far, relative to its default */
+    uint64_t large_pages;   /* of that VAD, in leaves of large pages */
     uint64_t unknown_pages; /* of that VAD, in tables that cannot be looked at */
     uint64_t commit;        /* of VADs passed */
     uint64_t virtual;       /* pages of VADs passed */
@@ -208,6 +209,9 @@ struct entry_place {
     uint64_t table;   /* frame of its table */
     bool is_out;      /* its table is not in use by the processor */
 };
+
+/* V11, P9: a leaf above the tables of leaves. */
+bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct entry_place *at);
 
 /* A non-empty leaf entry. *is_shared: it is valid or in transition. */
 bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool *is_shared);

@@ -81,7 +81,7 @@ static void explain_tables(struct call *c, const struct process *process, uint64
         x->stopped_level = level;
         x->entry_address[level - 1] = frame_ref(c, frame) + index * sizeof(le64);
         x->entry[level - 1] = raw;
-        if (!(raw & FIELD_MASK(HW_VALID)))
+        if (pte_kind(raw, level, c->sys->invalid_mask) != PTE_VALID)
             return;
         frame = field_get(raw, HW_FRAME);
     }
@@ -117,13 +117,16 @@ static void explain_memory(struct call *c, struct process *process, uint64_t pag
 }
 
 /* What the last entry names: a frame, or a slot. */
-static void explain_entry(struct call *c, struct ntmm_explanation *x)
+static void explain_entry(struct call *c, uint64_t page, struct ntmm_explanation *x)
 {
     uint64_t raw = x->entry[x->stopped_level - 1];
     uint64_t value = entry_value(c, raw);
     enum pte_kind kind = entry_kind(c, raw);
-    uint64_t frame = kind == PTE_TRANSITION ? field_get(value, TR_FRAME) : field_get(raw, HW_FRAME);
-    x->missing_level = raw != 0 ? x->stopped_level - 1 : 0;
+    const struct table_span span = {.level = x->stopped_level};
+    bool is_large = x->stopped_level > 1 && kind == PTE_VALID;
+    uint64_t frame =
+        kind == PTE_TRANSITION ? field_get(value, TR_FRAME) : span_frame(&span, raw, page);
+    x->missing_level = raw != 0 && !is_large ? x->stopped_level - 1 : 0;
     if (kind == PTE_PAGEFILE) {
         x->slot = slot_of(value);
         x->page_file = slot_file(value);
@@ -147,7 +150,7 @@ ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle handle, uint64_
         return status;
     explain_tables(&c, process, page, &x);
     explain_memory(&c, process, page, &x);
-    explain_entry(&c, &x);
+    explain_entry(&c, page, &x);
     process_unlock_working_set(&c, process);
     *explanation = x;
     return NTMM_STATUS_SUCCESS;

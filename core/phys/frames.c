@@ -338,17 +338,9 @@ void frame_free(struct call *c, uint64_t frame)
     chain_free(c, &chain);
 }
 
-bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame)
+/* Every frame of a whole run. (N) is held. */
+static void take_run(struct call *c, struct node *node, struct run *run, enum ntmm_frame_use use)
 {
-    struct node *node = &partition_of(c)->node;
-    lock_acquire(c, &node->lock, LOCK_NODE);
-    uint64_t ref = get64(&node->whole_runs);
-    if (!ref) {
-        lock_release(c, &node->lock, LOCK_NODE);
-        c->want = (struct want){.kind = WANT_FRAME, .pages = RUN_FRAMES};
-        return false;
-    }
-    struct run *run = core_at(c->bias, ref);
     uint64_t base = get64(&run->base_frame);
     run_list_remove(c, node, run);
     set64(&run->free_count, 0);
@@ -359,10 +351,55 @@ bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame)
     }
     if (use == NTMM_USE_PRIVATE)
         count_user(node, RUN_FRAMES);
+}
+
+/* Whether a run is the first of `count` whole ones, aligned to their size. (N) is held. */
+static bool begins_row(const struct call *c, const struct run *run, uint64_t count)
+{
+    uint64_t base = get64(&run->base_frame);
+    if (base & (count * RUN_FRAMES - 1))
+        return false;
+    for (uint64_t i = 1; i < count; i++) {
+        const struct run *next = run_of(c, base + i * RUN_FRAMES);
+        if (!next || get64(&next->free_count) != RUN_FRAMES)
+            return false;
+    }
+    return true;
+}
+
+/* The first run of a row, or NULL. (N) is held. */
+static struct run *find_row(const struct call *c, const struct node *node, uint64_t count)
+{
+    for (uint64_t ref = get64(&node->whole_runs), next; ref; ref = next) {
+        struct run *run = core_at(c->bias, ref);
+        next = get64(&run->next);
+        if (begins_row(c, run, count))
+            return run;
+    }
+    return NULL;
+}
+
+bool runs_allocate(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base_frame)
+{
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    const struct run *first = find_row(c, node, count);
+    uint64_t base = first ? get64(&first->base_frame) : 0;
+    for (uint64_t i = 0; first && i < count; i++)
+        take_run(c, node, run_of(c, base + i * RUN_FRAMES), use);
     lock_release(c, &node->lock, LOCK_NODE);
+    if (!first) {
+        c->want = (struct want){.kind = WANT_FRAME, .pages = count * RUN_FRAMES};
+        return false;
+    }
     *base_frame = base;
     condition_note(c);
     return true;
+}
+
+bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame)
+{
+    return runs_allocate(c, use, 1, base_frame);
 }
 
 /* Frames of the free list taken for zeroing in one go. */

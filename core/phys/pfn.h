@@ -339,6 +339,10 @@ void frame_free(struct call *c, uint64_t frame);
  * unspecified. False with c->want = WANT_FRAME when no run is whole. Takes (N). */
 bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame);
 
+/* The same of `count` adjacent runs, aligned to their size: 1, or a power of two that is looked for
+ * on the list of whole runs. */
+bool runs_allocate(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base_frame);
+
 /* Put a run whose frames are all free on the node's list. (N), or while building. */
 void run_list_add(struct call *c, struct node *node, struct run *run);
 

@@ -8,6 +8,7 @@
  */
 #include "services/allocate.h"
 #include "services/relief.h"
+#include "space/large.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
 #include "space/reset.h"
@@ -20,9 +21,11 @@
      NTMM_MEM_TOP_DOWN | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 #define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
+/* First build in which a watched region may take the place of a placeholder: Windows 10 1903. */
+#define BUILD_REPLACE_BY_WATCH 18362u
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 /* what make_region lacks is refused before a place is looked for */
-#define KINDS_LACKING (NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
+#define KINDS_LACKING NTMM_MEM_PHYSICAL
 
 /* Steps 2 to 7. */
 ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
@@ -49,10 +52,26 @@ ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
     return NTMM_STATUS_SUCCESS;
 }
 
+static uint32_t level_of_large(const struct allocation *a)
+{
+    return a->attributes & NTMM_MEM_ATTRIBUTE_NONPAGED_HUGE ? 3 : 2;
+}
+
+/* A region of large pages is whole leaves. */
+static ntmm_status check_large(const struct allocation *a)
+{
+    uint64_t leaf_bytes = large_leaf_pages(level_of_large(a)) << NTMM_PAGE_SHIFT;
+    if (!is_multiple(a->base, leaf_bytes))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    return is_multiple(a->size, leaf_bytes) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_PARAMETER_4;
+}
+
 /* Steps 8 to 10. */
 ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const uint64_t *size)
 {
     if (!protection_of_private(a->protect, &a->protection))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (a->type & NTMM_MEM_LARGE_PAGES && !large_is_protection(a->protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!base || !size)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -62,16 +81,19 @@ ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const
         return NTMM_STATUS_INVALID_PARAMETER_2;
     if (a->size == 0 || reaches_past(a->base, a->size, NTMM_HIGHEST_VAD_ADDRESS))
         return NTMM_STATUS_INVALID_PARAMETER_4;
-    return NTMM_STATUS_SUCCESS;
+    return a->type & NTMM_MEM_LARGE_PAGES ? check_large(a) : NTMM_STATUS_SUCCESS;
 }
 
 /* Where a reservation goes: the caller's place, checked, or one that is searched. */
 static ntmm_status find_place(struct call *c, struct process *process, const struct allocation *a,
                               struct vad_place *place)
 {
+    struct space_bounds bounds = a->bounds;
+    if (a->type & NTMM_MEM_LARGE_PAGES)
+        bounds.align = max_u64(bounds.align, large_leaf_pages(level_of_large(a)));
     if (a->base == 0)
         return search_space(c, process, round_up(a->size, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT,
-                            &a->bounds, place);
+                            &bounds, place);
     uint64_t granule_pages = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
     struct page_range asked = capture_range(a->base, a->size);
     place->start = round_down(asked.start, granule_pages);
@@ -91,12 +113,15 @@ static ntmm_status replace(struct call *c, struct process *process, const struct
 {
     bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
     *range = capture_range(a->base, a->size);
+    bool is_watched = (a->type & NTMM_MEM_WRITE_WATCH) != 0;
+    if (is_watched && get32(&anchor_of(c)->windows_build) < BUILD_REPLACE_BY_WATCH)
+        return NTMM_STATUS_INVALID_PARAMETER;
     struct vad *vad = placeholder_find(c, process, range->start, range->end);
     if (!vad)
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     ntmm_status status =
         placeholder_replace(c, process, vad, a->protection, a->protect, is_committed);
-    if (status == NTMM_STATUS_SUCCESS && a->type & NTMM_MEM_WRITE_WATCH)
+    if (status == NTMM_STATUS_SUCCESS && is_watched)
         watch_begin(process, vad);
     return status;
 }
@@ -113,8 +138,9 @@ static ntmm_status make_region(struct call *c, struct process *process, const st
         return private_reserve(c, process, place, a->protection, a->protect, is_committed);
     case NTMM_MEM_WRITE_WATCH:
         return watch_reserve(c, process, place, a->protection, a->protect, is_committed);
-    case NTMM_MEM_PHYSICAL:
     case NTMM_MEM_LARGE_PAGES:
+        return large_reserve(c, process, place, a->protection, a->protect, level_of_large(a));
+    case NTMM_MEM_PHYSICAL:
         break;
     }
     return NTMM_STATUS_NOT_SUPPORTED;
@@ -145,9 +171,10 @@ static ntmm_status commit_in_region(struct call *c, struct process *process,
     case VAD_PRIVATE:
     case VAD_WRITE_WATCH:
         return private_commit(c, process, vad, range.start, range.end, a->protection);
+    case VAD_LARGE_PAGES:
+        return large_commit(c, process, vad, range.start, range.end, a->protection);
     case VAD_DEVICE_PHYSICAL:
     case VAD_AWE:
-    case VAD_LARGE_PAGES:
         break;
     }
     return NTMM_STATUS_CONFLICTING_ADDRESSES;
@@ -202,6 +229,12 @@ static void note(struct call *c, ntmm_handle process, const struct allocation *a
         event_note(c, NTMM_EVENT_COMMIT, process, base, size, 0);
 }
 
+/* Step 12. */
+static uint32_t privilege_needed(const struct allocation *a)
+{
+    return a->type & NTMM_MEM_LARGE_PAGES ? HELD_LOCK_MEMORY : 0;
+}
+
 ntmm_status allocation_run(struct call *c, ntmm_handle handle, const struct allocation *a,
                            uint64_t *base, uint64_t *size)
 {
@@ -210,7 +243,8 @@ ntmm_status allocation_run(struct call *c, ntmm_handle handle, const struct allo
     struct relief relief = relief_begin();
     ntmm_status status;
     do {
-        status = process_lock_address(c, handle, NTMM_PROCESS_VM_OPERATION, &process);
+        status = process_lock_privileged(c, handle, NTMM_PROCESS_VM_OPERATION, privilege_needed(a),
+                                         &process);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         status = allocate(c, process, a, &range);

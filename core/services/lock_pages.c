@@ -79,6 +79,14 @@ struct tally {
     uint64_t all;      /* of these, with all of them */
 };
 
+/* Large and user physical pages are locked as long as they are there. */
+static void visit_locked(struct tally *t, uint64_t pages)
+{
+    t->valid += pages;
+    t->any += pages;
+    t->all += pages;
+}
+
 /* Look as far as pages are valid; add and remove locks on the way. */
 static struct tally visit(struct call *c, struct process *process,
                           const struct lock_request *request, uint64_t set, uint64_t clear)
@@ -87,10 +95,18 @@ static struct tally visit(struct call *c, struct process *process,
     for (uint64_t page = request->range.start; page < request->range.end;) {
         struct table_span span = table_find(c, process, page);
         uint64_t stop = min_u64(span.end, request->range.end);
+        if (span.is_large) {
+            visit_locked(&t, stop - page);
+            page = stop;
+        }
         for (le64 *entry = span.entry; page < stop; page++, entry++) {
             uint64_t raw = entry ? load64_relaxed(entry) : 0;
             if (!(raw & FIELD_MASK(HW_VALID)))
                 return t;
+            if (raw & ENTRY_NOT_IN_SET) {
+                visit_locked(&t, 1);
+                continue;
+            }
             t.valid++;
             t.unlocked += (raw & ENTRY_LOCKED) == 0;
             t.any += (raw & request->bits) != 0;

@@ -67,7 +67,8 @@ static uint32_t region_type(const struct vad *vad)
     case VAD_WRITE_WATCH:
         return bits | NTMM_REGION_WRITE_WATCH;
     case VAD_LARGE_PAGES:
-        return bits | NTMM_REGION_PAGE_SIZE_LARGE;
+        return bits | (get32(&vad->flags) & VAD_HUGE_PAGES ? NTMM_REGION_PAGE_SIZE_HUGE
+                                                           : NTMM_REGION_PAGE_SIZE_LARGE);
     }
     return bits;
 }

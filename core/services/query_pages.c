@@ -49,7 +49,7 @@ static void list_region(struct call *c, struct process *process, uint64_t start,
         uint64_t stop = min_u64(span.end, end);
         for (uint64_t i = 0; span.entry && i < stop - page; i++) {
             uint64_t raw = load64_relaxed(&span.entry[i]);
-            if (raw & FIELD_MASK(HW_VALID))
+            if ((raw & FIELD_MASK(HW_VALID)) && !(raw & ENTRY_NOT_IN_SET))
                 list_page(c, list, page + i, raw);
         }
         page = stop;
@@ -98,7 +98,7 @@ static uint64_t attributes_of_valid(struct call *c, uint64_t raw)
     uint64_t frame = field_get(raw, HW_FRAME);
     uint64_t protection = protection_to_win32(protection_of_frame(c, frame));
     uint64_t priority = pfn_priority(pfn_at(c, frame));
-    bool is_locked = (raw & ENTRY_LOCKED) != 0;
+    bool is_locked = (raw & (ENTRY_LOCKED | ENTRY_NOT_IN_SET)) != 0;
     return NTMM_PAGE_STATE_VALID | protection << NTMM_PAGE_STATE_PROTECTION_SHIFT |
            (is_locked ? NTMM_PAGE_STATE_LOCKED : 0) | priority << NTMM_PAGE_STATE_PRIORITY_SHIFT;
 }
@@ -140,6 +140,9 @@ static uint64_t attributes_of(struct call *c, struct process *process, uint64_t 
     struct table_span span = table_find(c, process, page);
     if (span.is_out)
         c->want = (struct want){.kind = WANT_TABLE, .page = page};
+    if (span.is_large)
+        return attributes_of_valid(c, load64_acquire(span.upper)) | NTMM_PAGE_STATE_LARGE |
+               NTMM_PAGE_STATE_LOCKED;
     return span.entry ? attributes_of_entry(c, span.entry) : 0;
 }
 

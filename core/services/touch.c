@@ -13,15 +13,15 @@ static bool find_page(struct call *c, struct process *process, uint64_t page,
                       enum touch_access access, uint64_t *frame)
 {
     struct table_span span = table_find(c, process, page);
-    uint64_t raw = span.entry ? load64_relaxed(span.entry) : 0;
-    if (!(raw & FIELD_MASK(HW_VALID)))
+    le64 *leaf = span_leaf(&span);
+    uint64_t raw = leaf ? load64_relaxed(leaf) : 0;
+    if (!(raw & FIELD_MASK(HW_VALID)) || !(raw & FIELD_MASK(HW_OWNER)))
         return false;
     if (access == TOUCH_WRITE && !(raw & FIELD_MASK(HW_DIRTY1)))
         return false;
-    while (!(raw & FIELD_MASK(HW_ACCESSED)) &&
-           !cas64(span.entry, &raw, raw | FIELD_MASK(HW_ACCESSED))) {
+    while (!(raw & FIELD_MASK(HW_ACCESSED)) && !cas64(leaf, &raw, raw | FIELD_MASK(HW_ACCESSED))) {
     }
-    *frame = field_get(raw, HW_FRAME);
+    *frame = span_frame(&span, raw, page);
     return true;
 }
 

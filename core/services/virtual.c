@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "services/capture.h"
 #include "services/relief.h"
+#include "space/large.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
 
@@ -40,6 +41,23 @@ static ntmm_status find_free_range(struct call *c, struct process *process, uint
     return is_outside ? NTMM_STATUS_UNABLE_TO_FREE_VM : NTMM_STATUS_SUCCESS;
 }
 
+/* Regions whose pages cannot be freed one by one. Source: nt_semantics 3.1; ours where in doubt. */
+static ntmm_status free_whole(struct call *c, struct process *process, uint32_t type,
+                              struct vad *vad, struct page_range range)
+{
+    bool is_large = vad_type(vad) == VAD_LARGE_PAGES;
+    if (type == NTMM_MEM_DECOMMIT)
+        return is_large ? NTMM_STATUS_UNABLE_TO_DECOMMIT_VM : NTMM_STATUS_MEMORY_NOT_ALLOCATED;
+    if (is_for_placeholders(type))
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    if (range.start != vad_start(vad))
+        return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
+    if (range.end != vad_end(vad) || !is_large)
+        return NTMM_STATUS_UNABLE_TO_FREE_VM;
+    large_release(c, process, vad);
+    return NTMM_STATUS_SUCCESS;
+}
+
 static ntmm_status free_range(struct call *c, struct process *process, uint32_t type, uint64_t base,
                               uint64_t size, struct page_range *range)
 {
@@ -47,6 +65,8 @@ static ntmm_status free_range(struct call *c, struct process *process, uint32_t 
     ntmm_status status = find_free_range(c, process, type, base, size, &vad, range);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    if (!vad_is_private(vad))
+        return free_whole(c, process, type, vad, *range);
     switch (type) {
     case NTMM_MEM_DECOMMIT:
         return private_decommit(c, process, vad, range->start, range->end);
@@ -146,6 +166,8 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     struct vad *vad = vad_find(c, process, range.start);
     if (!vad || range.end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    if (vad_type(vad) == VAD_LARGE_PAGES)
+        return large_protect(c, process, vad, range.start, range.end, protection, old);
     uint64_t locked = get64(&process->locked_pages);
     ntmm_status status = private_protect(c, process, vad, range.start, range.end, protection, old);
     bool is_unlocked = get64(&process->locked_pages) < locked;

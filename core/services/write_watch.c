@@ -29,8 +29,7 @@ static ntmm_status check_flags(uint32_t flags, uint64_t base, uint64_t size)
 static ntmm_status lock_watched(struct call *c, ntmm_handle handle, struct page_range range,
                                 struct process **process)
 {
-    ntmm_status status =
-        process_lock_working_set(c, handle, NTMM_PROCESS_VM_OPERATION, process);
+    ntmm_status status = process_lock_working_set(c, handle, NTMM_PROCESS_VM_OPERATION, process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     const struct vad *vad = vad_find(c, *process, range.start);
@@ -51,8 +50,8 @@ static void reset(struct call *c, struct process *process, struct page_range ran
 }
 
 ntmm_status ntmm_get_write_watch(struct ntmm_system *system, ntmm_handle handle, uint32_t flags,
-                                 uint64_t base, uint64_t size, uint64_t *addresses,
-                                 uint64_t *count, uint32_t *granularity)
+                                 uint64_t base, uint64_t size, uint64_t *addresses, uint64_t *count,
+                                 uint32_t *granularity)
 {
     struct call c = call_begin(system);
     struct process *process;

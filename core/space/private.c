@@ -219,7 +219,9 @@ struct page_state private_query(struct call *c, struct process *process, const s
         uint64_t span_end = min_u64(span.end, stop);
         uint64_t entries = span.entry ? span_end - page : 1;
         for (uint64_t i = 0; i < entries; i++) {
-            uint64_t raw = span.entry ? load64_relaxed(&span.entry[i]) : 0;
+            uint64_t raw = span.entry      ? load64_relaxed(&span.entry[i])
+                           : span.is_large ? load64_relaxed(span.upper)
+                                           : 0;
             struct page_state state = page_state_of(c, vad, raw);
             if (is_first)
                 first = state;

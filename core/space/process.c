@@ -60,6 +60,18 @@ ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t ri
     return status;
 }
 
+ntmm_status process_lock_privileged(struct call *c, ntmm_handle handle, uint32_t rights,
+                                    uint32_t privilege, struct process **process)
+{
+    ntmm_status status = process_lock_address(c, handle, rights, process);
+    bool is_known = status == NTMM_STATUS_SUCCESS || status == NTMM_STATUS_PROCESS_IS_TERMINATING;
+    if (!is_known || handle_holds(handle, privilege))
+        return status;
+    if (status == NTMM_STATUS_SUCCESS)
+        process_unlock_address(c, *process);
+    return NTMM_STATUS_PRIVILEGE_NOT_HELD;
+}
+
 void process_relock_ending(struct call *c, struct process *process)
 {
     lock_acquire(c, &process->address_lock, LOCK_ADDRESS);

@@ -143,6 +143,11 @@ ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, uint32_
 ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t rights,
                                  struct process **process);
 
+/* As process_lock_address, for who holds a privilege, HELD_*, or 0: else PRIVILEGE_NOT_HELD, after
+ * ACCESS_DENIED. */
+ntmm_status process_lock_privileged(struct call *c, ntmm_handle handle, uint32_t rights,
+                                    uint32_t privilege, struct process **process);
+
 /* As process_lock_address, making it ENDING: also one whose end failed. */
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
                                 struct process **process);

@@ -8,7 +8,7 @@
 #include "phys/slab.h"
 #include "phys/slots.h"
 #include "space/job.h"
-#include "space/private.h"
+#include "space/large.h"
 #include "space/watch.h"
 
 /* Empty one entry; returns how many committed pages went: 0 or 1. */
@@ -190,6 +190,10 @@ static bool run_down_region(struct call *c, struct process *process, struct vad 
 {
     uint64_t start = vad_start(vad);
     uint64_t end = start;
+    if (vad_type(vad) == VAD_LARGE_PAGES) {
+        large_release(c, process, vad);
+        return true;
+    }
     while (end < vad_end(vad)) {
         struct table_span span = table_find(c, process, end);
         if (span.is_out) {

@@ -20,12 +20,14 @@ struct table_span table_walk(struct call *c, struct process *process, uint64_t p
     for (uint32_t level = c->sys->levels; level > 1; level--) {
         le64 *table = table_at(c, frame);
         uint64_t entry = load64_relaxed(&table[index_of(page, level)]);
-        if (!(entry & FIELD_MASK(HW_VALID))) {
+        if ((entry & (FIELD_MASK(HW_VALID) | FIELD_MASK(HW_LARGE_PAGE))) != FIELD_MASK(HW_VALID)) {
             uint64_t span = 1ull << 9 * (level - 1);
+            bool is_valid = (entry & FIELD_MASK(HW_VALID)) != 0;
             return (struct table_span){
                 .end = round_down(page, span) + span,
                 .level = level,
-                .is_out = entry != 0,
+                .is_out = !is_valid && entry != 0,
+                .is_large = is_valid,
                 .upper = &table[index_of(page, level)],
                 .upper_table = pfn_at(c, frame),
             };
@@ -103,6 +105,24 @@ struct table_span table_make(struct call *c, struct process *process, uint64_t p
             return span;
         span = table_find(c, process, page);
     }
+    return span;
+}
+
+struct table_span table_make_above(struct call *c, struct process *process, uint64_t page,
+                                   uint32_t level)
+{
+    struct table_span span = table_find(c, process, page);
+    while (span.level > level) {
+        uint64_t parent = table_frame_at(c, process, page, span.level);
+        if (span.is_out)
+            c->want = (struct want){.kind = WANT_TABLE, .page = page};
+        if (span.is_out || !add_table(c, process, page, span.level, parent, TABLE_FOR_SERVICE)) {
+            span.upper = NULL;
+            return span;
+        }
+        span = table_find(c, process, page);
+    }
+    NTMM_ASSERT(span.level == level && !span.is_out && !span.is_large);
     return span;
 }
 

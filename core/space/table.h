@@ -41,8 +41,9 @@ struct table_span {
     uint64_t end;      /* page after the last one of the same table, or of the same missing table */
     uint32_t level;    /* level at which the walk stopped: 1 when there is an entry */
     bool is_out;       /* a table above the entry exists, but is not in memory */
-    le64 *upper;       /* is_out: the entry of that table, transition or page file */
-    struct pfn *upper_table; /* is_out: row of the table that holds `upper` */
+    bool is_large;     /* the walk stopped at a leaf above the tables of leaves */
+    le64 *upper;       /* without entry: where the walk stopped */
+    struct pfn *upper_table; /* without entry: row of the table that holds `upper` */
 };
 
 /* Find the entry of a page, by the walk. What it finds, it leaves as the process's hint. */
@@ -66,6 +67,19 @@ static inline struct table_span table_find(struct call *c, struct process *proce
     return table_walk(c, process, page);
 }
 
+/* The entry that decides a page: its own, or the leaf of a large page; NULL: there is none. */
+static inline le64 *span_leaf(const struct table_span *span)
+{
+    return span->is_large ? span->upper : span->entry;
+}
+
+/* The frame of a page whose leaf is valid. */
+static inline uint64_t span_frame(const struct table_span *span, uint64_t leaf, uint64_t page)
+{
+    uint64_t inside = page & ((1ull << 9 * (span->level - 1)) - 1);
+    return field_get(leaf, HW_FRAME) + inside;
+}
+
 /* Who pays for a table. */
 enum table_payer { TABLE_FOR_SERVICE, TABLE_FOR_FAULT };
 
@@ -73,6 +87,12 @@ enum table_payer { TABLE_FOR_SERVICE, TABLE_FOR_FAULT };
  * out (WANT_TABLE); tables made on the way stay, empty, for table_prune. */
 struct table_span table_make(struct call *c, struct process *process, uint64_t page,
                              enum table_payer payer);
+
+/* The entry of a level above 1 that decides a page, in `upper`, which is empty, making the tables
+ * down to it; no table lies below it. upper is NULL, with c->want set, on shortage, as in
+ * table_make. */
+struct table_span table_make_above(struct call *c, struct process *process, uint64_t page,
+                                   uint32_t level);
 
 bool table_make_missing(struct call *c, struct process *process, uint64_t start, uint64_t end);
 
@@ -150,6 +170,10 @@ void table_prune_range(struct call *c, struct process *process, uint64_t start, 
 #define ENTRY_LOCKED_IN_SET (8ull << (HW_AGE & 0xFF))
 #define ENTRY_LOCKED_IN_MEMORY (1ull << (HW_SOFTWARE & 0xFF))
 #define ENTRY_LOCKED (ENTRY_LOCKED_IN_SET | ENTRY_LOCKED_IN_MEMORY)
+
+/* A valid page that does not count in the working set, and so is never aged or trimmed: the next
+ * bit of HW_SOFTWARE. */
+#define ENTRY_NOT_IN_SET (2ull << (HW_SOFTWARE & 0xFF))
 
 /* The value of an entry that is not valid, swizzle removed. */
 static inline uint64_t entry_value(const struct call *c, uint64_t entry)

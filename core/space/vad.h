@@ -35,6 +35,7 @@ enum {
     VAD_MEM_COMMIT = 1u << 0,  /* pages with a zero entry are committed */
     VAD_PLACEHOLDER = 1u << 1, /* address space held for a replacement */
     VAD_REPLACED = 1u << 2,    /* took the place of a placeholder, and may become one again */
+    VAD_HUGE_PAGES = 1u << 4,  /* of VAD_LARGE_PAGES: leaves of 1 GiB */
     VAD_NO_CHANGE = 1u << 3,   /* the system's own: services refuse to free or protect it */
 };
 

@@ -69,7 +69,7 @@ static void sweep_page(struct call *c, struct sweep *s, le64 *entry, uint64_t ra
 {
     bool is_accessed = (raw & FIELD_MASK(HW_ACCESSED)) != 0;
     uint64_t age = is_accessed ? 0 : field_get(raw, HW_AGE);
-    if (raw & ENTRY_LOCKED)
+    if (raw & (ENTRY_LOCKED | ENTRY_NOT_IN_SET))
         s->pass->accessed++;
     else if (!is_trimming(s->pass))
         age_page(s, entry, raw);

@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define RAM_BYTES 0x1000000u
-#define PAGED_RAM_BYTES 0x200000u
+#define PAGED_RAM_BYTES 0x1000000u
 #define KIND_SHIFT 56
 
 struct core_self {

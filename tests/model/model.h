@@ -30,12 +30,15 @@
 
 #define MODEL_PAGE_SIZE 0x1000u
 #define MODEL_GRANULARITY 0x10000u
+#define MODEL_LARGE_PAGE_SIZE 0x200000u
 
 /* A commit limit that nothing reaches. */
 #define MODEL_NO_LIMIT UINT64_MAX
 
 /* The build from which a decommit of a whole region reports a size of 0. */
 #define MODEL_BUILD_DECOMMIT_REPORTS_ZERO 17134u
+/* The first build in which a watched region replaces a placeholder. */
+#define MODEL_BUILD_REPLACE_BY_WATCH 18362u
 
 struct model_system {
     uint64_t commit_pages;       /* private pages promised, all processes */
@@ -60,6 +63,7 @@ struct model_region {
     bool is_placeholder;      /* without committed pages */
     bool is_replaced;         /* took the place of a placeholder */
     bool is_watched;          /* its written pages are marked */
+    bool is_large;            /* of large pages: one protection for each of them */
     struct model_page *pages; /* the committed ones, by rising number */
     size_t page_count;
 };

@@ -380,9 +380,15 @@ static void aim(const struct model_process *model, const uint8_t *record,
     }
 }
 
-/* Keeps commits and accesses to what RAM can hold. */
+/* Keeps commits and accesses to what RAM can hold. Whether it holds runs for large pages nobody can
+ * tell by looking at pages. */
 static void tame(struct operation *operation)
 {
+    const uint32_t large = MEM_LARGE_PAGES | MEM_RESERVE | MEM_COMMIT;
+
+    if ((operation->type & large) == large) {
+        operation->type &= ~MEM_LARGE_PAGES;
+    }
     if (operation->verb <= VERB_ALLOCATE_EX && (operation->type & MEM_COMMIT) &&
         operation->size > OPERATION_LARGEST_COMMIT_BYTES &&
         operation->size < OPERATION_HUGE_BYTES) {

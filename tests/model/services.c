@@ -21,8 +21,8 @@
 #define BASE_PROTECTIONS 0xFFu
 #define CACHE_MODIFIERS (PAGE_NOCACHE | PAGE_WRITECOMBINE)
 #define OPERATIONS (MEM_COMMIT | MEM_RESERVE | MEM_RESET | MEM_RESET_UNDO)
-#define UNBUILT (MEM_PHYSICAL | MEM_LARGE_PAGES)
-#define KNOWN_TYPES (OPERATIONS | UNBUILT | MEM_TOP_DOWN | MEM_WRITE_WATCH)
+#define UNBUILT MEM_PHYSICAL
+#define KNOWN_TYPES (OPERATIONS | UNBUILT | MEM_TOP_DOWN | MEM_WRITE_WATCH | MEM_LARGE_PAGES)
 #define PLACEHOLDERS (MEM_RESERVE_PLACEHOLDER | MEM_REPLACE_PLACEHOLDER)
 
 static uint64_t down(uint64_t value, uint64_t granularity) { return value & ~(granularity - 1); }
@@ -101,18 +101,36 @@ static uint32_t check_allocate_range(uint64_t base, uint64_t size)
     return NTMM_STATUS_SUCCESS;
 }
 
+/* Large pages: no modifier and some access; base and size are whole. Ours: which status. */
+static bool is_legal_of_large(uint32_t type, uint32_t protect)
+{
+    return !(type & MEM_LARGE_PAGES) ||
+           (protect != PAGE_NOACCESS && !(protect & ~BASE_PROTECTIONS));
+}
+
+static uint32_t check_large_range(uint64_t base, uint64_t size)
+{
+    if (base % MODEL_LARGE_PAGE_SIZE) {
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    }
+    return size % MODEL_LARGE_PAGE_SIZE ? NTMM_STATUS_INVALID_PARAMETER_4 : NTMM_STATUS_SUCCESS;
+}
+
 uint32_t services_check_arguments(const struct model_process *process, const uint64_t *base,
                                   const uint64_t *size, uint32_t type, uint32_t protect)
 {
     uint32_t status;
 
-    if (!is_legal_protection(protect)) {
+    if (!is_legal_protection(protect) || !is_legal_of_large(type, protect)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     if (!base || !size) {
         return NTMM_STATUS_ACCESS_VIOLATION;
     }
     status = check_allocate_range(*base, *size);
+    if (status == NTMM_STATUS_SUCCESS && (type & MEM_LARGE_PAGES)) {
+        status = check_large_range(*base, *size);
+    }
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
@@ -233,7 +251,13 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
     uint64_t start;
     uint64_t end;
     struct model_region *region;
-    uint32_t status = place(process, *base, bounds, *size, type, &start, &end);
+    struct model_bounds aligned = *bounds;
+    uint32_t status;
+
+    if ((type & MEM_LARGE_PAGES) && aligned.alignment < MODEL_LARGE_PAGE_SIZE) {
+        aligned.alignment = MODEL_LARGE_PAGE_SIZE;
+    }
+    status = place(process, *base, &aligned, *size, type, &start, &end);
 
     if (status == NTMM_STATUS_SUCCESS && (type & MEM_COMMIT)) {
         status = check_commit(process, (end - start) / MODEL_PAGE_SIZE);
@@ -243,6 +267,7 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
     }
     region = regions_insert(process, start, end, protect);
     region->is_watched = (type & MEM_WRITE_WATCH) != 0;
+    region->is_large = (type & MEM_LARGE_PAGES) != 0;
     region->is_placeholder = (type & MEM_RESERVE_PLACEHOLDER) != 0;
     if (type & MEM_COMMIT) {
         pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
@@ -274,6 +299,13 @@ static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *
     if (!region || region->is_placeholder) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
+    for (size_t i = 0; region->is_large && i < region->page_count; i++) {
+        uint64_t at = region->pages[i].number * MODEL_PAGE_SIZE;
+
+        if (at >= start && at < end && region->pages[i].protect != protect) {
+            return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+        }
+    }
     status = check_commit(process,
                           (end - start) / MODEL_PAGE_SIZE - pages_committed(region, start, end));
     if (status != NTMM_STATUS_SUCCESS) {
@@ -294,6 +326,9 @@ static uint32_t replace(struct model_process *process, uint64_t *base, uint64_t 
     struct model_region *region = region_around(process, *base, *size, &start, &end);
     uint32_t status = NTMM_STATUS_SUCCESS;
 
+    if ((type & MEM_WRITE_WATCH) && process->system->windows_build < MODEL_BUILD_REPLACE_BY_WATCH) {
+        return NTMM_STATUS_INVALID_PARAMETER;
+    }
     if (!region || !region->is_placeholder || region->base != start || region->end != end) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
@@ -334,7 +369,7 @@ static uint32_t reset(struct model_process *process, uint64_t *base, uint64_t *s
     uint64_t end;
     struct model_region *region = region_inside(process, *base, *size, &start, &end);
 
-    if (!region) {
+    if (!region || region->is_large) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     if (type == MEM_RESET) {
@@ -454,6 +489,15 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     if (*size == 0 && start != region->base) {
         return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
     }
+    if (region->is_large && type == MEM_DECOMMIT) {
+        return NTMM_STATUS_UNABLE_TO_DECOMMIT_VM;
+    }
+    if (region->is_large && start != region->base) {
+        return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
+    }
+    if (region->is_large && end != region->end) {
+        return NTMM_STATUS_UNABLE_TO_FREE_VM;
+    }
     reported = end - start;
     if (type == MEM_RELEASE) {
         regions_release(process, region, start, end);
@@ -493,6 +537,12 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     }
     region = region_around(process, *base, *size, &start, &end);
     if (!region) {
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    if (region->is_large && !is_legal_of_large(MEM_LARGE_PAGES, protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (region->is_large && (start | end) % MODEL_LARGE_PAGE_SIZE) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {

@@ -185,9 +185,9 @@ static void a_split_region_keeps_its_marks(void **state)
     assert_int_equal(ntmm_get_write_watch_bitmap(m->system, m->process, 0, BASE + 16 * PAGE, PAGE,
                                                  &bitmap, 1, NULL),
                      NTMM_STATUS_INVALID_PARAMETER_1);
-    assert_int_equal(ntmm_get_write_watch_bitmap(m->system, m->process, 0, BASE, 17 * PAGE, &bitmap,
-                                                 1, NULL),
-                     NTMM_STATUS_INVALID_PARAMETER_3);
+    assert_int_equal(
+        ntmm_get_write_watch_bitmap(m->system, m->process, 0, BASE, 17 * PAGE, &bitmap, 1, NULL),
+        NTMM_STATUS_INVALID_PARAMETER_3);
     must_release(m, BASE, 8 * PAGE);
     assert_int_equal(marks_of(m, m->process, BASE + 8 * PAGE, 8, 0), 0xFF);
     must_release(m, BASE + 8 * PAGE, 8 * PAGE);
@@ -275,9 +275,8 @@ static void cost_follows_use(void **state)
 static ntmm_status begin_write(struct machine *m, uint64_t va)
 {
     struct ntmm_wait wait = {0};
-    struct ntmm_fault_request request = {.process = m->process,
-                                         .address = va,
-                                         .error_code = NTMM_FAULT_USER | NTMM_FAULT_WRITE};
+    struct ntmm_fault_request request = {
+        .process = m->process, .address = va, .error_code = NTMM_FAULT_USER | NTMM_FAULT_WRITE};
     ntmm_status status = ntmm_fault_begin(m->system, &request, &wait, &m->fault);
     if (status == NTMM_STATUS_PENDING)
         ntmm_fault_cancel(m->system, &wait);
@@ -393,9 +392,8 @@ static void wrong_arguments_have_their_status(void **state)
     assert_int_equal(ntmm_get_write_watch(m->system, 0, 0, BASE, PAGE, &word, &word, NULL),
                      NTMM_STATUS_ACCESS_VIOLATION);
     word = 1;
-    assert_int_equal(
-        ntmm_get_write_watch(m->system, 0, 0, BASE, PAGE, &word, &word, &granularity),
-        NTMM_STATUS_INVALID_HANDLE);
+    assert_int_equal(ntmm_get_write_watch(m->system, 0, 0, BASE, PAGE, &word, &word, &granularity),
+                     NTMM_STATUS_INVALID_HANDLE);
     machine_close(m);
 }
 
@@ -484,11 +482,11 @@ static void step(struct machine *m, struct naive *naive, struct prng *random)
     if (what >= 13)
         must_commit(m, base, size, NTMM_PAGE_READWRITE);
     for (uint64_t i = first; i < end; i++) {
-        naive->written[i] = what < 10 ? naive->written[i] || is_all
+        naive->written[i] = what < 10    ? naive->written[i] || is_all
                             : what == 10 ? naive->written[i] && naive->latched[i]
                             : what == 11 ? false
                                          : naive->written[i];
-        naive->latched[i] = what == 11 ? false
+        naive->latched[i] = what == 11             ? false
                             : what == 12 && is_all ? naive->latched[i] || naive->written[i]
                                                    : naive->latched[i];
         naive->committed[i] = what == 10 ? false : what >= 13 ? true : naive->committed[i];

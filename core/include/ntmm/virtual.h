@@ -48,7 +48,11 @@ struct ntmm_memory_basic_information {
  * @param size       in/out, bytes, > 0; on success rounded so that [base, base + size) covers the
  *                   request; for a reset the whole pages inside it, perhaps 0
  * @param type       NTMM_MEM_RESERVE, NTMM_MEM_COMMIT or both, and NTMM_MEM_TOP_DOWN. COMMIT with
- *                   base 0 implies RESERVE. Or NTMM_MEM_RESET or NTMM_MEM_RESET_UNDO alone
+ *                   base 0 implies RESERVE. Or NTMM_MEM_RESET or NTMM_MEM_RESET_UNDO alone. With
+ *                   RESERVE also NTMM_MEM_WRITE_WATCH (ntmm/write_watch.h); with RESERVE and COMMIT
+ *                   also NTMM_MEM_LARGE_PAGES: leaves of 2 MiB, which base and size are multiples
+ *                   of; all are taken, zeroed and charged at once, never leave memory, are protected
+ *                   as wholes and released together
  * @param protect    one NTMM_PAGE_* value legal for private memory, and its modifiers
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
  *         NTMM_STATUS_ACCESS_VIOLATION         base or size is NULL
@@ -59,7 +63,9 @@ struct ntmm_memory_basic_information {
  *                                              RESERVE
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
  *         NTMM_STATUS_NOT_SUPPORTED            type asks for a kind of memory this version lacks
- *                                              (physical, large pages)
+ *                                              (physical)
+ *         NTMM_STATUS_PRIVILEGE_NOT_HELD       large pages, and the handle lacks SeLockMemory
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES   large pages, and no aligned run of frames is free
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH     process is a handle of another kind
  *         NTMM_STATUS_PROCESS_IS_TERMINATING   the process is ending
@@ -166,7 +172,8 @@ struct ntmm_mem_extended_parameter {
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    as there; or no placeholder has exactly this range
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_COMMITMENT_LIMIT,
- *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, and those of resets: as there
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, NTMM_STATUS_PRIVILEGE_NOT_HELD,
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES, and those of resets: as there
  * Locks: as there.
  * Source: NtAllocateVirtualMemoryEx, VirtualAlloc2, Microsoft documentation; observed rules.
  */
@@ -198,8 +205,11 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
  *         NTMM_STATUS_MEMORY_NOT_ALLOCATED    base is in no region
- *         NTMM_STATUS_UNABLE_TO_FREE_VM       the range leaves its region
- *         NTMM_STATUS_FREE_VM_NOT_AT_BASE     size is 0 and base is not the region's first page
+ *         NTMM_STATUS_UNABLE_TO_FREE_VM       the range leaves its region, or is a part of a region
+ *                                             of large pages
+ *         NTMM_STATUS_UNABLE_TO_DECOMMIT_VM   decommit of large pages
+ *         NTMM_STATUS_FREE_VM_NOT_AT_BASE     base is not the region's first page, and size is 0 or
+ *                                             the region is of large pages
  *         NTMM_STATUS_CONFLICTING_ADDRESSES   PRESERVE: the range is a whole placeholder, a part of
  *                                             a replacement, or of neither; COALESCE: no two or more
  *                                             placeholders tile it
@@ -225,14 +235,16 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_WAS_UNLOCKED, a success, when a page that was locked
  *         became inaccessible or a guard page, and so lost its lock; or, with nothing changed and
  *         base and size as they were,
- *         NTMM_STATUS_INVALID_PAGE_PROTECTION    protect is not legal for private memory
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION    protect is not legal for private memory, or for
+ *                                                large pages
  *         NTMM_STATUS_ACCESS_VIOLATION           base, size or old is NULL
  *         NTMM_STATUS_INVALID_PARAMETER_2        base is not a user address
  *         NTMM_STATUS_INVALID_PARAMETER_3        size is 0 or the range reaches past the last
  *                                                address
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING     see ntmm_allocate_virtual_memory
- *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region, or holds a part
+ *                                                of a large page
  *         NTMM_STATUS_NOT_COMMITTED              a page of it is not committed
  *         NTMM_STATUS_NO_MEMORY                  no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT           no commit for a table

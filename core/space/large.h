@@ -1,0 +1,56 @@
+/*
+ * Large pages: regions of 2 MiB or 1 GiB leaves, and of small pages that stay in memory.
+ *
+ *   entry of level 2 --leaf--> 512 frames, one aligned run
+ *   entry of level 3 --leaf--> 262,144 frames, 512 adjacent runs, aligned to 1 GiB
+ *
+ * All frames are taken and zeroed when the region is made, and charged to commit; none is pageable,
+ * none counts in the working set, and a region goes as a whole. An entry is dirty from the
+ * beginning, so that no fault of a legal access ever comes. The tables of leaves hold valid entries
+ * and so are never trimmed.
+ *
+ *   V11 each leaf of a region of large pages is valid and of the region's size, and no other region
+ *       has one; the rows of all its frames name the leaf's entry and have its protection
+ *
+ * Everything here needs (A) and (W).
+ * Source: nt_semantics 2.10; layout of entries: processor manuals.
+ */
+#ifndef NTMM_SPACE_LARGE_H
+#define NTMM_SPACE_LARGE_H
+
+#include "space/private.h"
+
+/* Level of a region's leaves: 2, or 3 for those of 1 GiB. */
+static inline uint32_t large_level(const struct vad *vad)
+{
+    return get32(&vad->flags) & VAD_HUGE_PAGES ? 3 : 2;
+}
+
+static inline uint64_t large_leaf_pages(uint32_t level) { return 1ull << 9 * (level - 1); }
+
+/* Whether a leaf can have a protection: no modifier, and some access. */
+static inline bool large_is_protection(uint32_t code)
+{
+    return (code & PROT_MODIFIER_MASK) == 0 && (code & PROT_ACCESS_MASK) != 0;
+}
+
+/*
+ * A region of leaves of a level, 2 or 3, in a place that is aligned to them.
+ * INSUFFICIENT_RESOURCES: no run is free, nothing to be waited for. NO_MEMORY, COMMITMENT_LIMIT,
+ * PAGEFILE_QUOTA_EXCEEDED as private_reserve.
+ */
+ntmm_status large_reserve(struct call *c, struct process *process, const struct vad_place *place,
+                          uint32_t protection, uint32_t win32, uint32_t level);
+
+/* Free a whole region. */
+void large_release(struct call *c, struct process *process, struct vad *vad);
+
+/* Commit [start, end) again: INVALID_PAGE_PROTECTION unless its leaves have this protection. */
+ntmm_status large_commit(struct call *c, struct process *process, const struct vad *vad,
+                         uint64_t start, uint64_t end, uint32_t protection);
+
+/* Protect whole leaves. INVALID_PAGE_PROTECTION; CONFLICTING_ADDRESSES: parts of leaves. */
+ntmm_status large_protect(struct call *c, struct process *process, const struct vad *vad,
+                          uint64_t start, uint64_t end, uint32_t protection, uint32_t *old);
+
+#endif
