@@ -133,16 +133,19 @@ def why_skipped(case, skips):
     """The reason, or None."""
     reason = skips.find("case", case.name)
     for words in case.settings:
-        reason = reason or skips.find("set", words[0])
+        found = skips.find("set", words[0])
+        reason = reason or found
     places = floats(case)
     who = "live"
     for step in case.steps:
         verb = step.words[0]
         if verb == "as":
             who = step.words[1]
-            reason = reason or skips.find("as", who)
+            found = skips.find("as", who)
+            reason = reason or found
         elif verb not in VERBS:
-            reason = reason or skips.find("verb", verb) or UNKNOWN.format(verb)
+            found = skips.find("verb", verb) or UNKNOWN.format(verb)
+            reason = reason or found
         if who != "live" and verb in ("read", "write", "execute"):
             reason = reason or "an instruction of another process"
         where = span(step)
