@@ -23,7 +23,9 @@ void gap_tree_locate(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
 }
 
 /* The leaf of a tree that is not empty, without the steps above it. */
-static inline struct gap_step leaf_of(uintptr_t bias, const struct gap_tree *tree, uint64_t page)
+static inline __attribute__((always_inline)) struct gap_step leaf_of(uintptr_t bias,
+                                                                     const struct gap_tree *tree,
+                                                                     uint64_t page)
 {
     struct gap_step step = {gap_node_at(bias, get64(&tree->root)), GAP_TREE_OPEN, 0};
     uint32_t height = gap_node_level(step.node);
@@ -53,6 +55,20 @@ static struct gap_range range_of(const struct gap_step *at)
                               get64(&at->node->ref[at->index])};
 }
 
+/* bound: where the next leaf begins, or GAP_TREE_OPEN: there is none. */
+static __attribute__((noinline)) bool find_first_of_next_leaf(uintptr_t bias,
+                                                              const struct gap_tree *tree,
+                                                              uint64_t bound,
+                                                              struct gap_range *range)
+{
+    if (bound == GAP_TREE_OPEN) {
+        return false;
+    }
+    struct gap_step at = leaf_of(bias, tree, bound);
+    *range = range_of(&at);
+    return true;
+}
+
 bool gap_tree_find_at_or_after(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
                                struct gap_range *range)
 {
@@ -61,11 +77,11 @@ bool gap_tree_find_at_or_after(uintptr_t bias, const struct gap_tree *tree, uint
     }
     struct gap_step at = leaf_of(bias, tree, page);
     if (get64(&at.node->end[at.index]) <= page) {
-        uint64_t next = gap_next_key(at.node, at.index, at.bound);
-        if (next == GAP_TREE_OPEN) {
-            return false;
+        bool is_last_of_leaf = get64(&at.node->key[at.index + 1]) == GAP_TREE_OPEN;
+        if (is_last_of_leaf) {
+            return find_first_of_next_leaf(bias, tree, at.bound, range);
         }
-        at = leaf_of(bias, tree, next);
+        at.index++;
     }
     *range = range_of(&at);
     return true;

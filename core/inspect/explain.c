@@ -87,14 +87,12 @@ static void explain_tables(struct call *c, const struct process *process, uint64
     }
 }
 
-/* What is known of a page whose table is not in memory: if all pages of its region are committed,
- * or none is, then so it is. */
+/* What is known of a page whose table is not in memory and decides: if all pages of its region are
+ * committed, then so it is. */
 static uint32_t state_without_table(const struct vad *vad)
 {
-    uint64_t committed = get64(&vad->commit_pages);
-    if (committed == 0)
-        return NTMM_MEM_RESERVE;
-    return committed == vad_end(vad) - vad_start(vad) ? NTMM_MEM_COMMIT : 0;
+    bool is_committed_all_over = get64(&vad->commit_pages) == vad_end(vad) - vad_start(vad);
+    return is_committed_all_over ? NTMM_MEM_COMMIT : 0;
 }
 
 /* The region, and what a query can say without waiting. */

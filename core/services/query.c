@@ -9,8 +9,11 @@
 #include "services/capture.h"
 #include "services/relief.h"
 #include "services/space_search.h"
+#include "space/borrowed.h"
 #include "space/private.h"
 #include "space/protection.h"
+
+#define USER_END (NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT) /* page */
 
 /* The permanent no-access reservation above the last region, and the embedder's ranges. */
 static void describe_reserved(struct page_range range, uint64_t page,
@@ -28,7 +31,7 @@ static void describe_free(struct call *c, const struct process *process, uint64_
                           uint64_t next, struct ntmm_memory_basic_information *information)
 {
     const struct page_range top = {.start = (NTMM_HIGHEST_VAD_ADDRESS >> NTMM_PAGE_SHIFT) + 1,
-                                   .end = NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT};
+                                   .end = USER_END};
     struct page_range foreign;
     uint64_t end = min_u64(top.start, next);
 
@@ -36,7 +39,7 @@ static void describe_free(struct call *c, const struct process *process, uint64_
         describe_reserved(top, page, information);
         return;
     }
-    if (foreign_at_or_after(c, process, page, &foreign)) {
+    if (c->sys->platform.foreign_range && foreign_at_or_after(c, process, page, &foreign)) {
         if (foreign.start <= page) {
             describe_reserved(foreign, page, information);
             return;
@@ -48,22 +51,31 @@ static void describe_free(struct call *c, const struct process *process, uint64_
     information->protect = NTMM_PAGE_NOACCESS;
 }
 
+/* Nothing of the region is committed: no table has a say. */
+static bool is_reserved_all_over(const struct vad *vad)
+{
+    return vad_is_private(vad) && get64(&vad->commit_pages) == 0;
+}
+
 static void describe_region(struct call *c, struct process *process, const struct vad *vad,
                             uint64_t page, uint64_t limit,
                             struct ntmm_memory_basic_information *information)
 {
-    uint64_t end;
-    struct page_state state = private_query(c, process, vad, page, limit, &end);
+    uint64_t end = min_u64(limit, vad_end(vad));
+    struct page_state state = {.is_committed = false};
+    if (!is_reserved_all_over(vad))
+        state = private_query(c, process, vad, page, limit, &end);
     information->allocation_base = vad_start(vad) << NTMM_PAGE_SHIFT;
     information->allocation_protect = get32(&vad->win32_protection);
     information->region_size = (end - page) << NTMM_PAGE_SHIFT;
     information->state = state.is_committed ? NTMM_MEM_COMMIT : NTMM_MEM_RESERVE;
     information->protect = state.is_committed ? protection_to_win32(state.protection) : 0;
-    information->type = NTMM_MEM_PRIVATE;
+    information->type = vad_is_borrowed(vad) ? NTMM_MEM_MAPPED : NTMM_MEM_PRIVATE;
 }
 
-void query_describe_until(struct call *c, struct process *process, uint64_t page, uint64_t limit,
-                          struct ntmm_memory_basic_information *information)
+static inline __attribute__((always_inline)) void describe_until(
+    struct call *c, struct process *process, uint64_t page, uint64_t limit,
+    struct ntmm_memory_basic_information *information)
 {
     uint64_t next;
     *information = (struct ntmm_memory_basic_information){.base_address = page << NTMM_PAGE_SHIFT};
@@ -73,13 +85,50 @@ void query_describe_until(struct call *c, struct process *process, uint64_t page
         return;
     }
     describe_free(c, process, page, next, information);
-    information->region_size = min_u64(information->region_size, (limit - page) << NTMM_PAGE_SHIFT);
+    if (limit < USER_END)
+        information->region_size =
+            min_u64(information->region_size, (limit - page) << NTMM_PAGE_SHIFT);
+}
+
+void query_describe_until(struct call *c, struct process *process, uint64_t page, uint64_t limit,
+                          struct ntmm_memory_basic_information *information)
+{
+    describe_until(c, process, page, limit, information);
 }
 
 void query_describe(struct call *c, struct process *process, uint64_t page,
                     struct ntmm_memory_basic_information *information)
 {
-    query_describe_until(c, process, page, NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT, information);
+    query_describe_until(c, process, page, USER_END, information);
+}
+
+/* Describe the page's run once. */
+static inline ntmm_status look(struct call *c, ntmm_handle handle, uint64_t page,
+                               struct process **process,
+                               struct ntmm_memory_basic_information *found)
+{
+    ntmm_status status =
+        process_lock_working_set(c, handle, NTMM_PROCESS_QUERY_INFORMATION, process);
+    if (status == NTMM_STATUS_SUCCESS) {
+        describe_until(c, *process, page, USER_END, found);
+        process_unlock_working_set(c, *process);
+    }
+    return status;
+}
+
+/* A table was out: bring it in, and look again, as long as that helps. */
+static __attribute__((noinline)) ntmm_status look_again(struct call *c, ntmm_handle handle,
+                                                        uint64_t page, struct process *process,
+                                                        struct ntmm_memory_basic_information *found)
+{
+    struct relief relief = relief_begin();
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    while (relieve(c, &relief, process, &status)) {
+        status = look(c, handle, page, &process, found);
+        if (status != NTMM_STATUS_SUCCESS)
+            break;
+    }
+    return status;
 }
 
 ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
@@ -87,22 +136,17 @@ ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle ha
                                       struct ntmm_memory_basic_information *information)
 {
     struct call c = call_begin(system);
+    struct ntmm_memory_basic_information found;
     struct process *process;
 
     if (!information)
         return NTMM_STATUS_ACCESS_VIOLATION;
     if (address > NTMM_HIGHEST_USER_ADDRESS)
         return NTMM_STATUS_INVALID_PARAMETER;
-    struct ntmm_memory_basic_information found;
-    struct relief relief = relief_begin();
-    ntmm_status status;
-    do {
-        status = process_lock_working_set(&c, handle, NTMM_PROCESS_QUERY_INFORMATION, &process);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        query_describe(&c, process, address >> NTMM_PAGE_SHIFT, &found);
-        process_unlock_working_set(&c, process);
-    } while (relieve(&c, &relief, process, &status));
+    uint64_t page = address >> NTMM_PAGE_SHIFT;
+    ntmm_status status = look(&c, handle, page, &process, &found);
+    if (__builtin_expect(c.want.kind != WANT_NOTHING, 0))
+        status = look_again(&c, handle, page, process, &found);
     if (status == NTMM_STATUS_SUCCESS)
         *information = found;
     return status;

@@ -168,6 +168,26 @@ static void a_list_needs_nothing(void **state)
     machine_close(m);
 }
 
+/* Where nothing is committed the region knows, whatever its tables, which may be out, hold. */
+static void a_reserved_region_needs_no_table(void **state)
+{
+    uint64_t device;
+    (void)state;
+    struct machine *m = machine_open(&setup);
+    must_add_file(m, 4 * MIB, 0, &device);
+    must_allocate(m, BASE, 2048 * PAGE, NTMM_PAGE_READWRITE);
+    must_fill(m, BASE, 4 * PAGE);
+    must_decommit(m, BASE, 2048 * PAGE);
+    page_out_everything(m->emu);
+    must_fail_disk(m, device, NTMM_IO_READ, UINT64_MAX, NTMM_STATUS_DEVICE_DATA_ERROR, 0, 0);
+    struct ntmm_memory_basic_information found = must_query(m, BASE + PAGE);
+    assert_int_equal(found.state, NTMM_MEM_RESERVE);
+    assert_int_equal(found.protect, 0);
+    assert_int_equal(found.region_size, 2047 * PAGE);
+    must_fail_disk(m, device, NTMM_IO_READ, 0, 0, 0, 0);
+    machine_close(m);
+}
+
 /* What one process holds, another's queries do not see. */
 static void two_processes_answer_for_themselves(void **state)
 {
@@ -204,6 +224,7 @@ int main(void)
         cmocka_unit_test(a_table_that_cannot_be_read_is_a_status),
         cmocka_unit_test(pages_before_the_failure_stay_answered),
         cmocka_unit_test(a_list_needs_nothing),
+        cmocka_unit_test(a_reserved_region_needs_no_table),
         cmocka_unit_test(two_processes_answer_for_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
