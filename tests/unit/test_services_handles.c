@@ -352,6 +352,30 @@ static void a_process_that_is_ending_serves_nobody(void **state)
     machine_close(m);
 }
 
+/* covers 2.1#12 2.1#12<13 */
+static void large_pages_need_a_privilege_before_a_process(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    struct ntmm_caller nobody = {.size = sizeof nobody, .version = NTMM_CALLER_VERSION};
+    uint64_t base = 0;
+    uint64_t size = 2 * MIB;
+    uint32_t type = NTMM_MEM_RESERVE | NTMM_MEM_COMMIT | NTMM_MEM_LARGE_PAGES;
+    ntmm_handle handle = 0;
+    (void)state;
+    assert_int_equal(
+        ntmm_open_process(m->system, &nobody, m->process, NTMM_PROCESS_VM_OPERATION, &handle),
+        NTMM_STATUS_SUCCESS);
+    assert_int_equal(
+        ntmm_allocate_virtual_memory(m->system, handle, &base, 0, &size, type, NTMM_PAGE_READWRITE),
+        NTMM_STATUS_PRIVILEGE_NOT_HELD);
+    set32(&machine_object(m)->state, PROCESS_ENDING);
+    assert_int_equal(
+        ntmm_allocate_virtual_memory(m->system, handle, &base, 0, &size, type, NTMM_PAGE_READWRITE),
+        NTMM_STATUS_PRIVILEGE_NOT_HELD);
+    set32(&machine_object(m)->state, PROCESS_LIVE);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +385,7 @@ int main(void)
         cmocka_unit_test(jobs_have_handles_of_their_own),
         cmocka_unit_test(a_handle_without_rights_is_denied),
         cmocka_unit_test(a_process_that_is_ending_serves_nobody),
+        cmocka_unit_test(large_pages_need_a_privilege_before_a_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
