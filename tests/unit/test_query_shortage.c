@@ -175,15 +175,15 @@ static void a_reserved_region_needs_no_table(void **state)
     (void)state;
     struct machine *m = machine_open(&setup);
     must_add_file(m, 4 * MIB, 0, &device);
-    must_allocate(m, BASE, 2048 * PAGE, NTMM_PAGE_READWRITE);
+    must_allocate(m, BASE, 1536 * PAGE, NTMM_PAGE_READWRITE);
     must_fill(m, BASE, 4 * PAGE);
-    must_decommit(m, BASE, 2048 * PAGE);
+    must_decommit(m, BASE, 1536 * PAGE);
     page_out_everything(m->emu);
     must_fail_disk(m, device, NTMM_IO_READ, UINT64_MAX, NTMM_STATUS_DEVICE_DATA_ERROR, 0, 0);
     struct ntmm_memory_basic_information found = must_query(m, BASE + PAGE);
     assert_int_equal(found.state, NTMM_MEM_RESERVE);
     assert_int_equal(found.protect, 0);
-    assert_int_equal(found.region_size, 2047 * PAGE);
+    assert_int_equal(found.region_size, 1535 * PAGE);
     must_fail_disk(m, device, NTMM_IO_READ, 0, 0, 0, 0);
     machine_close(m);
 }
