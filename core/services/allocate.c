@@ -21,8 +21,6 @@
      NTMM_MEM_TOP_DOWN | NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 #define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
-/* First build in which a watched region may take the place of a placeholder: Windows 10 1903. */
-#define BUILD_REPLACE_BY_WATCH 18362u
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 /* what make_region lacks is refused before a place is looked for */
 #define KINDS_LACKING NTMM_MEM_PHYSICAL
@@ -114,8 +112,6 @@ static ntmm_status replace(struct call *c, struct process *process, const struct
     bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
     *range = capture_range(a->base, a->size);
     bool is_watched = (a->type & NTMM_MEM_WRITE_WATCH) != 0;
-    if (is_watched && get32(&anchor_of(c)->windows_build) < BUILD_REPLACE_BY_WATCH)
-        return NTMM_STATUS_INVALID_PARAMETER;
     struct vad *vad = placeholder_find(c, process, range->start, range->end);
     if (!vad)
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
