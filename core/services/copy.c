@@ -17,6 +17,7 @@
 #include "phys/pfn.h"
 #include "services/capture.h"
 #include "services/touch.h"
+#include "space/table.h"
 
 #include <ntmm/memory.h>
 
@@ -120,6 +121,20 @@ ntmm_status ntmm_write_virtual_memory(struct ntmm_system *system, ntmm_handle ha
 
 /* --- two processes --- */
 
+/* Bytes of a page to a page, in pieces through the stack. */
+static ntmm_status copy_through_stack(struct call *c, struct touch from, struct touch to);
+
+/* Whether a reference keeps the frame of a valid page from being used again: it does not for large
+ * pages, a user's physical pages and the embedder's frames. (W) is held. */
+static bool can_hold(struct call *c, struct process *process, uint64_t page, uint64_t frame)
+{
+    struct table_span span = table_find(c, process, page);
+    const struct pfn *pfn = pfn_find(c, frame);
+    if (!span.entry || !pfn || (load64_relaxed(span.entry) & ENTRY_NOT_IN_SET))
+        return false;
+    return get64(&pfn->entry_address) == (uint64_t)((uintptr_t)span.entry - c->bias);
+}
+
 /* One page of the source, its frame referenced, to one page of the target. */
 static ntmm_status copy_page(struct call *c, const struct touch *from, const struct touch *to)
 {
@@ -129,8 +144,12 @@ static ntmm_status copy_page(struct call *c, const struct touch *from, const str
     ntmm_status status = touch_page(c, from, &process, &source);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    frame_hold(c, source);
+    bool is_held = can_hold(c, process, from->address >> NTMM_PAGE_SHIFT, source);
+    if (is_held)
+        frame_hold(c, source);
     process_unlock_working_set(c, process);
+    if (!is_held)
+        return copy_through_stack(c, *from, *to);
     status = touch_page(c, to, &process, &target);
     if (status == NTMM_STATUS_SUCCESS) {
         status = platform->copy(platform->context, &target, &source, 1);
@@ -149,6 +168,17 @@ static ntmm_status copy_piece(struct call *c, const struct touch *from, const st
     ntmm_status status = move(c, *from, bounce, NULL, size, &moved);
     if (status == NTMM_STATUS_SUCCESS)
         status = move(c, *to, NULL, bounce, size, &moved);
+    return status;
+}
+
+static ntmm_status copy_through_stack(struct call *c, struct touch from, struct touch to)
+{
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    for (uint32_t done = 0; done < NTMM_PAGE_SIZE && NTMM_SUCCEEDED(status); done += BOUNCE_BYTES) {
+        status = copy_piece(c, &from, &to, BOUNCE_BYTES);
+        from.address += BOUNCE_BYTES;
+        to.address += BOUNCE_BYTES;
+    }
     return status;
 }
 

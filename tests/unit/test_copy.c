@@ -369,6 +369,28 @@ static void a_copy_ends_where_either_side_does(void **state)
     machine_close(p.m);
 }
 
+/* Nothing holds a frame of a large page but its region: its bytes go through the stack. */
+static void large_pages_are_copied_too(void **state)
+{
+    const struct machine_setup setup = {.hardware = {.ram_bytes = 8 * MIB}};
+    (void)state;
+    struct pair p = {.m = machine_open(&setup)};
+    p.other = machine_add_process(p.m);
+    assert_int_equal(try_allocate(p.m, 16 * BASE, 2 * MIB,
+                                  NTMM_MEM_RESERVE | NTMM_MEM_COMMIT | NTMM_MEM_LARGE_PAGES,
+                                  NTMM_PAGE_READWRITE),
+                     NTMM_STATUS_SUCCESS);
+    allocate_in(p.m, p.other, 2 * BASE, 16 * PAGE);
+    expect_write(p.m, 16 * BASE, 16 * PAGE, NTMM_STATUS_SUCCESS, 16 * PAGE);
+    expect_copy(&p, 16 * BASE, 2 * BASE, 5 * PAGE, NTMM_STATUS_SUCCESS, 5 * PAGE);
+    expect_there(&p, 2 * BASE, 0, 5 * PAGE);
+    expect_copy(&p, 16 * BASE + 9, 2 * BASE + 5, 3 * PAGE, NTMM_STATUS_SUCCESS, 3 * PAGE);
+    expect_there(&p, 2 * BASE + 5, 9, 3 * PAGE);
+    expect_read(p.m, 16 * BASE, 16 * PAGE, NTMM_STATUS_SUCCESS, 16 * PAGE);
+    expect_pattern(16 * PAGE);
+    machine_close(p.m);
+}
+
 /* The source page is held while the target is touched: what takes its frame then? Nothing. */
 static void a_source_survives_shortage_at_the_target(void **state)
 {
@@ -405,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_page_that_cannot_be_read_ends_the_copy),
         cmocka_unit_test(bytes_go_from_process_to_process),
         cmocka_unit_test(a_copy_ends_where_either_side_does),
+        cmocka_unit_test(large_pages_are_copied_too),
         cmocka_unit_test(a_source_survives_shortage_at_the_target),
     };
     return cmocka_run_group_tests_name("copy", tests, NULL, NULL);
