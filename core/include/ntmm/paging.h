@@ -78,7 +78,8 @@ struct ntmm_paging_file_information {
  *         NTMM_STATUS_NOT_SUPPORTED          the platform has no storage
  *         NTMM_STATUS_NO_MEMORY              no frames for its slot map
  *         NTMM_STATUS_CANT_WAIT              the platform can neither wait nor pump
- *         or what the device answered to the extension (NTMM_STATUS_DISK_FULL)
+ *         or what the device answered to the extension (NTMM_STATUS_DISK_FULL; on the emulated
+ *         platform NTMM_STATUS_INVALID_PARAMETER when there is no such device)
  * Locks: takes (D), (C), (N), (G); none while waiting for the device. Blocks. Source:
  * NtCreatePagingFile, public descriptions; the device's number instead of a name is ours.
  */

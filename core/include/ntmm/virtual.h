@@ -61,6 +61,7 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_INVALID_PARAMETER_4      size is 0 or reaches past the last address
  *         NTMM_STATUS_INVALID_PARAMETER_5      type holds an unknown bit, or neither COMMIT nor
  *                                              RESERVE
+ *         NTMM_STATUS_INVALID_PARAMETER_6      PHYSICAL, and protect is not READWRITE
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
  *         NTMM_STATUS_NOT_SUPPORTED            type asks for a kind of memory this version lacks
  *                                              (physical)
@@ -68,6 +69,7 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   large pages, and no aligned run of frames is free
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH     process is a handle of another kind
+ *         NTMM_STATUS_ACCESS_DENIED            the handle lacks NTMM_PROCESS_VM_OPERATION
  *         NTMM_STATUS_PROCESS_IS_TERMINATING   the process is ending
  *         NTMM_STATUS_INVALID_PARAMETER        type holds a bit of placeholders
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    reserving: the range meets a region; committing or
@@ -78,8 +80,9 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_NO_MEMORY                no gap in the address space, or no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT         the charge exceeds the commit limit
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the charge exceeds the process's own limit
- * Locks: takes (A), (W), (C). Never waits for I/O; may wait for a shootdown when a commit changes
- * the protection of valid pages.
+ *         or the status of a page table that could not be read
+ * Locks: takes (A), (W), (C). Waits for page tables that are in a page file, and for a shootdown when
+ * a commit changes the protection of valid pages.
  * Source: NtAllocateVirtualMemory, Microsoft documentation; order of checks: docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system,
@@ -174,6 +177,7 @@ struct ntmm_mem_extended_parameter {
  *         NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_COMMITMENT_LIMIT,
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, NTMM_STATUS_PRIVILEGE_NOT_HELD,
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES, and those of resets: as there
+ *         or the status of a page table that could not be read
  * Locks: as there.
  * Source: NtAllocateVirtualMemoryEx, VirtualAlloc2, Microsoft documentation; observed rules.
  */
@@ -216,6 +220,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *         NTMM_STATUS_NO_MEMORY               no frame for a part of a split region, or for a table
  *                                             that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
+ *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page goes.
  * Source: NtFreeVirtualMemory, Microsoft documentation and observed behaviour.
  */
@@ -242,12 +247,14 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_INVALID_PARAMETER_3        size is 0 or the range reaches past the last
  *                                                address
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
+ *         NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING     see ntmm_allocate_virtual_memory
  *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region, or holds a part
  *                                                of a large page
  *         NTMM_STATUS_NOT_COMMITTED              a page of it is not committed
  *         NTMM_STATUS_NO_MEMORY                  no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT           no commit for a table
+ *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page is involved.
  * Source: NtProtectVirtualMemory, Microsoft documentation and observed behaviour.
  */
@@ -267,9 +274,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_protect_virtual_memory(struct ntmm_syste
  * @return NTMM_STATUS_SUCCESS; or
  *         NTMM_STATUS_ACCESS_VIOLATION      information is NULL
  *         NTMM_STATUS_INVALID_PARAMETER     address is above NTMM_HIGHEST_USER_ADDRESS
- *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
- * Locks: takes (W). Never waits; touches no page of the process.
+ *         or the status of a page table that could not be read
+ * Locks: takes (W). Waits for page tables that are in a page file; touches no page of the process.
  * Source: NtQueryVirtualMemory, MemoryBasicInformation.
  */
 NTMM_API NTMM_MUST_USE ntmm_status
