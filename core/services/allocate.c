@@ -86,12 +86,13 @@ ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const
 static ntmm_status find_place(struct call *c, struct process *process, const struct allocation *a,
                               struct vad_place *place)
 {
-    struct space_bounds bounds = a->bounds;
-    if (a->type & NTMM_MEM_LARGE_PAGES)
-        bounds.align = max_u64(bounds.align, large_leaf_pages(level_of_large(a)));
-    if (a->base == 0)
+    if (a->base == 0) {
+        struct space_bounds bounds = a->bounds;
+        if (a->type & NTMM_MEM_LARGE_PAGES)
+            bounds.align = max_u64(bounds.align, large_leaf_pages(level_of_large(a)));
         return search_space(c, process, round_up(a->size, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT,
                             &bounds, place);
+    }
     uint64_t granule_pages = NTMM_ALLOCATION_GRANULARITY / NTMM_PAGE_SIZE;
     struct page_range asked = capture_range(a->base, a->size);
     place->start = round_down(asked.start, granule_pages);
