@@ -88,7 +88,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *syste
  * @param system   any
  * @param process  no processor may run in its address space when this returns; faults of it that
  *                 wait are woken and see the process end
- * @return NTMM_STATUS_SUCCESS; or NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, or
+ * @return NTMM_STATUS_SUCCESS; or NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
+ *         NTMM_STATUS_ACCESS_DENIED when the handle lacks NTMM_PROCESS_TERMINATE, or
  *         NTMM_STATUS_PROCESS_IS_TERMINATING when another thread ends it already; or the status of
  *         a read that failed: a page table could not be read, the process is ended so far as it
  *         could, no call but this one reaches it, and it may be ended again
