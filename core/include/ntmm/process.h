@@ -104,7 +104,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_end_process(struct ntmm_system *system,
  * @param system       any
  * @param process      a live process
  * @param information  out: filled whole on success, untouched on failure
- * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH or
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
+ *         NTMM_STATUS_ACCESS_DENIED (the handle lacks NTMM_PROCESS_QUERY_LIMITED_INFORMATION) or
  *         NTMM_STATUS_PROCESS_IS_TERMINATING
  * Locks: takes (W). Source: ours, after VM_COUNTERS.
  */
