@@ -45,8 +45,8 @@ class Case:
         return {name for name in self.covers if "<" in name}
 
 
-UNIT_TEST = re.compile(r"/\*((?:(?!\*/).)*?\bcovers [^*]*)\*/\s*static void (\w+)\(void \*\*state\)",
-                       re.S)
+UNIT_TEST = re.compile(
+    r"/\*((?:(?!\*/).)*?\bcovers [^*]*)\*/\s*static void (\w+)\(void \*\*state\)", re.S)
 
 
 def read_unit_tests(path):

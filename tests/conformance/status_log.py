@@ -14,6 +14,8 @@ import sys
 
 from statuses import HEADERS, INCLUDE
 
+PROTOTYPE = re.compile(
+    r"NTMM_API\s+(?:NTMM_MUST_USE\s+)?ntmm_status\s+(ntmm_\w+)\(([^;]*)\);")
 HEAD = """/* Made by status_log.py. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -64,8 +66,7 @@ def prototypes():
         path = INCLUDE / header
         if path.exists():
             text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
-            found += re.findall(r"NTMM_API\s+(?:NTMM_MUST_USE\s+)?ntmm_status\s+(ntmm_\w+)\(([^;]*)\);",
-                                text)
+            found += PROTOTYPE.findall(text)
     return found
 
 
@@ -86,7 +87,8 @@ def main(arguments):
     wanted = [(name, rest) for name, rest in prototypes() if name in defined and "(" not in rest]
     includes = "".join(f"#include <ntmm/{name}>\n" for name in ["emulated.h", *HEADERS]
                        if (INCLUDE / name).exists())
-    pathlib.Path(source).write_text(HEAD.format(includes) + "".join(wrapper(*pair) for pair in wanted))
+    wrappers = "".join(wrapper(*pair) for pair in wanted)
+    pathlib.Path(source).write_text(HEAD.format(includes) + wrappers)
     pathlib.Path(response).write_text("".join(f"--wrap={name}\n" for name, _ in wanted))
 
 

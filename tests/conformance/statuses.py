@@ -2,7 +2,8 @@
 """Every status that the docstring of a memory service lists is produced by a test that is named.
 
 usage: statuses.py                 compares statuses.txt with the docstrings and the cases
-       statuses.py --logs FOLDER   compares it with what the tests of a build returned (status_log.py)
+       statuses.py --logs FOLDER   compares it with what the tests of a build returned, which
+                                   status_log.py has them note
        statuses.py --write FOLDER  writes it anew from cases and logs; reasons stay
 
 statuses.txt has one line a function and status: the case that produces it, "case NAME", the test
@@ -37,7 +38,7 @@ FUNCTIONS = {
     "get-watch": "ntmm_get_write_watch",
     "reset-watch": "ntmm_reset_write_watch",
 }
-HEAD = """# Which test produces which status of which function; written by statuses.py --write FOLDER.
+HEAD = """# Which test produces which status of which function; by statuses.py --write FOLDER.
 # "case NAME" is a case of this folder, "test NAME" a test of ctest, "none REASON" says why not.
 """
 

@@ -21,7 +21,8 @@ SLOT = 0x10000
 CALLERS = ["live", "other", "null", "stale", "wrong-kind"]
 
 # What the words of a step are: A address, P pointer to an address, N number, S pointer to a
-# number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing, X extended parameters to the end.
+# number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing,
+# X extended parameters to the end.
 VERBS = {
     "as": "W",
     "allocate": "PNSTR",
@@ -188,7 +189,8 @@ def parameter(word):
     name, _, rest = word.partition(":")
     kind = PARAMETERS.index(name) if name in PARAMETERS else number(name)
     values = [0, 0, 0] if rest in ("NULL", "") else ([number(x) for x in rest.split(":")] + [0] * 3)
-    return f"{{{kind:#x}u, {values[0]:#x}u, {values[1]:#x}u, {values[2]:#x}u, {int(rest == 'NULL')}}}"
+    fields = ", ".join(f"{value:#x}u" for value in [kind] + values[:3])
+    return f"{{{fields}, {int(rest == 'NULL')}}}"
 
 
 def parameters_of(step, kinds):
