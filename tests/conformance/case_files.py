@@ -1,4 +1,4 @@
-"""Reads files of cases (run_cases.c has their format) and rows.txt for the scripts beside it."""
+"""Reads files of cases (format: docs/conformance.md) and rows.txt for the scripts beside it."""
 import pathlib
 import re
 from dataclasses import dataclass, field

@@ -4,44 +4,7 @@
  * comparison line by line. Exit status 0 when every case holds, 1 when one does not, 2 when a file
  * cannot be read.
  *
- * The format, one item a line, words between blanks, '#' begins a comment:
- *
- *     case NAME                    a new address space
- *     source T|D|ours SECTION      observed on Windows, documented, or decided here; the chapter
- *     covers ROW...                rows of rows.txt; A<B: a call breaks both and A's status comes
- *     commit-limit PAGES           of the process   (both before the first step)
- *     build NUMBER                 behave as this Windows build
- *     resident                     not for a subject that pages out: the case is about what is valid
- *     as live|other|null|stale|wrong-kind          whose handle the following steps name
- *     allocate BASE ZERO_BITS SIZE TYPE PROTECT    = STATUS [BASE SIZE]
- *     allocate-ex BASE SIZE TYPE PROTECT [PARAMETER...]      = STATUS [BASE SIZE]
- *                                  requirements:LOWEST:HIGHEST:ALIGNMENT, requirements:NULL,
- *                                  node:N, partition:N, physical:N, attributes:N, any TYPE:N, or
- *                                  NULL:COUNT for a missing array
- *     offer ADDRESS SIZE PRIORITY                  = STATUS
- *     reclaim ADDRESS SIZE                         = STATUS
- *     discard ADDRESS SIZE                         = STATUS
- *     free BASE SIZE TYPE                          = STATUS [BASE SIZE]
- *     protect BASE SIZE PROTECT [NULL]             = STATUS [BASE SIZE OLD]
- *     query ADDRESS     = STATUS [BASE ALLOCATION_BASE ALLOCATION_PROTECT SIZE STATE PROTECT TYPE]
- *     query-class CLASS ADDRESS LENGTH [NULL]      = STATUS RETURNED_LENGTH WORD...: 64-bit words of
- *                                  a buffer of LENGTH bytes, whose first word is ADDRESS before
- *     read ADDRESS [SIZE]                          = STATUS BYTES, or the exception's parameters
- *     write ADDRESS BYTES                          = STATUS, or the exception's parameters
- *     execute ADDRESS [SIZE]                       = STATUS BYTES, or the exception's parameters
- *     fault ADDRESS read|write|execute             = STATUS, or the exception's parameters
- *     read-memory ADDRESS SIZE [NULL]              = STATUS COUNT BYTES: at most the last 8 read
- *     write-memory ADDRESS SIZE BYTE [NULL]        = STATUS COUNT; NULL: no buffer
- *     lock BASE SIZE KIND                          = STATUS [BASE SIZE]; 1 process, 2 system, 3 both
- *     unlock BASE SIZE KIND                        = STATUS [BASE SIZE]
- *     get-watch ADDRESS SIZE [FLAGS [COUNT [NULL]]] = STATUS ADDRESS...; NULL: no array
- *     reset-watch ADDRESS SIZE                     = STATUS
- *     restart                      the process ends, a new one takes its place
- *     map REGION                   a region of the live process at the end, as strip.h draws it;
- *                                  all are named, or "map none"; no map line: not compared
- *
- * BASE, SIZE and ADDRESS may be NULL: the pointer is. On failure the values behind the pointers
- * must be what they were. "= A or B": either holds. SIZE of a read or fetch defaults to the number of bytes expected.
+ * docs/conformance.md has the format.
  */
 #include "conformance/strip.h"
 #include "model/words.h"

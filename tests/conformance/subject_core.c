@@ -143,9 +143,9 @@ static uint32_t allocate_ex(void *context, enum caller who, uint64_t *base, uint
 {
     struct core_self *self = context;
     struct extended_parameters storage;
-    uint32_t status = ntmm_allocate_virtual_memory_ex(
-        self->system, self->handles[who], base, size, type, protect,
-        extended_parameters(parameters, count, &storage), count);
+    uint32_t status =
+        ntmm_allocate_virtual_memory_ex(self->system, self->handles[who], base, size, type, protect,
+                                        extended_parameters(parameters, count, &storage), count);
 
     after_call(self);
     return status;
@@ -205,7 +205,8 @@ static uint32_t read_memory(void *context, enum caller who, uint64_t address, ui
                             uint64_t size, uint64_t *copied)
 {
     struct core_self *self = context;
-    uint32_t status = ntmm_read_virtual_memory(self->system, self->handles[who], address, data, size, copied);
+    uint32_t status =
+        ntmm_read_virtual_memory(self->system, self->handles[who], address, data, size, copied);
 
     after_call(self);
     return status;
@@ -215,13 +216,15 @@ static uint32_t write_memory(void *context, enum caller who, uint64_t address, u
                              uint64_t size, uint64_t *copied)
 {
     struct core_self *self = context;
-    uint32_t status = ntmm_write_virtual_memory(self->system, self->handles[who], address, data, size, copied);
+    uint32_t status =
+        ntmm_write_virtual_memory(self->system, self->handles[who], address, data, size, copied);
 
     after_call(self);
     return status;
 }
 
-static uint32_t lock_memory(void *context, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+static uint32_t lock_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
+                            uint32_t kind)
 {
     struct core_self *self = context;
     uint32_t status = ntmm_lock_virtual_memory(self->system, self->handles[who], base, size, kind);
@@ -230,10 +233,12 @@ static uint32_t lock_memory(void *context, enum caller who, uint64_t *base, uint
     return status;
 }
 
-static uint32_t unlock_memory(void *context, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+static uint32_t unlock_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
+                              uint32_t kind)
 {
     struct core_self *self = context;
-    uint32_t status = ntmm_unlock_virtual_memory(self->system, self->handles[who], base, size, kind);
+    uint32_t status =
+        ntmm_unlock_virtual_memory(self->system, self->handles[who], base, size, kind);
 
     after_call(self);
     return status;

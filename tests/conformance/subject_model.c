@@ -104,12 +104,14 @@ static uint32_t write_memory(void *self, enum caller who, uint64_t address, uint
     return model_write_memory(process_of(self, who), address, data, size, copied);
 }
 
-static uint32_t lock_memory(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+static uint32_t lock_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
+                            uint32_t kind)
 {
     return model_lock(process_of(self, who), base, size, kind);
 }
 
-static uint32_t unlock_memory(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind)
+static uint32_t unlock_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
+                              uint32_t kind)
 {
     return model_unlock(process_of(self, who), base, size, kind);
 }
