@@ -128,7 +128,8 @@ static bool is_of_platform(ntmm_status status)
 /* A process is ended, a stack given up, as far as the tables can be read. */
 static bool may_be_partial(enum documented_call call, ntmm_status status)
 {
-    return (call == CALL_end_process || call == CALL_create_user_stack) && is_of_platform(status);
+    return (call == CALL_end_process || call == CALL_create_user_stack) &&
+           (is_of_platform(status) || status == NTMM_STATUS_NO_MEMORY);
 }
 
 static void compare_accounts(struct world *w, enum documented_call call, ntmm_status status)

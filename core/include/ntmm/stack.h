@@ -53,9 +53,9 @@ struct ntmm_stack_request {
  *         NTMM_STATUS_ACCESS_VIOLATION       request or stack is NULL
  *         NTMM_STATUS_INVALID_PARAMETER      an alignment is 0 or no power of two, or a size is
  *                                            beyond the address space
- *         and what ntmm_allocate_virtual_memory and ntmm_protect_virtual_memory return. With the
- *         status of a page table that could not be read the region may stay reserved: releasing it
- *         may need that table
+ *         and what ntmm_allocate_virtual_memory and ntmm_protect_virtual_memory return. With
+ *         NTMM_STATUS_NO_MEMORY, or the status of a page table that could not be read, the region
+ *         may stay reserved: releasing it may need that table
  * Locks: as those, one after the other. Source: RtlCreateUserStack.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_user_stack(struct ntmm_system *system,
