@@ -49,6 +49,26 @@ uint64_t gap_tree_find(uintptr_t bias, const struct gap_tree *tree, uint64_t pag
     return is_inside ? get64(&at.node->ref[at.index]) : 0;
 }
 
+uint64_t gap_tree_find_or_next(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
+                               uint64_t *next)
+{
+    *next = GAP_TREE_OPEN;
+    if (get64(&tree->root) == 0) {
+        return 0;
+    }
+    struct gap_step at = leaf_of(bias, tree, page);
+    uint64_t key = get64(&at.node->key[at.index]);
+    if (page < key) {
+        *next = key;
+        return 0;
+    }
+    if (page < get64(&at.node->end[at.index])) {
+        return get64(&at.node->ref[at.index]);
+    }
+    *next = gap_next_key(at.node, at.index, at.bound);
+    return 0;
+}
+
 static struct gap_range range_of(const struct gap_step *at)
 {
     return (struct gap_range){get64(&at->node->key[at->index]), get64(&at->node->end[at->index]),

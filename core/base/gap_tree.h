@@ -113,6 +113,10 @@ void gap_tree_init(struct gap_tree *tree, uint64_t granule_pages);
 /* The reference of the range that contains page, or 0. */
 uint64_t gap_tree_find(uintptr_t bias, const struct gap_tree *tree, uint64_t page);
 
+/* The same; where it is 0, *next is where the next range starts, or GAP_TREE_OPEN. */
+uint64_t gap_tree_find_or_next(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
+                               uint64_t *next);
+
 /* The lowest range with end > page, which contains page or follows it; false, with *range not
  * written, if all end before. */
 bool gap_tree_find_at_or_after(uintptr_t bias, const struct gap_tree *tree, uint64_t page,

@@ -236,8 +236,10 @@ static void insert_fitting(const struct gap_place *place, uint64_t granule, uint
     settle(place, granule, before, after);
 }
 
-void gap_tree_insert(uintptr_t bias, struct gap_tree *tree, const struct gap_place *place,
-                     const struct gap_range *range, struct gap_nodes *nodes)
+__attribute__((flatten)) void gap_tree_insert(uintptr_t bias, struct gap_tree *tree,
+                                              const struct gap_place *place,
+                                              const struct gap_range *range,
+                                              struct gap_nodes *nodes)
 {
     const struct gap_step *leaf = &place->step[0];
     const struct entry entry = {range->start, range->end, range->ref};

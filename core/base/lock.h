@@ -53,6 +53,18 @@ void lock_wait(struct call *c, le32 *lock);
 void lock_raise_level(struct call *c);
 void lock_lower_level(struct call *c);
 
+/* Which locks a call holds is known to debug builds alone. */
+#if defined(NTMM_DEBUG)
+static inline void lock_note_held(struct call *c, enum lock_level level) { c->held |= 1u << level; }
+static inline void lock_note_free(struct call *c, enum lock_level level)
+{
+    c->held &= ~(1u << level);
+}
+#else
+static inline void lock_note_held(struct call *c, enum lock_level level) { (void)c, (void)level; }
+static inline void lock_note_free(struct call *c, enum lock_level level) { (void)c, (void)level; }
+#endif
+
 static inline bool lock_is_held(const struct call *c, enum lock_level level)
 {
     return (c->held >> level) & 1u;
@@ -65,7 +77,7 @@ static inline void lock_acquire(struct call *c, le32 *lock, enum lock_level leve
         lock_raise_level(c);
     if (__builtin_expect(!cas32_acquire(lock, 0, 1), 0))
         lock_wait(c, lock);
-    c->held |= 1u << level;
+    lock_note_held(c, level);
 }
 
 /* Take a lock that is free, at any place in the order; a lock is held already. */
@@ -75,14 +87,14 @@ static inline bool lock_try(struct call *c, le32 *lock, enum lock_level level)
     if (!cas32_acquire(lock, 0, 1))
         return false;
     c->depth++;
-    c->held |= 1u << level;
+    lock_note_held(c, level);
     return true;
 }
 
 static inline void lock_release(struct call *c, le32 *lock, enum lock_level level)
 {
     NTMM_ASSERT(lock_is_held(c, level));
-    c->held &= ~(1u << level);
+    lock_note_free(c, level);
     store32_release(lock, 0);
     if (--c->depth == 0 && c->sys->platform.lower_level)
         lock_lower_level(c);

@@ -133,6 +133,17 @@ static bool check_hint(struct checker *k, const struct process *process)
     return check_equal(k, "V8", hint, process_index(process), owner);
 }
 
+/* S4: the VAD that the process keeps for the next region is its own. */
+static bool check_spare(struct checker *k, const struct process *process)
+{
+    uint64_t spare = get64(&process->vad_spare);
+    uint32_t owner = process_index(process);
+    if (spare && !check_is_object(k, SLAB_VAD, spare, &owner))
+        return check_fail(k, "S4", spare, 1, 0);
+    k->vads += spare != 0;
+    return check_equal(k, "S4", spare, process_index(process), owner);
+}
+
 /* PR3: with a table above the leaves unknown, there may be more. */
 static bool check_table_sums(const struct walk *w)
 {
@@ -151,8 +162,8 @@ static bool check_process(struct checker *k, const struct process *process)
     uint64_t root = get64(&process->root_frame);
 
     k->process = get64(&process->handle);
-    if (!check_tree(k, process) || !check_hint(k, process) || !check_root(k, root) ||
-        !check_watch(k, process))
+    if (!check_tree(k, process) || !check_hint(k, process) || !check_spare(k, process) ||
+        !check_root(k, root) || !check_watch(k, process))
         return false;
     go_to(&w, 0);
     if (!check_tables(&w, root))

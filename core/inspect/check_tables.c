@@ -65,6 +65,15 @@ static bool check_hint(struct walk *w, uint64_t frame, uint64_t page)
     return check_equal(w->k, "V10", page << NTMM_PAGE_SHIFT, frame, get64(&w->process->leaf_frame));
 }
 
+/* V12: no table lies in the range that is said to have none. */
+static bool check_void(struct walk *w, const struct table_view *view)
+{
+    uint64_t end = view->page + ((uint64_t)NTMM_ENTRIES_PER_TABLE << 9 * (view->level - 1));
+    bool is_inside =
+        view->page >= get64(&w->process->void_start) && end <= get64(&w->process->void_end);
+    return check_equal(w->k, "V12", view->page << NTMM_PAGE_SHIFT, false, is_inside);
+}
+
 /* V3, V5, P8: a table in use. */
 static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t page)
 {
@@ -79,7 +88,7 @@ static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t
     bool is_root = level == c->sys->levels;
 
     w->tables++;
-    if (level == 1 && !check_hint(w, frame, page))
+    if (!check_void(w, &view) || (level == 1 && !check_hint(w, frame, page)))
         return false;
     if (!count_entries(w, &view, &counts))
         return false;
@@ -124,6 +133,8 @@ static bool check_table_out(struct walk *w, const struct table_view *view, uint6
     struct entry_counts counts = {0};
     w->tables++;
     w->tables_out++;
+    if (!check_void(w, view))
+        return false;
     if (!view->entries)
         return pass_unknown(w, view, used, object);
     if (!count_entries(w, view, &counts) ||

@@ -254,9 +254,9 @@ ntmm_status allocation_run(struct call *c, ntmm_handle handle, const struct allo
     return status;
 }
 
-ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
-                                         uint64_t *base, uint64_t zero_bits, uint64_t *size,
-                                         uint32_t type, uint32_t protect)
+__attribute__((flatten)) ntmm_status
+ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
+                             uint64_t zero_bits, uint64_t *size, uint32_t type, uint32_t protect)
 {
     struct call c = call_begin(system);
     struct allocation a = {.bounds = space_bounds_none(), .type = type, .protect = protect};

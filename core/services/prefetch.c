@@ -81,9 +81,9 @@ static bool relieve_prefetch(struct call *c, struct job *job, struct process *pr
         return relieve(c, &job->relief, process, &status);
     if (c->want.kind != WANT_BLOCK)
         return c->want.kind == WANT_NOTHING;
-    bool is_free = !wait_begin(c, &job->relief.wait) ||
-                   wait_block(c, &job->relief.wait, &job->relief.deadline);
-    wait_end(c, &job->relief.wait);
+    bool is_free = !wait_begin(c, relief_wait(&job->relief)) ||
+                   wait_block(c, relief_wait(&job->relief), &job->relief.deadline);
+    wait_end(c, relief_wait(&job->relief));
     return is_free;
 }
 

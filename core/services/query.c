@@ -38,7 +38,7 @@ static void describe_free(struct call *c, const struct process *process, uint64_
         describe_reserved(top, page, information);
         return;
     }
-    if (c->sys->platform.foreign_range && foreign_at_or_after(c, process, page, &foreign)) {
+    if (foreign_at_or_after(c, process, page, &foreign)) {
         if (foreign.start <= page) {
             describe_reserved(foreign, page, information);
             return;
@@ -130,7 +130,8 @@ static __attribute__((noinline)) ntmm_status look_again(struct call *c, ntmm_han
     return status;
 }
 
-ntmm_status ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
+__attribute__((flatten)) ntmm_status
+ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
                                       uint64_t address,
                                       struct ntmm_memory_basic_information *information)
 {

@@ -126,9 +126,9 @@ static bool wait_for_want(struct call *c, struct relief *relief, ntmm_status *st
     bool is_woken = true;
     if (c->want.kind == WANT_FRAME && relieve_frames(c, c->want.pages))
         return true;
-    if (wait_begin(c, &relief->wait))
-        is_woken = wait_block(c, &relief->wait, &relief->deadline);
-    wait_leave_queue(c, &relief->wait);
+    if (wait_begin(c, relief_wait(relief)))
+        is_woken = wait_block(c, relief_wait(relief), &relief->deadline);
+    wait_leave_queue(c, relief_wait(relief));
     if (!is_woken)
         *status = NTMM_STATUS_NO_MEMORY;
     return is_woken;
@@ -144,18 +144,18 @@ static bool bring_tables(struct call *c, struct relief *relief, struct process *
         bool is_same = get64(&process->handle) == handle && get32(&process->state) != PROCESS_FREE;
         if (relief->out == 0)
             relief->out = get64(&process->tables_out);
-        ntmm_status result = is_same ? door_bring_tables(c, process, page, &relief->wait)
+        ntmm_status result = is_same ? door_bring_tables(c, process, page, relief_wait(relief))
                                      : NTMM_STATUS_SUCCESS; /* the operation will see it gone */
         process_unlock_working_set(c, process);
         struct want want = c->want;
-        wait_end(c, &relief->wait);
+        wait_end(c, relief_wait(relief));
         c->want = want;
         if (result == NTMM_STATUS_SUCCESS)
             return true;
         if (result != NTMM_STATUS_PENDING)
             *status = result;
         if (result != NTMM_STATUS_PENDING || !wait_for_want(c, relief, status)) {
-            wait_end(c, &relief->wait);
+            wait_end(c, relief_wait(relief));
             return false;
         }
     }

@@ -19,10 +19,29 @@ struct relief {
     uint32_t tables;   /* brought in so far */
     uint64_t out;      /* tables that were out when the first was brought in */
     uint64_t frames;   /* asked for last time */
+    bool has_wait;     /* wait is set */
     struct ntmm_wait wait;
 };
 
-static inline struct relief relief_begin(void) { return (struct relief){0}; }
+/* Few services ever wait: the wait is set when one does. */
+static inline struct ntmm_wait *relief_wait(struct relief *relief)
+{
+    if (!relief->has_wait)
+        relief->wait = (struct ntmm_wait){0};
+    relief->has_wait = true;
+    return &relief->wait;
+}
+
+static inline struct relief relief_begin(void)
+{
+    struct relief relief;
+    relief.deadline = 0;
+    relief.tables = 0;
+    relief.out = 0;
+    relief.frames = 0;
+    relief.has_wait = false;
+    return relief;
+}
 
 /* Tables after which it is clear: they go again before the last one comes. */
 static inline uint32_t relief_tables_expected(const struct relief *relief)

@@ -15,13 +15,11 @@ uint64_t space_end_of_zero_bits(uint64_t zero_bits)
     return zero_bits > 0 ? (1ull << (32 - zero_bits)) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
 }
 
-bool foreign_at_or_after(struct call *c, const struct process *process, uint64_t page,
-                         struct page_range *range)
+bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
+                 struct page_range *range)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
     struct ntmm_foreign_range found;
-    if (!platform->foreign_range)
-        return false;
     if (!platform->foreign_range(platform->context, get64(&process->handle),
                                  page << NTMM_PAGE_SHIFT, &found))
         return false;

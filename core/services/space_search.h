@@ -32,8 +32,14 @@ ntmm_status search_space(struct call *c, struct process *process, uint64_t pages
 /* Whether no region and no foreign range meets the pages; sets place->way. */
 bool space_is_free(struct call *c, struct process *process, struct vad_place *place);
 
+bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
+                 struct page_range *range);
+
 /* The lowest foreign range that ends above a page, in pages; false: none. */
-bool foreign_at_or_after(struct call *c, const struct process *process, uint64_t page,
-                         struct page_range *range);
+static inline bool foreign_at_or_after(struct call *c, const struct process *process, uint64_t page,
+                                       struct page_range *range)
+{
+    return c->sys->platform.foreign_range && foreign_ask(c, process, page, range);
+}
 
 #endif

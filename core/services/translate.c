@@ -136,10 +136,9 @@ static void describe(const struct path *p, uint64_t va, struct ntmm_translation 
 
 static ntmm_status find_root(const struct call *c, ntmm_handle handle, uint64_t *root_frame)
 {
-    struct process *process;
-    ntmm_status status = process_find(c, handle, &process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
+    const struct process *process = process_find(c, handle);
+    if (!process)
+        return process_not_found(handle);
     if (load64_acquire(&process->handle) != process_own_handle(handle))
         return NTMM_STATUS_INVALID_HANDLE;
     bool is_live = load32_acquire(&process->state) == PROCESS_LIVE;

@@ -122,8 +122,9 @@ static void note_free(struct call *c, ntmm_handle process, uint32_t type, uint64
         event_note(c, NTMM_EVENT_RELEASE, process, base, size, 0);
 }
 
-ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
-                                     uint64_t *size, uint32_t type)
+__attribute__((flatten)) ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system,
+                                                              ntmm_handle handle, uint64_t *base,
+                                                              uint64_t *size, uint32_t type)
 {
     struct call c = call_begin(system);
     struct process *process;
@@ -174,9 +175,10 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     return is_unlocked ? NTMM_STATUS_WAS_UNLOCKED : status;
 }
 
-ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
-                                        uint64_t *base, uint64_t *size, uint32_t protect,
-                                        uint32_t *old)
+__attribute__((flatten)) ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system,
+                                                                 ntmm_handle handle, uint64_t *base,
+                                                                 uint64_t *size, uint32_t protect,
+                                                                 uint32_t *old)
 {
     struct call c = call_begin(system);
     struct process *process;

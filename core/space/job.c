@@ -165,14 +165,12 @@ static uint32_t charge_job(struct job *job, const struct process *process, uint6
 
 static void return_job(struct job *job, uint64_t pages) { (void)add64(&job->commit, 0 - pages); }
 
-ntmm_status charge_private(struct call *c, struct process *process, uint64_t pages)
+ntmm_status charge_pages(struct call *c, struct process *process, uint64_t pages)
 {
     struct job *job = job_of(c, process);
     uint64_t limit = get64(&process->commit_limit);
     uint64_t now = get64(&process->commit_pages);
     ntmm_status status = NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED;
-    if (pages == 0)
-        return NTMM_STATUS_SUCCESS;
     uint32_t refusal = job ? charge_job(job, process, pages) : 0;
     if (__builtin_expect(refusal != 0, 0)) {
         event_note(c, NTMM_EVENT_JOB_LIMIT, get64(&process->handle), get64(&job->handle), pages,
@@ -191,11 +189,9 @@ ntmm_status charge_private(struct call *c, struct process *process, uint64_t pag
     return status;
 }
 
-void return_private(struct call *c, struct process *process, uint64_t pages)
+void return_pages(struct call *c, struct process *process, uint64_t pages)
 {
     struct job *job = job_of(c, process);
-    if (pages == 0)
-        return;
     process_subtract(&process->commit_pages, pages);
     if (job)
         return_job(job, pages);

@@ -65,7 +65,18 @@ void job_frames_free(struct call *c);
  * COMMITMENT_LIMIT: of the job, or, with c->want set, of the partition;
  * PAGEFILE_QUOTA_EXCEEDED: of the process.
  */
-ntmm_status charge_private(struct call *c, struct process *process, uint64_t pages);
-void return_private(struct call *c, struct process *process, uint64_t pages);
+ntmm_status charge_pages(struct call *c, struct process *process, uint64_t pages);
+void return_pages(struct call *c, struct process *process, uint64_t pages);
+
+static inline ntmm_status charge_private(struct call *c, struct process *process, uint64_t pages)
+{
+    return pages ? charge_pages(c, process, pages) : NTMM_STATUS_SUCCESS;
+}
+
+static inline void return_private(struct call *c, struct process *process, uint64_t pages)
+{
+    if (pages)
+        return_pages(c, process, pages);
+}
 
 #endif

@@ -14,50 +14,12 @@ static le64 *directory(const struct call *c)
     return core_at(c->bias, get64(&anchor_of(c)->directory_ref));
 }
 
-ntmm_status process_find(const struct call *c, ntmm_handle handle, struct process **process)
-{
-    if (__builtin_expect(!handle_is_process(handle), 0))
-        return handle == 0 ? NTMM_STATUS_INVALID_HANDLE : NTMM_STATUS_OBJECT_TYPE_MISMATCH;
-    *process = process_in_slot(c, (uint32_t)handle & HANDLE_SLOT);
-    return *process ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_HANDLE;
-}
-
-/* Whether the slot, (W) held, still is the live process of the handle. */
-static ntmm_status judge(const struct process *process, ntmm_handle handle, uint32_t rights)
+ntmm_status process_refusal(const struct process *process, ntmm_handle handle, uint32_t rights)
 {
     if (get64(&process->handle) != process_own_handle(handle))
         return NTMM_STATUS_INVALID_HANDLE;
-    if (!handle_holds(handle, rights))
-        return NTMM_STATUS_ACCESS_DENIED;
-    bool is_live = get32(&process->state) == PROCESS_LIVE;
-    return is_live ? NTMM_STATUS_SUCCESS : NTMM_STATUS_PROCESS_IS_TERMINATING;
-}
-
-ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, uint32_t rights,
-                                     struct process **process)
-{
-    ntmm_status status = process_find(c, handle, process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
-    status = judge(*process, handle, rights);
-    if (status != NTMM_STATUS_SUCCESS)
-        process_unlock_working_set(c, *process);
-    return status;
-}
-
-ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t rights,
-                                 struct process **process)
-{
-    ntmm_status status = process_find(c, handle, process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    lock_acquire(c, &(*process)->address_lock, LOCK_ADDRESS);
-    lock_acquire(c, &(*process)->working_set_lock, LOCK_WORKING_SET);
-    status = judge(*process, handle, rights);
-    if (status != NTMM_STATUS_SUCCESS)
-        process_unlock_address(c, *process);
-    return status;
+    return handle_holds(handle, rights) ? NTMM_STATUS_PROCESS_IS_TERMINATING
+                                        : NTMM_STATUS_ACCESS_DENIED;
 }
 
 ntmm_status process_lock_privileged(struct call *c, ntmm_handle handle, uint32_t rights,
@@ -81,11 +43,13 @@ void process_relock_ending(struct call *c, struct process *process)
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
                                 struct process **process)
 {
-    ntmm_status status = process_find(c, handle, process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    *process = process_find(c, handle);
+    if (!*process)
+        return process_not_found(handle);
     process_relock_ending(c, *process);
-    status = judge(*process, handle, rights);
+    if (!process_is_granted(*process, handle, rights))
+        status = process_refusal(*process, handle, rights);
     bool has_failed = get32(&(*process)->state) == PROCESS_END_FAILED;
     if (status == NTMM_STATUS_PROCESS_IS_TERMINATING && has_failed)
         status = NTMM_STATUS_SUCCESS;
@@ -94,17 +58,6 @@ ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rig
     else
         process_unlock_address(c, *process);
     return status;
-}
-
-void process_unlock_working_set(struct call *c, struct process *process)
-{
-    lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
-}
-
-void process_unlock_address(struct call *c, struct process *process)
-{
-    lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
-    lock_release(c, &process->address_lock, LOCK_ADDRESS);
 }
 
 /* One frame for the process directory or for slots, charged. */

@@ -39,38 +39,40 @@
 enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING, PROCESS_END_FAILED };
 
 struct process {
-    le32 address_lock;        /* LOCK_ADDRESS */
-    le32 working_set_lock;    /* LOCK_WORKING_SET */
-    le64 handle;              /* its handle, or 0 (W, D) */
-    le32 state;               /* enum process_state (W, D) */
-    le32 next_free;           /* next free slot + 1 (D) */
-    le64 root_frame;          /* fixed while live */
-    le64 highest_page;        /* page after the highest that can be reserved; fixed */
-    le64 bottom_page;         /* where searches begin; fixed */
-    le64 commit_limit;        /* pages; fixed */
-    struct gap_tree vads;     /* pages (A, W) */
-    le32 protection;          /* PS_PROTECTION; fixed */
-    le32 flags;               /* NTMM_PROCESS_* flags of its configuration; fixed */
-    le64 top_page;            /* where searches from the top begin; fixed */
-    le64 vad_hint;            /* VAD found last, a reference, or 0 (W) */
-    le64 virtual_pages;       /* (A, W) */
-    le64 virtual_peak;        /* (A, W) */
-    le64 commit_pages;        /* private pages promised (W) */
-    le64 commit_peak;         /* (W) */
-    le64 working_set_pages;   /* (W) */
-    le64 working_set_peak;    /* (W) */
-    le64 table_pages;         /* those that are out included (W) */
-    le64 tables_out;          /* of these, in transition or paged out (W) */
-    le64 leaf_span;           /* table_find's last leaf table: page >> 9 of it, or ~0 (W) */
-    le64 leaf_frame;          /* its frame (W) */
-    le64 working_set_minimum; /* pages; fixed */
-    le64 working_set_maximum; /* pages; fixed */
-    le64 hand;                /* page at which the next sweep begins (W) */
-    le64 watch_root;          /* root of the marks of watched regions, or 0 (W) */
-    le64 locked_pages;        /* of the working set, locked by a service (W) */
-    le32 limit_flags;         /* LIMIT_* bits (W) */
-    le32 has_watch;           /* whether it ever had a watched region (W) */
-    le64 job;                 /* its job, a reference, or 0 (A, W, D) */
+    le32 address_lock;         /* LOCK_ADDRESS */
+    le32 working_set_lock;     /* LOCK_WORKING_SET */
+    le64 handle;               /* its handle, or 0 (W, D) */
+    le32 state;                /* enum process_state (W, D) */
+    le32 next_free;            /* next free slot + 1 (D) */
+    le64 root_frame;           /* fixed while live */
+    le64 highest_page;         /* page after the highest that can be reserved; fixed */
+    le64 bottom_page;          /* where searches begin; fixed */
+    le64 commit_limit;         /* pages; fixed */
+    struct gap_tree vads;      /* pages (A, W) */
+    le32 protection;           /* PS_PROTECTION; fixed */
+    le32 flags;                /* NTMM_PROCESS_* flags of its configuration; fixed */
+    le64 top_page;             /* where searches from the top begin; fixed */
+    le64 vad_hint;             /* VAD found last, a reference, or 0 (W) */
+    le64 virtual_pages;        /* (A, W) */
+    le64 virtual_peak;         /* (A, W) */
+    le64 commit_pages;         /* private pages promised (W) */
+    le64 commit_peak;          /* (W) */
+    le64 working_set_pages;    /* (W) */
+    le64 working_set_peak;     /* (W) */
+    le64 table_pages;          /* those that are out included (W) */
+    le64 tables_out;           /* of these, in transition or paged out (W) */
+    le64 leaf_span;            /* table_find's last leaf table: page >> 9 of it, or ~0 (W) */
+    le64 void_start, void_end; /* pages that table_find last found to have no table (W) */
+    le64 vad_spare;            /* a VAD that nobody uses, a reference, or 0 (A, W) */
+    le64 leaf_frame;           /* its frame (W) */
+    le64 working_set_minimum;  /* pages; fixed */
+    le64 working_set_maximum;  /* pages; fixed */
+    le64 hand;                 /* page at which the next sweep begins (W) */
+    le64 watch_root;           /* root of the marks of watched regions, or 0 (W) */
+    le64 locked_pages;         /* of the working set, locked by a service (W) */
+    le32 limit_flags;          /* LIMIT_* bits (W) */
+    le32 has_watch;            /* whether it ever had a watched region (W) */
+    le64 job;                  /* its job, a reference, or 0 (A, W, D) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
 
@@ -129,8 +131,42 @@ static inline bool handle_holds(ntmm_handle handle, uint32_t rights)
     return (handle & (uint64_t)rights << HANDLE_LACKS_SHIFT) == 0;
 }
 
-/* The slot that a handle names, whatever is in it by now. INVALID_HANDLE, OBJECT_TYPE_MISMATCH. */
-ntmm_status process_find(const struct call *c, ntmm_handle handle, struct process **process);
+/* The slot that a handle names, whatever is in it by now; NULL: none. */
+static inline struct process *process_find(const struct call *c, ntmm_handle handle)
+{
+    if (__builtin_expect(!handle_is_process(handle), 0))
+        return NULL;
+    return process_in_slot(c, (uint32_t)handle & HANDLE_SLOT);
+}
+
+/* Why process_find found nothing: INVALID_HANDLE, OBJECT_TYPE_MISMATCH. */
+static inline ntmm_status process_not_found(ntmm_handle handle)
+{
+    bool is_other = handle != 0 && !handle_is_process(handle);
+    return is_other ? NTMM_STATUS_OBJECT_TYPE_MISMATCH : NTMM_STATUS_INVALID_HANDLE;
+}
+
+/* Whether the slot, (W) held, still is the live process of the handle, which grants the rights. */
+static inline bool process_is_granted(const struct process *process, ntmm_handle handle,
+                                      uint32_t rights)
+{
+    return get64(&process->handle) == process_own_handle(handle) && handle_holds(handle, rights) &&
+           get32(&process->state) == PROCESS_LIVE;
+}
+
+/* Why process_is_granted refused. */
+ntmm_status process_refusal(const struct process *process, ntmm_handle handle, uint32_t rights);
+
+static inline void process_unlock_working_set(struct call *c, struct process *process)
+{
+    lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
+}
+
+static inline void process_unlock_address(struct call *c, struct process *process)
+{
+    lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
+    lock_release(c, &process->address_lock, LOCK_ADDRESS);
+}
 
 /*
  * Find a live process and take its working-set lock, or its address and working-set locks.
@@ -138,10 +174,36 @@ ntmm_status process_find(const struct call *c, ntmm_handle handle, struct proces
  * Not found: INVALID_HANDLE, OBJECT_TYPE_MISMATCH, ACCESS_DENIED or PROCESS_IS_TERMINATING, in this
  * order, no lock held.
  */
-ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle, uint32_t rights,
-                                     struct process **process);
-ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t rights,
-                                 struct process **process);
+static inline ntmm_status process_lock_working_set(struct call *c, ntmm_handle handle,
+                                                   uint32_t rights, struct process **process)
+{
+    struct process *found = process_find(c, handle);
+    *process = found;
+    if (__builtin_expect(!found, 0))
+        return process_not_found(handle);
+    lock_acquire(c, &found->working_set_lock, LOCK_WORKING_SET);
+    if (__builtin_expect(process_is_granted(found, handle, rights), 1))
+        return NTMM_STATUS_SUCCESS;
+    ntmm_status status = process_refusal(found, handle, rights);
+    process_unlock_working_set(c, found);
+    return status;
+}
+
+static inline ntmm_status process_lock_address(struct call *c, ntmm_handle handle, uint32_t rights,
+                                               struct process **process)
+{
+    struct process *found = process_find(c, handle);
+    *process = found;
+    if (__builtin_expect(!found, 0))
+        return process_not_found(handle);
+    lock_acquire(c, &found->address_lock, LOCK_ADDRESS);
+    lock_acquire(c, &found->working_set_lock, LOCK_WORKING_SET);
+    if (__builtin_expect(process_is_granted(found, handle, rights), 1))
+        return NTMM_STATUS_SUCCESS;
+    ntmm_status status = process_refusal(found, handle, rights);
+    process_unlock_address(c, found);
+    return status;
+}
 
 /* As process_lock_address, for who holds a privilege, HELD_*, or 0: else PRIVILEGE_NOT_HELD, after
  * ACCESS_DENIED. */
@@ -154,8 +216,6 @@ ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rig
 
 /* The same locks again for one that the caller made ENDING. */
 void process_relock_ending(struct call *c, struct process *process);
-void process_unlock_working_set(struct call *c, struct process *process);
-void process_unlock_address(struct call *c, struct process *process);
 
 /* A slot made live with an empty address space. Takes (D), (C), (N). Shortage: c->want is set. */
 ntmm_status process_create(struct call *c, const struct ntmm_process_config *config,

@@ -49,6 +49,8 @@ static uint64_t delete_page(struct call *c, struct process *process, const struc
 static uint64_t delete_range(struct call *c, struct process *process, const struct vad *vad,
                              uint64_t start, uint64_t end, uint64_t value)
 {
+    if (table_is_void(c, process, start, end))
+        return vad_is_committed_by_default(vad) ? end - start : 0;
     struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
     uint64_t committed = 0;
 
@@ -119,8 +121,8 @@ static void pierce(struct call *c, struct process *process, struct vad *vad, uin
     process_subtract(&vad->commit_pages, commit);
 }
 
-ntmm_status private_release(struct call *c, struct process *process, struct vad *vad,
-                            uint64_t start, uint64_t end)
+__attribute__((flatten)) ntmm_status private_release(struct call *c, struct process *process,
+                                                     struct vad *vad, uint64_t start, uint64_t end)
 {
     bool is_middle = start > vad_start(vad) && end < vad_end(vad);
     struct vad_spare spare;
@@ -217,6 +219,7 @@ bool private_run_down(struct call *c, struct process *process)
         if (!run_down_region(c, process, vad_at(c, ref)))
             return false;
     }
+    vad_drop_spare(c, process);
     return true;
 }
 

@@ -39,6 +39,17 @@ struct table_span table_walk(struct call *c, struct process *process, uint64_t p
     return table_leaf_span(c, frame, page);
 }
 
+bool table_look_for_void(struct call *c, struct process *process, uint64_t start, uint64_t end)
+{
+    struct table_span span = table_find(c, process, start);
+    uint64_t width = 1ull << 9 * (span.level - 1);
+    if (span.entry || span.is_out)
+        return false;
+    set64(&process->void_start, span.end - width);
+    set64(&process->void_end, span.end);
+    return end <= span.end;
+}
+
 static bool charge_table(struct call *c, struct process *process, enum table_payer payer)
 {
     uint64_t overdrawn;
@@ -73,6 +84,7 @@ static bool add_table(struct call *c, struct process *process, uint64_t page, ui
     pfn_add_share(parent, 1);
     store64_release(entry, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
     set64(&process->table_pages, get64(&process->table_pages) + 1);
+    set64(&process->void_end, 0); /* it may be there */
     process_count(process, NTMM_COUNTER_TABLES_CREATED, 1);
     event_note(c, NTMM_EVENT_TABLE_CREATED, get64(&process->handle), page << NTMM_PAGE_SHIFT, frame,
                level - 1);

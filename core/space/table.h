@@ -19,6 +19,7 @@
  *   V9 a software entry holds the protection of a private page, or the mark of a decommitted one,
  *      perhaps a slot, and nothing else
  *   V10 the hint names the leaf table of its pages, which is in memory, or nothing
+ *   V12 where the process keeps a range without tables, there is none
  *   T1 no processor uses a translation that the tables do not grant once the call that took it
  *      returns
  *
@@ -46,6 +47,8 @@ struct table_span {
     struct pfn *upper_table; /* without entry: row of the table that holds `upper` */
 };
 
+bool table_look_for_void(struct call *c, struct process *process, uint64_t start, uint64_t end);
+
 /* Find the entry of a page, by the walk. What it finds, it leaves as the process's hint. */
 struct table_span table_walk(struct call *c, struct process *process, uint64_t page);
 
@@ -57,6 +60,15 @@ static inline struct table_span table_leaf_span(struct call *c, uint64_t frame, 
         .end = (page | (PAGES_PER_TABLE - 1)) + 1,
         .level = 1,
     };
+}
+
+/* Whether all of [start, end) is known to have no table: no entry of it is anything but 0. */
+static inline bool table_is_void(struct call *c, struct process *process, uint64_t start,
+                                 uint64_t end)
+{
+    if (start >= get64(&process->void_start) && end <= get64(&process->void_end))
+        return true;
+    return table_look_for_void(c, process, start, end);
 }
 
 /* Find the entry of a page. */

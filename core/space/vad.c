@@ -4,20 +4,9 @@
 #include "space/vad.h"
 #include "phys/slab.h"
 
-/* The VAD found last, if it contains the page. */
-static struct vad *look_at_hint(const struct call *c, const struct process *process, uint64_t page)
-{
-    uint64_t hint = get64(&process->vad_hint);
-    NTMM_ASSERT(lock_is_held(c, LOCK_WORKING_SET));
-    if (!hint)
-        return NULL;
-    struct vad *vad = vad_at(c, hint);
-    return page - vad_start(vad) < vad_end(vad) - vad_start(vad) ? vad : NULL;
-}
-
 struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
 {
-    struct vad *vad = look_at_hint(c, process, page);
+    struct vad *vad = vad_look_at_hint(c, process, page);
     if (vad)
         return vad;
     uint64_t ref = gap_tree_find(c->bias, &process->vads, page);
@@ -25,21 +14,6 @@ struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
         return NULL;
     set64(&process->vad_hint, ref);
     return vad_at(c, ref);
-}
-
-struct vad *vad_find_or_next(struct call *c, struct process *process, uint64_t page, uint64_t *next)
-{
-    struct vad *vad = look_at_hint(c, process, page);
-    struct gap_range range;
-    *next = GAP_TREE_OPEN;
-    if (vad || !gap_tree_find_at_or_after(c->bias, &process->vads, page, &range))
-        return vad;
-    if (range.start > page) {
-        *next = range.start;
-        return NULL;
-    }
-    set64(&process->vad_hint, range.ref);
-    return vad_at(c, range.ref);
 }
 
 /* In the order in which they were taken: so an empty slab that they leave is not one more. */
@@ -61,6 +35,34 @@ static bool take_nodes(struct call *c, struct process *process, uint32_t count,
     return true;
 }
 
+/* A VAD for a process: the one it keeps, or a new one. */
+static uint64_t take_vad(struct call *c, struct process *process)
+{
+    uint64_t ref = get64(&process->vad_spare);
+    if (!ref)
+        return slab_allocate(c, SLAB_VAD, process_index(process));
+    set64(&process->vad_spare, 0);
+    __builtin_memset(vad_at(c, ref), 0, sizeof(struct vad));
+    return ref;
+}
+
+/* A program that frees a region soon makes another: one VAD is kept for it. */
+static void give_vad(struct call *c, struct process *process, uint64_t ref)
+{
+    if (get64(&process->vad_spare))
+        slab_release(c, ref);
+    else
+        set64(&process->vad_spare, ref);
+}
+
+void vad_drop_spare(struct call *c, struct process *process)
+{
+    uint64_t ref = get64(&process->vad_spare);
+    set64(&process->vad_spare, 0);
+    if (ref)
+        slab_release(c, ref);
+}
+
 /* A VAD and the nodes that its place needs, or neither and as many frames as before. */
 static bool take_spare(struct call *c, struct process *process, const struct gap_place *place,
                        struct vad_spare *spare)
@@ -69,7 +71,7 @@ static bool take_spare(struct call *c, struct process *process, const struct gap
     bool had_room = needed > 0 && slab_has_room(c, SLAB_VAD_NODE);
     spare->nodes.count = 0;
     if (take_nodes(c, process, needed, &spare->nodes)) {
-        spare->ref = slab_allocate(c, SLAB_VAD, process_index(process));
+        spare->ref = take_vad(c, process);
         if (spare->ref)
             return true;
     }
@@ -92,7 +94,8 @@ static struct vad *link(struct call *c, struct process *process, const struct ga
     return vad;
 }
 
-struct vad *vad_create(struct call *c, struct process *process, const struct vad_place *place)
+__attribute__((flatten)) struct vad *vad_create(struct call *c, struct process *process,
+                                                const struct vad_place *place)
 {
     struct vad_spare spare;
     if (!take_spare(c, process, &place->way, &spare))
@@ -102,7 +105,7 @@ struct vad *vad_create(struct call *c, struct process *process, const struct vad
     return vad;
 }
 
-void vad_delete(struct call *c, struct process *process, struct vad *vad)
+__attribute__((flatten)) void vad_delete(struct call *c, struct process *process, struct vad *vad)
 {
     struct gap_nodes nodes = {.count = 0};
     uint64_t ref = vad_ref(c, vad);
@@ -111,7 +114,7 @@ void vad_delete(struct call *c, struct process *process, struct vad *vad)
         set64(&process->vad_hint, 0);
     gap_tree_remove(c->bias, &process->vads, vad_start(vad), &nodes);
     give_nodes(c, &nodes);
-    slab_release(c, ref);
+    give_vad(c, process, ref);
 }
 
 void vad_resize(struct call *c, struct process *process, struct vad *vad, uint64_t start,

@@ -79,12 +79,35 @@ static inline bool vad_is_committed_by_default(const struct vad *vad)
     return (get32(&vad->flags) & VAD_MEM_COMMIT) != 0;
 }
 
+/* The VAD found last, if it contains the page. (W) is held. */
+static inline struct vad *vad_look_at_hint(const struct call *c, const struct process *process,
+                                           uint64_t page)
+{
+    uint64_t hint = get64(&process->vad_hint);
+    NTMM_ASSERT(lock_is_held(c, LOCK_WORKING_SET));
+    if (!hint)
+        return NULL;
+    struct vad *vad = vad_at(c, hint);
+    return page - vad_start(vad) < vad_end(vad) - vad_start(vad) ? vad : NULL;
+}
+
 /* The VAD that contains a page, or NULL. (W) is held. */
 struct vad *vad_find(struct call *c, struct process *process, uint64_t page);
 
-/* The same; where it is NULL, *next is the page that the next VAD starts at, or GAP_TREE_OPEN. */
-struct vad *vad_find_or_next(struct call *c, struct process *process, uint64_t page,
-                             uint64_t *next);
+/* The same; where it is NULL, *next is the page that the next VAD starts at, or GAP_TREE_OPEN, and
+ * otherwise nothing. */
+static inline struct vad *vad_find_or_next(struct call *c, struct process *process, uint64_t page,
+                                           uint64_t *next)
+{
+    struct vad *vad = vad_look_at_hint(c, process, page);
+    if (vad)
+        return vad;
+    uint64_t ref = gap_tree_find_or_next(c->bias, &process->vads, page, next);
+    if (!ref)
+        return NULL;
+    set64(&process->vad_hint, ref);
+    return vad_at(c, ref);
+}
 
 /* Where a VAD can be made: pages, half-open, and the way to start, which holds until a VAD is made,
  * deleted or resized. */
@@ -98,6 +121,9 @@ struct vad *vad_create(struct call *c, struct process *process, const struct vad
 
 /* Take a VAD without committed pages out of the tree and free it. (A) and (W) are held. */
 void vad_delete(struct call *c, struct process *process, struct vad *vad);
+
+/* Free the VAD that a process keeps for the next one, if it does. (A) and (W) are held. */
+void vad_drop_spare(struct call *c, struct process *process);
 
 /* Move the ends of a VAD; it meets no other. (A) and (W) are held. */
 void vad_resize(struct call *c, struct process *process, struct vad *vad, uint64_t start,

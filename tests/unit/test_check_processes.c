@@ -365,6 +365,19 @@ static uint64_t lead_leaf_hint_astray(struct machine *m)
     return BASE >> 21 << 21;
 }
 
+static uint64_t declare_tables_void(struct machine *m)
+{
+    set64(&machine_object(m)->void_start, 0);
+    set64(&machine_object(m)->void_end, 1ull << 27);
+    return 0;
+}
+
+static uint64_t keep_a_vad_astray(struct machine *m)
+{
+    set64(&machine_object(m)->vad_spare, 0xDEAD000000ull);
+    return 0xDEAD000000ull;
+}
+
 static uint64_t hint_of_no_table(struct machine *m)
 {
     set64(&machine_object(m)->leaf_span, 0x7777);
@@ -427,6 +440,8 @@ static const struct corruption corruptions[] = {
     {"V7", "a guard page is valid", valid_guard},
     {"V8", "the hint refers to nothing", hint_astray},
     {"V8", "the hint is of another process", hint_of_another},
+    {"V12", "tables lie where there are said to be none", declare_tables_void},
+    {"S4", "the VAD kept for the next region is none", keep_a_vad_astray},
     {"V10", "the hint names another table", lead_leaf_hint_astray},
     {"V10", "the hint is about a table that is not there", hint_of_no_table},
     {"V9", "a software entry names a page-file slot", slot_without_file},

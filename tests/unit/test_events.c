@@ -23,9 +23,9 @@ static void record(void *context, const struct ntmm_event *event)
 static struct machine *open_recorded(struct recorder *r, uint32_t mask)
 {
     struct machine *m = machine_open(NULL);
-    r->count = 0;
     ntmm_emulated_set_event(m->emu, record, r);
     ntmm_set_event_mask(m->system, mask);
+    r->count = 0; /* of conditions of memory that held already */
     return m;
 }
 
@@ -66,7 +66,7 @@ static void a_record_is_32_bytes(void **state)
 static void off_by_default(void **state)
 {
     (void)state;
-    struct recorder r;
+    struct recorder r = {.count = 0};
     struct machine *m = machine_open(NULL);
     r.count = 0;
     ntmm_emulated_set_event(m->emu, record, &r);
@@ -80,7 +80,7 @@ static void off_by_default(void **state)
 static void services_tell_rounded_ranges(void **state)
 {
     (void)state;
-    struct recorder r;
+    struct recorder r = {.count = 0};
     struct machine *m = open_recorded(&r, ~0u);
     must_reserve(m, BASE, 0x8000, NTMM_PAGE_READWRITE);
     expect(only(&r, NTMM_EVENT_RESERVE), m, BASE, 0x8000);
@@ -100,7 +100,7 @@ static void services_tell_rounded_ranges(void **state)
 static void failed_services_tell_nothing(void **state)
 {
     (void)state;
-    struct recorder r;
+    struct recorder r = {.count = 0};
     struct machine *m = open_recorded(&r, ~0u);
     assert_int_equal(try_protect(m, BASE, PAGE, NTMM_PAGE_READONLY),
                      NTMM_STATUS_CONFLICTING_ADDRESSES);
@@ -112,7 +112,7 @@ static void failed_services_tell_nothing(void **state)
 static void a_fault_tells_tables_and_itself(void **state)
 {
     (void)state;
-    struct recorder r;
+    struct recorder r = {.count = 0};
     struct machine *m =
         open_recorded(&r, 1u << NTMM_EVENT_FAULT | 1u << NTMM_EVENT_TABLE_CREATED |
                               1u << NTMM_EVENT_TABLE_FREED | 1u << NTMM_EVENT_SHOOTDOWN);
@@ -135,7 +135,7 @@ static void a_fault_tells_tables_and_itself(void **state)
 static void a_frame_tells_its_lists(void **state)
 {
     (void)state;
-    struct recorder r;
+    struct recorder r = {.count = 0};
     struct machine *m = open_recorded(&r, 1u << NTMM_EVENT_FRAME_STATE);
     must_allocate(m, BASE, PAGE, NTMM_PAGE_READWRITE);
     must_write(m, BASE, 1);
@@ -154,7 +154,7 @@ static void a_frame_tells_its_lists(void **state)
 static void processes_tell_their_life(void **state)
 {
     (void)state;
-    struct recorder r;
+    struct recorder r = {.count = 0};
     struct machine *m =
         open_recorded(&r, 1u << NTMM_EVENT_PROCESS_CREATED | 1u << NTMM_EVENT_PROCESS_ENDED);
     ntmm_handle other = machine_add_process(m);
