@@ -65,18 +65,6 @@ ntmm_status content_zero(void *context, const uint64_t *frames, uint32_t count)
     return NTMM_STATUS_SUCCESS;
 }
 
-ntmm_status content_copy(void *context, const uint64_t *to, const uint64_t *from, uint32_t count)
-{
-    struct ntmm_emulated *emu = context;
-    bool is_valid = are_frames(emu, to, count) && are_frames(emu, from, count);
-    ntmm_status status = begin_operation(emu, NTMM_EMULATED_COPY, is_valid);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    for (uint32_t i = 0; i < count; i++)
-        memmove(frame_at(emu, to[i]), frame_at(emu, from[i]), NTMM_PAGE_SIZE);
-    return NTMM_STATUS_SUCCESS;
-}
-
 ntmm_status content_compare(void *context, const uint64_t *a, const uint64_t *b, uint32_t count,
                             uint64_t *equal)
 {
@@ -130,6 +118,32 @@ static void store_shared(uint8_t *to, const uint8_t *from, size_t size)
             done++;
         }
     }
+}
+
+/* Both sides may be in use by processors and transfers. */
+static void copy_shared(uint8_t *to, uint8_t *from)
+{
+    uint8_t line[CACHE_LINE];
+    for (uint32_t done = 0; done < NTMM_PAGE_SIZE; done += CACHE_LINE) {
+        content_load_shared(line, from + done, CACHE_LINE);
+        store_shared(to + done, line, CACHE_LINE);
+    }
+}
+
+ntmm_status content_copy(void *context, const uint64_t *to, const uint64_t *from, uint32_t count)
+{
+    struct ntmm_emulated *emu = context;
+    bool is_valid = are_frames(emu, to, count) && are_frames(emu, from, count);
+    ntmm_status status = begin_operation(emu, NTMM_EMULATED_COPY, is_valid);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    for (uint32_t i = 0; i < count; i++) {
+        if (has_threads(emu))
+            copy_shared(frame_at(emu, to[i]), frame_at(emu, from[i]));
+        else
+            memmove(frame_at(emu, to[i]), frame_at(emu, from[i]), NTMM_PAGE_SIZE);
+    }
+    return NTMM_STATUS_SUCCESS;
 }
 
 ntmm_status content_read(void *context, const struct ntmm_content_span *spans, uint32_t count,
