@@ -238,18 +238,19 @@ static ntmm_status call_open(struct machine *m, ntmm_handle process)
 
 /* Services that need a right of the handle, and those that need none. */
 static const service RIGHTFUL[] = {
-    call_allocate,     call_allocate_ex,  call_free,
-    call_protect,      call_query,        call_read,
-    call_query_class,  call_scan,         call_next,
-    call_write,        call_copy,         call_lock,
-    call_unlock,       call_flush,        call_get_watch,
-    call_reset_watch,  call_watch_bitmap, call_process_information,
-    call_prefetch,     call_offer,        call_reclaim,
-    call_discard,      call_set_limits,   call_query_limits,
-    call_set_quota,    call_empty,        call_assign,
-    call_create_stack, call_free_stack,   call_thread_stack,
+    call_allocate,      call_allocate_ex,  call_free,
+    call_protect,       call_query,        call_read,
+    call_query_class,   call_scan,         call_next,
+    call_write,         call_copy,         call_lock,
+    call_unlock,        call_flush,        call_get_watch,
+    call_reset_watch,   call_watch_bitmap, call_process_information,
+    call_prefetch,      call_offer,        call_reclaim,
+    call_discard,       call_set_limits,   call_query_limits,
+    call_set_quota,     call_empty,        call_assign,
+    call_create_stack,  call_free_stack,   call_thread_stack,
+    call_query_process,
 };
-static const service OPEN_TO_ALL[] = {call_query_process, call_open};
+static const service OPEN_TO_ALL[] = {call_open};
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
