@@ -9,6 +9,7 @@
  * Each kind is looked at before anything that it names is trusted.
  */
 #include "inspect/checker.h"
+#include "space/borrowed.h"
 #include "space/large.h"
 #include "space/protection.h"
 
@@ -188,6 +189,22 @@ bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct
     return true;
 }
 
+/* V7, V9: the entry of a page of the embedder's is made of its region, its place in it, and a
+ * protection; nothing else is known of it, and it costs no commit. */
+static bool check_borrowed(struct walk *w, const struct vad *vad, uint64_t raw,
+                           const struct entry_place *at, bool *is_shared)
+{
+    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY);
+    uint64_t object = at->page << NTMM_PAGE_SHIFT;
+    *is_shared = entry_kind(w->k->c, raw) == PTE_VALID;
+    if (!*is_shared)
+        return check_equal(w->k, "V9", object, entry_software(PROT_NOACCESS),
+                           entry_value(w->k->c, raw));
+    uint64_t expected = borrowed_entry(vad, at->page, borrowed_protection(raw));
+    return at->is_out || ((raw ^ expected) & ~varies) == 0 ||
+           check_fail(w->k, "V7", object, expected, raw);
+}
+
 bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool *is_shared)
 {
     const struct vad *vad = NULL;
@@ -195,6 +212,8 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
         return false;
     if (vad_type(vad) == VAD_LARGE_PAGES)
         return check_fail(w->k, "V11", at->page << NTMM_PAGE_SHIFT, 0, raw);
+    if (vad_is_borrowed(vad))
+        return check_borrowed(w, vad, raw, at, is_shared);
     if (!check_kind(w, raw, at, is_shared))
         return false;
     if (*is_shared && at->is_out)

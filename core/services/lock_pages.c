@@ -17,6 +17,7 @@
 #include "services/capture.h"
 #include "services/privilege.h"
 #include "services/touch.h"
+#include "space/borrowed.h"
 #include "space/table.h"
 #include "space/wsl.h"
 
@@ -77,6 +78,7 @@ struct tally {
     uint64_t unlocked; /* of these, without any lock */
     uint64_t any;      /* of these, with at least one of the locks that are meant */
     uint64_t all;      /* of these, with all of them */
+    bool is_borrowed;  /* a page is the embedder's, which is in no working set */
 };
 
 /* Large and user physical pages are locked as long as they are there. */
@@ -101,7 +103,8 @@ static struct tally visit(struct call *c, struct process *process,
         }
         for (le64 *entry = span.entry; page < stop; page++, entry++) {
             uint64_t raw = entry ? load64_relaxed(entry) : 0;
-            if (!(raw & FIELD_MASK(HW_VALID)))
+            t.is_borrowed = entry_is_borrowed(raw);
+            if (!(raw & FIELD_MASK(HW_VALID)) || t.is_borrowed)
                 return t;
             if (raw & ENTRY_NOT_IN_SET) {
                 visit_locked(&t, 1);
@@ -135,6 +138,8 @@ static ntmm_status lock_valid(struct call *c, struct process *process,
 {
     struct tally t = visit(c, process, request, 0, 0);
     uint64_t locked = get64(&process->locked_pages);
+    if (t.is_borrowed)
+        return NTMM_STATUS_INCOMPATIBLE_FILE_MAP;
     if (t.valid != pages_of(request))
         return NTMM_STATUS_PENDING;
     if (t.unlocked && !is_within_quota(process, locked + t.unlocked))

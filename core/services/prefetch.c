@@ -18,6 +18,7 @@
 #include "services/capture.h"
 #include "services/relief.h"
 #include "services/touch.h"
+#include "space/borrowed.h"
 #include "space/private.h"
 #include "space/protection.h"
 #include "space/wsl.h"
@@ -159,7 +160,7 @@ static void set_priority(struct call *c, const le64 *entry, uint32_t priority)
 {
     uint64_t raw = load64_relaxed(entry);
     uint64_t frame = FRAME_NONE;
-    if (raw & FIELD_MASK(HW_VALID)) {
+    if ((raw & FIELD_MASK(HW_VALID)) && !entry_is_borrowed(raw)) {
         frame = field_get(raw, HW_FRAME);
         frame_lock(c, frame);
     } else {

@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "services/query.h"
 #include "services/relief.h"
+#include "space/borrowed.h"
 #include "space/private.h"
 #include "space/protection.h"
 
@@ -96,6 +97,9 @@ ntmm_status query_working_set(struct question *q)
 static uint64_t attributes_of_valid(struct call *c, uint64_t raw)
 {
     uint64_t frame = field_get(raw, HW_FRAME);
+    if (raw & ENTRY_BORROWED)
+        return NTMM_PAGE_STATE_VALID | (uint64_t)protection_to_win32(borrowed_protection(raw))
+                                           << NTMM_PAGE_STATE_PROTECTION_SHIFT;
     uint64_t protection = protection_to_win32(protection_of_frame(c, frame));
     uint64_t priority = pfn_priority(pfn_at(c, frame));
     bool is_locked = (raw & (ENTRY_LOCKED | ENTRY_NOT_IN_SET)) != 0;

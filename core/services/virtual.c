@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "services/capture.h"
 #include "services/relief.h"
+#include "space/borrowed.h"
 #include "space/large.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
@@ -65,6 +66,8 @@ static ntmm_status free_range(struct call *c, struct process *process, uint32_t 
     ntmm_status status = find_free_range(c, process, type, base, size, &vad, range);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    if (vad_is_borrowed(vad))
+        return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
     if (!vad_is_private(vad))
         return free_whole(c, process, type, vad, *range);
     switch (type) {
@@ -167,6 +170,8 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     struct vad *vad = vad_find(c, process, range.start);
     if (!vad || range.end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    if (vad_is_borrowed(vad))
+        return borrowed_protect(c, process, vad, range.start, range.end, protection, old);
     if (vad_type(vad) == VAD_LARGE_PAGES)
         return large_protect(c, process, vad, range.start, range.end, protection, old);
     uint64_t locked = get64(&process->locked_pages);

@@ -77,6 +77,15 @@ uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty)
     return bits;
 }
 
+void entry_replace_borrowed(const struct call *c, struct pfn *table, le64 *entry, uint64_t value)
+{
+    bool is_valid = (value & FIELD_MASK(HW_VALID)) != 0;
+    uint64_t new = is_valid ? value : invalid_encode(value, c->sys->invalid_mask);
+    uint64_t old = exchange64(entry, new);
+    NTMM_ASSERT(old & ENTRY_BORROWED);
+    keep_counts(c, table, old, new);
+}
+
 uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *table, le64 *entry,
                         uint64_t page, uint64_t value, struct gather *g)
 {

@@ -3,6 +3,7 @@
  */
 #include "space/private.h"
 #include "base/bits.h"
+#include "space/borrowed.h"
 #include "space/job.h"
 #include "space/protection.h"
 #include "space/watch.h"
@@ -17,6 +18,8 @@ struct page_state page_state_of(const struct call *c, const struct vad *vad, uin
     case PTE_DECOMMITTED:
         return (struct page_state){.is_committed = false};
     case PTE_VALID: {
+        if (entry & ENTRY_BORROWED)
+            return (struct page_state){true, borrowed_protection(entry)};
         const struct pfn *pfn = pfn_at(c, field_get(entry, HW_FRAME));
         uint64_t original = load64_relaxed(&pfn->original_pte);
         return (struct page_state){true, (uint32_t)field_get(original, SW_PROTECTION)};

@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "phys/slab.h"
 #include "phys/slots.h"
+#include "space/borrowed.h"
 #include "space/job.h"
 #include "space/large.h"
 #include "space/watch.h"
@@ -21,6 +22,11 @@ static uint64_t delete_page(struct call *c, struct process *process, const struc
     enum pte_kind kind = entry_kind(c, raw);
     uint64_t committed = page_state_of(c, vad, raw).is_committed;
 
+    if (kind == PTE_VALID && (raw & ENTRY_BORROWED)) {
+        entry_replace_borrowed(c, span->table, entry, value);
+        gather_range(g, page, page + 1);
+        return 0;
+    }
     if (kind == PTE_VALID) {
         chain_add(c, &g->freed, entry_withdraw(c, process, span->table, entry, page, value, g));
         process_count(process, NTMM_COUNTER_PAGES_FREED, 1);
@@ -131,7 +137,9 @@ __attribute__((flatten)) ntmm_status private_release(struct call *c, struct proc
         return want_status(c);
     if (is_middle && !vad_spare_take(c, process, end, &spare))
         return want_status(c);
-    give_up_commit(c, process, vad, delete_range(c, process, vad, start, end, 0));
+    uint64_t committed = delete_range(c, process, vad, start, end, 0);
+    if (!vad_is_borrowed(vad))
+        give_up_commit(c, process, vad, committed);
     if (vad_is_watched(vad))
         watch_clear(c, process, start, end, WATCH_ALL);
     process_subtract(&process->virtual_pages, end - start);

@@ -183,9 +183,19 @@ void table_prune_range(struct call *c, struct process *process, uint64_t start, 
 #define ENTRY_LOCKED_IN_MEMORY (1ull << (HW_SOFTWARE & 0xFF))
 #define ENTRY_LOCKED (ENTRY_LOCKED_IN_SET | ENTRY_LOCKED_IN_MEMORY)
 
-/* A valid page that does not count in the working set, and so is never aged or trimmed: the next
- * bit of HW_SOFTWARE. */
-#define ENTRY_NOT_IN_SET (2ull << (HW_SOFTWARE & 0xFF))
+/* Of a valid entry: its frame is the embedder's and has no row (space/borrowed.h). */
+#define ENTRY_BORROWED (2ull << (HW_SOFTWARE & 0xFF))
+
+/* A valid page that does not count in the working set, and so is never aged or trimmed: another bit
+ * of HW_SOFTWARE. */
+#define ENTRY_NOT_IN_SET (4ull << (HW_SOFTWARE & 0xFF))
+
+/* Whether an entry is valid and its page in the working set. */
+static inline bool entry_is_in_set(uint64_t raw)
+{
+    const uint64_t kinds = FIELD_MASK(HW_VALID) | ENTRY_BORROWED | ENTRY_NOT_IN_SET;
+    return (raw & kinds) == FIELD_MASK(HW_VALID);
+}
 
 /* The value of an entry that is not valid, swizzle removed. */
 static inline uint64_t entry_value(const struct call *c, uint64_t entry)
@@ -226,6 +236,9 @@ void entry_reprotect(struct call *c, struct pfn *table, le64 *entry, uint32_t pr
 
 /* Enter a frame: the entry, not valid, becomes valid; keeps the table's counts. */
 void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t hardware);
+
+/* A valid entry of a borrowed frame becomes another value; the caller gathers its range. */
+void entry_replace_borrowed(const struct call *c, struct pfn *table, le64 *entry, uint64_t value);
 
 /* A valid entry of a frame with a protection code; dirty: with the processor's write bit. */
 uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty);

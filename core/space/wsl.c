@@ -86,7 +86,7 @@ static void sweep_table(struct call *c, struct sweep *s)
     uint64_t end = min_u64(s->span.end, s->end);
     for (; s->page < end && !is_over(s->pass); s->page++, entry++) {
         uint64_t raw = load64_relaxed(entry);
-        if (!(raw & FIELD_MASK(HW_VALID)))
+        if (!entry_is_in_set(raw))
             continue;
         s->pass->examined++;
         sweep_page(c, s, entry, raw);

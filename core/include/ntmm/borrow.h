@@ -1,7 +1,7 @@
 /**
  * @file
- * For embedders with processors of their own: translation for a TLB fill, and the invalidation sink
- * that empties what the fill put there.
+ * For embedders: translation for a TLB fill, the invalidation sink that empties what the fill put
+ * there, and the embedder's own frames at an address.
  *
  * The contract of a TLB. Two rules make a cache of translations right, whatever else runs:
  *
@@ -129,6 +129,61 @@ typedef void (*ntmm_invalidation_sink)(void *context, ntmm_handle process, uint6
  */
 NTMM_API void ntmm_set_invalidation_sink(struct ntmm_system *system, ntmm_invalidation_sink sink,
                                          void *context);
+
+/**
+ * Map frames that the embedder owns: buffers, devices, another machine's memory. The system does
+ * not touch, count, page or free them; what lies behind them is the platform's business (on the
+ * emulated one ntmm_emulated_lend and ntmm_emulated_map_io say). The same frames may be mapped any
+ * number of times, into any processes: all see the same bytes.
+ *
+ * The region is mapped whole and needs no fault. It queries as committed, type NTMM_MEM_MAPPED; it
+ * is charged no commit but for its page tables, and is in no working set. Protections within
+ * `protect` may be set (else NTMM_STATUS_SECTION_PROTECTION), but no guard; it cannot be freed,
+ * committed, reset or locked. Frames that the platform has no bytes for fail a read or write of
+ * memory with the platform's status.
+ *
+ * @param system       any
+ * @param process      target
+ * @param base         in/out, bytes. 0: the system chooses. Rounded down to 64 KiB; on success the
+ *                     rounded base, which the first frame has
+ * @param size         in/out, bytes, > 0; on success rounded so that it covers the request
+ * @param protect      one NTMM_PAGE_* value legal for private memory, its cache modifiers, no guard
+ * @param first_frame  number of the first; the others follow
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal here
+ *         NTMM_STATUS_ACCESS_VIOLATION         base or size is NULL
+ *         NTMM_STATUS_INVALID_PARAMETER_3      base lies outside the addresses a user may reserve
+ *         NTMM_STATUS_INVALID_PARAMETER_4      size is 0 or reaches past the last address
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING   see ntmm_allocate_virtual_memory
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES    the range meets a region
+ *         NTMM_STATUS_INVALID_PARAMETER_6      a frame was handed to the system, or lies beyond
+ *                                              MAXPHYADDR
+ *         NTMM_STATUS_NO_MEMORY                no gap in the address space, or no frame for a table
+ *         NTMM_STATUS_COMMITMENT_LIMIT         no commit for a table
+ * Locks: takes (A), (W), (C). May wait for frames, or for tables to come in.
+ * Source: ours, after views of the section of physical memory.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_borrowed(struct ntmm_system *system,
+                                                     ntmm_handle process, uint64_t *base,
+                                                     uint64_t *size, uint32_t protect,
+                                                     uint64_t first_frame);
+
+/**
+ * Unmap what ntmm_map_borrowed mapped, whole.
+ *
+ * @param system   any
+ * @param process  target
+ * @param address  any address of the region, bytes
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
+ *         NTMM_STATUS_NOT_MAPPED_VIEW         no such region is there
+ * Locks: takes (A), (W), (C). Waits for a shootdown, and for tables to come in.
+ * Source: ours, after NtUnmapViewOfSection.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_borrowed(struct ntmm_system *system,
+                                                       ntmm_handle process, uint64_t address);
 
 #ifdef __cplusplus
 }

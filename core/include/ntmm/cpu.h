@@ -81,10 +81,47 @@ enum ntmm_cpu_result {
 };
 
 /**
- * Physical memory that processors share: one run of bytes, with a hole in it or none. What lies in
- * the hole is outside memory: processors never touch those bytes of the host's, whatever table
- * entries say. The owner fills in the fields before the private ones and zeroes the rest, keeps it
- * alive and in place while a processor uses it, and changes nothing after ntmm_cpu_init.
+ * Read from a device.
+ *
+ * @param context  of the run
+ * @param address  physical, naturally aligned
+ * @param size     bytes: 1, 2, 4 or 8
+ * @return the bytes, the one at `address` lowest; those above `size` are not looked at
+ */
+typedef uint64_t (*ntmm_cpu_device_read)(void *context, uint64_t address, uint32_t size);
+
+/**
+ * Write to a device.
+ *
+ * @param context  of the run
+ * @param address  physical, naturally aligned
+ * @param size     bytes: 1, 2, 4 or 8
+ * @param value    the bytes, the one for `address` lowest; zeros above `size`
+ */
+typedef void (*ntmm_cpu_device_write)(void *context, uint64_t address, uint32_t size,
+                                      uint64_t value);
+
+/**
+ * Physical addresses beside memory: bytes of the host's, or a device. Accesses to a device are cut
+ * into the largest naturally aligned words, in rising order; a locked update reads, then writes,
+ * under its bus locks. Page tables cannot lie in a run. Its functions must not call the processor.
+ */
+struct ntmm_cpu_run {
+    uint64_t base_pa;            /**< physical address of its first byte; a multiple of 4,096 */
+    uint64_t size;               /**< bytes, a multiple of 4,096 */
+    uint8_t *host;               /**< where its first byte lies, aligned to 4,096; NULL: a device */
+    ntmm_cpu_device_read read;   /**< of a device */
+    ntmm_cpu_device_write write; /**< of a device */
+    void *context;               /**< handed to both */
+};
+
+/**
+ * Physical memory that processors share: one run of bytes, with a hole in it or none, and perhaps
+ * runs beside it. What lies in the hole and in no run is outside memory: processors never touch
+ * those bytes of the host's, whatever table entries say. The owner fills in the fields before the
+ * private ones and zeroes the rest, keeps it alive and in place while a processor uses it, and
+ * changes nothing after ntmm_cpu_init but runs: while no processor of it is inside, after which
+ * each forgets everything.
  */
 struct ntmm_cpu_memory {
     uint8_t *host;         /**< where its first byte lies; aligned to 4,096 */
@@ -92,6 +129,8 @@ struct ntmm_cpu_memory {
     uint64_t size;         /**< bytes, the hole's too; a multiple of 4,096 */
     uint64_t hole_base_pa; /**< where the hole begins, within memory; a multiple of 4,096 */
     uint64_t hole_size;    /**< bytes, all of them within memory; a multiple of 4,096; 0: none */
+    const struct ntmm_cpu_run *runs; /**< apart from memory and each other; NULL: none */
+    uint32_t run_count;              /**< of them */
     /** Private: spin locks of locked updates; 0 is free. */
     uint32_t bus_locks[NTMM_CPU_BUS_LOCKS];
 };

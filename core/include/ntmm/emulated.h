@@ -36,6 +36,9 @@ extern "C" {
 /** ntmm_emulated_config.version of this header. */
 #define NTMM_EMULATED_CONFIG_VERSION 1u
 
+/** Most buffers and devices that an instance has at a time. */
+#define NTMM_EMULATED_MAXIMUM_LENT 16u
+
 /** @name Flags of ntmm_emulated_config
  * @{ */
 /** Several host threads make calls: waits block the thread until another one wakes it, and time is
@@ -353,6 +356,66 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_update(struct ntmm_emulated *em
                                                         void *context,
                                                         struct ntmm_thread_stack *stack,
                                                         struct ntmm_fault_result *result);
+
+/**
+ * Lend a buffer: its bytes become physical memory that is not RAM. The system does not know of it
+ * until ntmm_map_borrowed maps its frames; then processors, reads and writes of memory and disks
+ * reach the buffer's own bytes.
+ *
+ * @param emu          no processor inside, no call in progress
+ * @param buffer       aligned to 4096; alive and in place until ntmm_emulated_take_back
+ * @param size_bytes   a multiple of 4096, > 0
+ * @param first_frame  in/out: the frame that the first byte is to have; 0: the lowest aligned to
+ *                     1 GiB above everything there is. On success the frame it has
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_INVALID_PARAMETER_2     buffer is NULL or not aligned
+ *         NTMM_STATUS_INVALID_PARAMETER_3     size_bytes is 0 or not a multiple
+ *         NTMM_STATUS_INVALID_PARAMETER_4     the frames meet RAM, the hole or what is lent, or
+ *                                             reach past MAXPHYADDR
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES  NTMM_EMULATED_MAXIMUM_LENT are lent already
+ *         NTMM_STATUS_CANT_WAIT               a processor is inside
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_lend(struct ntmm_emulated *emu, void *buffer,
+                                                      uint64_t size_bytes, uint64_t *first_frame);
+
+/** A device behind physical addresses. Zero the struct and set `size`. */
+struct ntmm_emulated_device {
+    uint32_t size;               /**< sizeof(struct ntmm_emulated_device). */
+    uint32_t reserved;           /**< 0. */
+    ntmm_cpu_device_read read;   /**< Required. Called inside; must not call the machine. */
+    ntmm_cpu_device_write write; /**< Required; the same. */
+    void *context;               /**< Handed to both. */
+};
+
+/**
+ * Put a device behind physical addresses: accesses of processors to its frames call its functions.
+ * Nothing else reaches it: reads and writes of memory by services fail with
+ * NTMM_STATUS_INVALID_PARAMETER.
+ *
+ * @param emu          as ntmm_emulated_lend
+ * @param device       copied
+ * @param size_bytes   as there
+ * @param first_frame  as there
+ * @return as there; NTMM_STATUS_INFO_LENGTH_MISMATCH when device->size is not this header's;
+ *         NTMM_STATUS_INVALID_PARAMETER_2 when a function is missing
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_map_io(struct ntmm_emulated *emu,
+                                                        const struct ntmm_emulated_device *device,
+                                                        uint64_t size_bytes, uint64_t *first_frame);
+
+/**
+ * Take back what was lent, or a device. What still maps its frames is a bus error from then on.
+ *
+ * @param emu          as ntmm_emulated_lend
+ * @param first_frame  that it has
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_CANT_WAIT when a processor is inside, or
+ *         NTMM_STATUS_INVALID_PARAMETER_2 when nothing lent begins there
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_take_back(struct ntmm_emulated *emu,
+                                                           uint64_t first_frame);
 
 /** What a coroutine runs. */
 typedef void (*ntmm_emulated_function)(void *context);

@@ -147,6 +147,7 @@ ntmm_status arena_create(struct ntmm_emulated *emu)
     emu->memory.size = emu->arena_bytes;
     emu->memory.hole_base_pa = emu->config.hole_base_pa;
     emu->memory.hole_size = emu->config.hole_bytes;
+    emu->memory.runs = emu->runs;
     return NTMM_STATUS_SUCCESS;
 }
 

@@ -16,14 +16,25 @@
 #include "platform/emulated/cpu_private.h"
 
 struct span {
-    uint8_t *host;
+    uint8_t *host; /* NULL: in a device, at `address` */
     uint32_t size;
+    uint64_t address;
 };
 
 struct spans {
     struct span part[2];
     unsigned count;
 };
+
+/* One page's part of an access. */
+static enum ntmm_cpu_result locate_part(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
+                                        struct span *part)
+{
+    enum ntmm_cpu_result result = cpu_translate(cpu, va, access, &part->host);
+    if (result == NTMM_CPU_OK && __builtin_expect(part->host == NULL, 0))
+        part->address = cpu_physical_address(cpu, va);
+    return result;
+}
 
 static enum ntmm_cpu_result locate_crossing(struct ntmm_cpu *cpu, uint64_t va, uint32_t size,
                                             unsigned access, struct spans *s)
@@ -35,21 +46,21 @@ static enum ntmm_cpu_result locate_crossing(struct ntmm_cpu *cpu, uint64_t va, u
     s->part[0].size = (uint32_t)(second_va - va);
     s->part[1].size = size - s->part[0].size;
     s->count = 2;
-    first = cpu_translate(cpu, va, access | ACCESS_PROBE, &s->part[0].host);
+    first = locate_part(cpu, va, access | ACCESS_PROBE, &s->part[0]);
     if (first != NTMM_CPU_OK && first != NTMM_CPU_BUS_ERROR)
         return first;
     struct ntmm_cpu_fault first_fault = cpu->fault;
-    second = cpu_translate(cpu, second_va, access | ACCESS_PROBE, &s->part[1].host);
+    second = locate_part(cpu, second_va, access | ACCESS_PROBE, &s->part[1]);
     if (first == NTMM_CPU_BUS_ERROR && second != NTMM_CPU_FAULT) {
         cpu->fault = first_fault;
         return first;
     }
     if (second != NTMM_CPU_OK || !(access & ACCESS_WRITE))
         return second;
-    first = cpu_translate(cpu, va, access, &s->part[0].host);
+    first = locate_part(cpu, va, access, &s->part[0]);
     if (first != NTMM_CPU_OK)
         return first;
-    return cpu_translate(cpu, second_va, access, &s->part[1].host);
+    return locate_part(cpu, second_va, access, &s->part[1]);
 }
 
 static enum ntmm_cpu_result locate(struct ntmm_cpu *cpu, uint64_t va, uint32_t size,
@@ -64,18 +75,22 @@ static enum ntmm_cpu_result locate(struct ntmm_cpu *cpu, uint64_t va, uint32_t s
         return locate_crossing(cpu, va, size, access, s);
     s->part[0].size = size;
     s->count = 1;
-    return cpu_translate(cpu, va, access, &s->part[0].host);
+    return locate_part(cpu, va, access, &s->part[0]);
 }
 
-/* The largest word that starts here: 8, 4, 2 or 1 bytes. */
-static uint32_t word_size(const uint8_t *host, uint32_t size)
+/* The largest word that starts at an address, the host's or a physical one: 8, 4, 2 or 1 bytes. */
+static uint32_t word_size_at(uint64_t address, uint32_t size)
 {
-    uintptr_t address = (uintptr_t)host;
     if (size >= 8 && (address & 7) == 0)
         return 8;
     if (size >= 4 && (address & 3) == 0)
         return 4;
     return size >= 2 && (address & 1) == 0 ? 2 : 1;
+}
+
+static uint32_t word_size(const uint8_t *host, uint32_t size)
+{
+    return word_size_at((uintptr_t)host, size);
 }
 
 static void load_word(uint8_t *to, const uint8_t *host, uint32_t size)
@@ -126,22 +141,64 @@ static void store_word(uint8_t *host, const uint8_t *from, uint32_t size)
     }
 }
 
-static void load_spans(uint8_t *to, const struct spans *s)
+/* Bytes of a device, word by word. */
+static void load_device(const struct ntmm_cpu *cpu, uint8_t *to, const struct span *part)
 {
-    for (unsigned i = 0; i < s->count; i++)
-        for (uint32_t at = 0, n; at < s->part[i].size; at += n, to += n) {
-            n = word_size(s->part[i].host + at, s->part[i].size - at);
-            load_word(to, s->part[i].host + at, n);
-        }
+    const struct ntmm_cpu_run *run = cpu_run_at(cpu, part->address);
+    for (uint32_t at = 0, n; at < part->size; at += n) {
+        n = word_size_at(part->address + at, part->size - at);
+        uint64_t value = run->read(run->context, part->address + at, n);
+        for (uint32_t i = 0; i < n; i++)
+            to[at + i] = (uint8_t)(value >> (8 * i));
+    }
 }
 
-static void store_spans(const struct spans *s, const uint8_t *from)
+static void store_device(const struct ntmm_cpu *cpu, const struct span *part, const uint8_t *from)
 {
-    for (unsigned i = 0; i < s->count; i++)
-        for (uint32_t at = 0, n; at < s->part[i].size; at += n, from += n) {
-            n = word_size(s->part[i].host + at, s->part[i].size - at);
-            store_word(s->part[i].host + at, from, n);
-        }
+    const struct ntmm_cpu_run *run = cpu_run_at(cpu, part->address);
+    for (uint32_t at = 0, n; at < part->size; at += n) {
+        uint64_t value = 0;
+        n = word_size_at(part->address + at, part->size - at);
+        for (uint32_t i = 0; i < n; i++)
+            value |= (uint64_t)from[at + i] << (8 * i);
+        run->write(run->context, part->address + at, n, value);
+    }
+}
+
+static void load_host(uint8_t *to, const struct span *part)
+{
+    for (uint32_t at = 0, n; at < part->size; at += n, to += n) {
+        n = word_size(part->host + at, part->size - at);
+        load_word(to, part->host + at, n);
+    }
+}
+
+static void store_host(const struct span *part, const uint8_t *from)
+{
+    for (uint32_t at = 0, n; at < part->size; at += n, from += n) {
+        n = word_size(part->host + at, part->size - at);
+        store_word(part->host + at, from, n);
+    }
+}
+
+static void load_spans(const struct ntmm_cpu *cpu, uint8_t *to, const struct spans *s)
+{
+    for (unsigned i = 0; i < s->count; to += s->part[i].size, i++) {
+        if (__builtin_expect(s->part[i].host != NULL, 1))
+            load_host(to, &s->part[i]);
+        else
+            load_device(cpu, to, &s->part[i]);
+    }
+}
+
+static void store_spans(const struct ntmm_cpu *cpu, const struct spans *s, const uint8_t *from)
+{
+    for (unsigned i = 0; i < s->count; from += s->part[i].size, i++) {
+        if (__builtin_expect(s->part[i].host != NULL, 1))
+            store_host(&s->part[i], from);
+        else
+            store_device(cpu, &s->part[i], from);
+    }
 }
 
 static enum ntmm_cpu_result load(struct ntmm_cpu *cpu, uint64_t va, void *buffer, uint32_t size,
@@ -150,7 +207,7 @@ static enum ntmm_cpu_result load(struct ntmm_cpu *cpu, uint64_t va, void *buffer
     struct spans s;
     enum ntmm_cpu_result result = locate(cpu, va, size, access, &s);
     if (result == NTMM_CPU_OK)
-        load_spans(buffer, &s);
+        load_spans(cpu, buffer, &s);
     return result;
 }
 
@@ -160,7 +217,7 @@ static enum ntmm_cpu_result store(struct ntmm_cpu *cpu, uint64_t va, const void 
     struct spans s;
     enum ntmm_cpu_result result = locate(cpu, va, size, access, &s);
     if (result == NTMM_CPU_OK)
-        store_spans(&s, buffer);
+        store_spans(cpu, &s, buffer);
     return result;
 }
 
@@ -221,9 +278,11 @@ enum ntmm_cpu_result ntmm_cpu_store_implicit(struct ntmm_cpu *cpu, uint64_t va, 
 }
 
 /* The lock of the line that a span lies in. */
-static unsigned bus_lock_of(const struct ntmm_cpu *cpu, const uint8_t *host)
+static unsigned bus_lock_of(const struct ntmm_cpu *cpu, const struct span *part, uint32_t at)
 {
-    return (unsigned)((uintptr_t)(host - cpu->memory->host) >> 6) % NTMM_CPU_BUS_LOCKS;
+    uint64_t place =
+        part->host != NULL ? (uintptr_t)part->host - (uintptr_t)cpu->memory->host : part->address;
+    return (unsigned)((place + at) >> 6) % NTMM_CPU_BUS_LOCKS;
 }
 
 static void acquire(uint32_t *lock)
@@ -237,8 +296,8 @@ static void acquire(uint32_t *lock)
 static unsigned locks_of(const struct ntmm_cpu *cpu, const struct spans *s, unsigned locks[2])
 {
     const struct span *last = &s->part[s->count - 1];
-    unsigned a = bus_lock_of(cpu, s->part[0].host);
-    unsigned b = bus_lock_of(cpu, last->host + last->size - 1);
+    unsigned a = bus_lock_of(cpu, &s->part[0], 0);
+    unsigned b = bus_lock_of(cpu, last, last->size - 1);
     locks[0] = a < b ? a : b;
     locks[1] = a < b ? b : a;
     return a == b ? 1 : 2;
@@ -290,12 +349,13 @@ static void update_word(const struct span *word, ntmm_cpu_update_function functi
     } while (!exchange_word(word->host, old, new, word->size));
 }
 
-static void update_bytes(const struct spans *s, ntmm_cpu_update_function function, void *context)
+static void update_bytes(const struct ntmm_cpu *cpu, const struct spans *s,
+                         ntmm_cpu_update_function function, void *context)
 {
     uint8_t bytes[NTMM_CPU_ACCESS_MAX];
-    load_spans(bytes, s);
+    load_spans(cpu, bytes, s);
     if (function(bytes, s->part[0].size + (s->count == 2 ? s->part[1].size : 0), context))
-        store_spans(s, bytes);
+        store_spans(cpu, s, bytes);
 }
 
 enum ntmm_cpu_result ntmm_cpu_update(struct ntmm_cpu *cpu, uint64_t va, uint32_t size,
@@ -309,10 +369,10 @@ enum ntmm_cpu_result ntmm_cpu_update(struct ntmm_cpu *cpu, uint64_t va, uint32_t
     unsigned count = locks_of(cpu, &s, locks);
     for (unsigned i = 0; i < count; i++)
         acquire(&cpu->memory->bus_locks[locks[i]]);
-    if (s.count == 1 && word_size(s.part[0].host, size) == size)
+    if (s.count == 1 && s.part[0].host != NULL && word_size(s.part[0].host, size) == size)
         update_word(&s.part[0], function, context);
     else
-        update_bytes(&s, function, context);
+        update_bytes(cpu, &s, function, context);
     for (unsigned i = count; i-- > 0;)
         __atomic_store_n(&cpu->memory->bus_locks[locks[i]], 0, __ATOMIC_RELEASE);
     return NTMM_CPU_OK;

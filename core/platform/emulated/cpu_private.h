@@ -23,6 +23,7 @@ enum {
     RIGHT_NO_EXECUTE = 1 << 2,
     RIGHT_GLOBAL = 1 << 3,
     RIGHT_DIRTY = 1 << 4,
+    RIGHT_DEVICE = 1 << 5, /* of a line: no bytes of the host's, so no tags */
 };
 
 /* What an access is: one of READ, WRITE, FETCH, and how. */
@@ -67,12 +68,21 @@ static inline uint64_t cpu_page_mask(unsigned level)
 /* cpu_walk.c: whether the page at address is memory, for one that is not below the hole. */
 bool cpu_is_memory_above(const struct ntmm_cpu *cpu, uint64_t address);
 
+/* cpu_walk.c: the run beside memory that an address lies in, or NULL. */
+const struct ntmm_cpu_run *cpu_run_at(const struct ntmm_cpu *cpu, uint64_t address);
+
 /* Whether the page that begins at address is memory, whose parts begin and end with a page. */
 static inline bool cpu_is_memory(const struct ntmm_cpu *cpu, uint64_t address)
 {
     if (__builtin_expect(address - cpu->memory->base_pa < cpu->low_size, 1))
         return true;
     return cpu_is_memory_above(cpu, address);
+}
+
+/* Whether a leaf may name the page: memory, or a run beside it. */
+static inline bool cpu_is_page(const struct ntmm_cpu *cpu, uint64_t address)
+{
+    return cpu_is_memory(cpu, address) || cpu_run_at(cpu, address) != NULL;
 }
 
 static inline void cpu_raise(struct ntmm_cpu *cpu, uint32_t vector, uint32_t error_code,
@@ -112,9 +122,12 @@ enum ntmm_cpu_result cpu_page_fault(struct ntmm_cpu *cpu, uint64_t va, unsigned 
 enum ntmm_cpu_result cpu_walk(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
                               struct ntmm_cpu_translation *t);
 
-/* cpu_tlb.c: the host address of va for an access that stays in its 4 KiB page. */
+/* cpu_tlb.c: the host address of va for an access that stays in its 4 KiB page; NULL: a device. */
 enum ntmm_cpu_result cpu_translate(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
                                    uint8_t **host);
+
+/* cpu_tlb.c: the physical address of va, just translated. */
+uint64_t cpu_physical_address(const struct ntmm_cpu *cpu, uint64_t va);
 
 /* cpu_tlb.c: make the inline path ask about everything; translations stay. */
 void cpu_empty_tags(struct ntmm_cpu *cpu);

@@ -69,33 +69,48 @@ void cpu_empty_tags(struct ntmm_cpu *cpu)
         empty_line(cpu, i);
 }
 
+/* Where a page lies that is memory, or of a run with bytes. */
+static uint64_t host_of(const struct ntmm_cpu *cpu, uint64_t address)
+{
+    const struct ntmm_cpu_memory *memory = cpu->memory;
+    if (__builtin_expect(cpu_is_memory(cpu, address), 1))
+        return (uint64_t)(uintptr_t)memory->host + (address - memory->base_pa);
+    const struct ntmm_cpu_run *run = cpu_run_at(cpu, address);
+    return (uint64_t)(uintptr_t)run->host + (address - run->base_pa);
+}
+
 /* Make line i ready for tags of the current mode. */
 static void adopt_line(struct ntmm_cpu *cpu, unsigned i)
 {
     uint16_t marks = cpu->mode.marks;
-    const struct ntmm_cpu_memory *memory = cpu->memory;
-    uint64_t offset = cpu->translations[i].address - memory->base_pa;
+    uint64_t host = host_of(cpu, cpu->translations[i].address);
     empty_line(cpu, i);
-    cpu->lines[i].addend =
-        (uint64_t)(uintptr_t)memory->host + offset - ((uint64_t)marks << NTMM_PAGE_SHIFT);
+    cpu->lines[i].addend = host - ((uint64_t)marks << NTMM_PAGE_SHIFT);
     cpu->translations[i].marks = marks;
 }
 
+static unsigned rights_of_page(const struct ntmm_cpu *cpu, uint64_t address)
+{
+    if (__builtin_expect(cpu_is_memory(cpu, address), 1))
+        return 0;
+    return cpu_run_at(cpu, address)->host == NULL ? RIGHT_DEVICE : 0u;
+}
+
 /* Make va's line the slice of t that va lies in, but for the tags: they are of no mode and have to
- * be emptied. The page of a leaf at level 1 is known to be memory. */
+ * be emptied. The page of a leaf at level 1 is known to be there. */
 static enum ntmm_cpu_result fill_line(struct ntmm_cpu *cpu, uint64_t va,
                                       const struct ntmm_cpu_translation *t)
 {
     unsigned i = line_index(va);
     uint64_t page = va & ~0xFFFull;
     uint64_t address = t->address + (page & cpu_page_mask(t->level));
-    if (t->level > 1 && !cpu_is_memory(cpu, address))
+    if (t->level > 1 && !cpu_is_page(cpu, address))
         return cpu_bus_error(cpu, address + (va & 0xFFF));
     cpu->translations[i] = (struct ntmm_cpu_translation){
         .page = page | 1,
         .address = address,
         .pcid = t->pcid,
-        .rights = t->rights,
+        .rights = (uint8_t)(t->rights | rights_of_page(cpu, address)),
         .key = t->key,
         .level = t->level,
     };
@@ -112,15 +127,25 @@ static bool is_writable_too(const struct ntmm_cpu *cpu, const struct ntmm_cpu_tr
     return !cpu_is_denied(cpu, t, ACCESS_WRITE, &error);
 }
 
+uint64_t cpu_physical_address(const struct ntmm_cpu *cpu, uint64_t va)
+{
+    return cpu->translations[line_index(va)].address | (va & 0xFFF);
+}
+
 /* The access was allowed: let the inline path serve its like, and what else is allowed for sure.
- * Returns where va lies. */
+ * Returns where va lies; NULL: in a device, whose line has no tags. */
 static uint8_t *set_tags(struct ntmm_cpu *cpu, uint64_t va, unsigned access)
 {
     unsigned i = line_index(va);
     struct ntmm_cpu_line *line = &cpu->lines[i];
     uint64_t tag = (va & ~0xFFFull) ^ (uint64_t)cpu->mode.marks << NTMM_PAGE_SHIFT;
-    if (cpu->translations[i].marks != cpu->mode.marks)
+    if (cpu->translations[i].marks != cpu->mode.marks) {
+        if (cpu->translations[i].rights & RIGHT_DEVICE) {
+            empty_line(cpu, i);
+            return NULL;
+        }
         adopt_line(cpu, i);
+    }
     uint8_t *host = (uint8_t *)(uintptr_t)(line->addend + (va ^ tag));
     if (access & (ACCESS_IMPLICIT | ACCESS_PROBE))
         return host;

@@ -29,6 +29,16 @@ bool cpu_is_memory_above(const struct ntmm_cpu *cpu, uint64_t address)
            address - memory->hole_base_pa >= memory->hole_size;
 }
 
+const struct ntmm_cpu_run *cpu_run_at(const struct ntmm_cpu *cpu, uint64_t address)
+{
+    const struct ntmm_cpu_memory *memory = cpu->memory;
+    for (uint32_t i = 0; i < memory->run_count; i++) {
+        if (address - memory->runs[i].base_pa < memory->runs[i].size)
+            return &memory->runs[i];
+    }
+    return NULL;
+}
+
 /* The bits that must be zero in a present entry, beside those of a large page. */
 static inline uint64_t reserved_bits(const struct ntmm_cpu *cpu)
 {
@@ -189,7 +199,7 @@ enum ntmm_cpu_result cpu_walk(struct ntmm_cpu *cpu, uint64_t va, unsigned access
         if (cpu_is_denied(cpu, t, access, &error))
             return cpu_page_fault(cpu, va, access, error);
         uint64_t address = t->address + (va & cpu_page_mask(t->level) & ~0xFFFull);
-        if (!cpu_is_memory(cpu, address))
+        if (!cpu_is_page(cpu, address))
             return cpu_bus_error(cpu, address + (va & 0xFFF));
     } while (!mark_used(cpu, &path, access));
     if ((access & ACCESS_WRITE) && !(access & ACCESS_PROBE))

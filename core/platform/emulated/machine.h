@@ -5,6 +5,7 @@
  *   arena.c      RAM: mapping, frame ranges, hash, save and restore
  *   snapshot*.c  a point to go back to, forks, files; snapshot.h
  *   content.c    zero, copy, compare, read, write
+ *   lend.c       buffers of the embedder's and devices as physical addresses
  *   access.c     processors: attach, accesses with the door around them, shootdown
  *   scheduler.c  coroutines; relax, wait, wake, yield
  *   disk.c       disks: queue, latencies, errors, power; submit and pump
@@ -30,6 +31,7 @@
 
 #define PCID_COUNT 4096u
 /* Virtual time of one switch and of one pump. */
+#define LENT_RUNS NTMM_EMULATED_MAXIMUM_LENT
 #define SWITCH_100NS 10u
 #define PUMP_100NS 100u
 
@@ -86,6 +88,7 @@ struct ntmm_emulated {
     struct ntmm_emulated_config config; /* defaults filled in */
     struct ntmm_frame_range ranges[2];
     struct ntmm_cpu_memory memory;
+    struct ntmm_cpu_run runs[LENT_RUNS]; /* memory.run_count of them are in use */
     uint8_t *arena;
     size_t arena_bytes; /* RAM and hole */
     uint32_t owns_arena;
@@ -164,14 +167,17 @@ ntmm_status arena_create(struct ntmm_emulated *emu);
 void arena_destroy(struct ntmm_emulated *emu);
 uint64_t arena_frame_base(const struct ntmm_emulated *emu);
 
-/* Host address of a frame, or NULL when it is not RAM. */
+/* lend.c */
+uint8_t *lent_frame(const struct ntmm_emulated *emu, uint64_t frame);
+
+/* Host address of a frame, or NULL when it is neither RAM nor a lent buffer. */
 static inline uint8_t *frame_at(const struct ntmm_emulated *emu, uint64_t frame)
 {
     for (uint32_t i = 0; i < emu->platform.range_count; i++) {
         if (frame - emu->ranges[i].base_frame < emu->ranges[i].frame_count)
             return emu->arena + ((frame << NTMM_PAGE_SHIFT) - emu->config.base_pa);
     }
-    return NULL;
+    return emu->memory.run_count != 0 ? lent_frame(emu, frame) : NULL;
 }
 
 /* Host address of a span, or NULL when it is not within one frame of RAM. */

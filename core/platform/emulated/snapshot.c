@@ -268,6 +268,8 @@ static ntmm_status fork_into(struct ntmm_emulated *emu, struct ntmm_emulated *ch
         if (!fork_disk(child, disk, find_state(emu->snapshot, disk->number)))
             return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     }
+    memcpy(child->runs, emu->runs, sizeof child->runs); /* lent buffers are shared */
+    child->memory.run_count = emu->memory.run_count;
     atomic_fetch_add(&emu->snapshot->users, 1);
     child->snapshot = emu->snapshot;
     if (!state_capture(emu, &state))
