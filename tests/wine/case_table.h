@@ -21,6 +21,7 @@ enum verb {
     VERB_READ,
     VERB_WRITE,
     VERB_EXECUTE,
+    VERB_FAULT,
     VERB_READ_MEMORY,
     VERB_WRITE_MEMORY,
     VERB_LOCK,

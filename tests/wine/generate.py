@@ -22,7 +22,7 @@ CALLERS = ["live", "other", "null", "stale", "wrong-kind"]
 
 # What the words of a step are: A address, P pointer to an address, N number, S pointer to a
 # number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing,
-# X extended parameters to the end.
+# X extended parameters to the end, K kind of access.
 VERBS = {
     "as": "W",
     "allocate": "PNSTR",
@@ -34,6 +34,7 @@ VERBS = {
     "read": "AC",
     "write": "AB",
     "execute": "AC",
+    "fault": "AK",
     "read-memory": "ANO",
     "write-memory": "ANNO",
     "lock": "PSN",
@@ -147,7 +148,7 @@ def why_skipped(case, skips):
         elif verb not in VERBS:
             found = skips.find("verb", verb) or UNKNOWN.format(verb)
             reason = reason or found
-        if who != "live" and verb in ("read", "write", "execute"):
+        if who != "live" and verb in ("read", "write", "execute", "fault"):
             reason = reason or "an instruction of another process"
         where = span(step)
         if where and who != "other" and not is_placed(step) and not is_reachable(*where, places):
@@ -169,6 +170,8 @@ def argument(kind, word):
         return bits(word, TYPES), False
     if kind == "R":
         return bits(word, PROTECTIONS), False
+    if kind == "K":
+        return ["read", "write", "execute"].index(word), False
     return (CALLERS.index(word) if kind == "W" else 0), False
 
 

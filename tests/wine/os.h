@@ -34,6 +34,7 @@ enum os_access {
     OS_READ,
     OS_WRITE,
     OS_EXECUTE,
+    OS_TOUCH, /* a write of one byte that changes nothing */
 };
 
 /* Called once. Returns false in a process that is only there to be somebody else. */

@@ -54,11 +54,13 @@ static struct {
 } current;
 
 /*
- * access_read(address, bytes, size), access_write(same), access_fetch(address): return 0, or 1 when
+ * access_read(address, bytes, size), access_write(same), access_touch(address),
+ * access_fetch(address): return 0, or 1 when
  * the handler sent the thread to access_failed. Leaf functions, so they need no unwind data.
  */
 int access_read(uint64_t address, uint8_t *bytes, uint64_t size);
 int access_write(uint64_t address, const uint8_t *bytes, uint64_t size);
+int access_touch(uint64_t address);
 int access_fetch(uint64_t address);
 extern const char access_begin[];
 extern const char access_fetched[];
@@ -66,7 +68,7 @@ extern const char access_failed[];
 extern const char access_end[];
 
 __asm__(".text\n"
-        ".globl access_begin, access_read, access_write, access_fetch\n"
+        ".globl access_begin, access_read, access_write, access_touch, access_fetch\n"
         ".globl access_fetched, access_failed, access_end\n"
         "access_begin:\n"
         "access_read:\n"
@@ -87,6 +89,7 @@ __asm__(".text\n"
         "4:  movl (%rdx), %eax\n    movl %eax, (%rcx)\n    jmp 9f\n"
         "8:  movq (%rdx), %rax\n    movq %rax, (%rcx)\n"
         "9:  xor %eax, %eax\n    ret\n"
+        "access_touch:\n    lock addb $0, (%rcx)\n    xor %eax, %eax\n    ret\n"
         /* rax points at the stack: what "add %al, (%rax)", two bytes of zero, may write to. */
         "access_fetch:\n"
         "    lea -64(%rsp), %rax\n"
@@ -163,6 +166,9 @@ void os_access(uint64_t address, enum os_access access, uint8_t *bytes, uint32_t
         break;
     case OS_WRITE:
         access_write(address, bytes, size);
+        break;
+    case OS_TOUCH:
+        access_touch(address);
         break;
     case OS_EXECUTE:
         current.is_fetching = true;

@@ -207,6 +207,20 @@ static void step_access(const struct step *step, enum os_access access)
     }
 }
 
+/* The fault of an access: here the access is made, too, but changes nothing. */
+static void step_fault(const struct step *step)
+{
+    static const enum os_access kinds[] = {OS_READ, OS_TOUCH, OS_EXECUTE};
+    static struct os_fault fault;
+    static uint8_t byte;
+
+    os_access(place(step->arguments[0]), kinds[step->arguments[1]], &byte, 1, &fault);
+    text_status(&found, fault.status);
+    for (uint32_t i = 0; i < fault.parameter_count && i < 2; i++) {
+        text_number(&found, i ? unplace(fault.parameters[i]) : fault.parameters[i]);
+    }
+}
+
 static void step_copy(struct run *run, const struct step *step, bool is_read)
 {
     static uint8_t data[COPY_LIMIT];
@@ -304,6 +318,9 @@ static void run_verb(struct run *run, const struct step *step)
         break;
     case VERB_EXECUTE:
         step_access(step, OS_EXECUTE);
+        break;
+    case VERB_FAULT:
+        step_fault(step);
         break;
     case VERB_READ_MEMORY:
     case VERB_WRITE_MEMORY:
