@@ -7,6 +7,7 @@
 #include "paging/page_out.h"
 #include "space/borrowed.h"
 
+#include <ntmm/access.h>
 #include <ntmm/borrow.h>
 #include <ntmm/memory.h>
 #include <ntmm/query.h>
@@ -155,6 +156,43 @@ static void arguments_are_checked_in_order(void **state)
     assert_int_equal(ntmm_unmap_borrowed(m->system, m->process, BASE), NTMM_STATUS_NOT_MAPPED_VIEW);
     assert_int_equal(ntmm_unmap_borrowed(m->system, m->process, BASE + MIB),
                      NTMM_STATUS_NOT_MAPPED_VIEW);
+    machine_close(m);
+    free(l.words);
+}
+
+static void handles_and_charges_are_checked(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    struct lent l = lend(m);
+    const ntmm_handle without = m->process | (uint64_t)NTMM_PROCESS_VM_OPERATION << 12;
+    const ntmm_handle wrong = m->process ^ UINT64_C(3) << 56;
+    uint64_t base = BASE, size = PAGE;
+    (void)state;
+    assert_int_equal(
+        ntmm_map_borrowed(m->system, wrong, &base, &size, NTMM_PAGE_READWRITE, l.first_frame),
+        NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    assert_int_equal(ntmm_unmap_borrowed(m->system, wrong, BASE), NTMM_STATUS_OBJECT_TYPE_MISMATCH);
+    assert_int_equal(
+        ntmm_map_borrowed(m->system, without, &base, &size, NTMM_PAGE_READWRITE, l.first_frame),
+        NTMM_STATUS_ACCESS_DENIED);
+    assert_int_equal(ntmm_unmap_borrowed(m->system, without, BASE), NTMM_STATUS_ACCESS_DENIED);
+    set32(&machine_object(m)->state, PROCESS_ENDING);
+    assert_int_equal(try_map(m, BASE, PAGE, NTMM_PAGE_READWRITE, l.first_frame),
+                     NTMM_STATUS_PROCESS_IS_TERMINATING);
+    assert_int_equal(ntmm_unmap_borrowed(m->system, m->process, BASE),
+                     NTMM_STATUS_PROCESS_IS_TERMINATING);
+    set32(&machine_object(m)->state, PROCESS_LIVE);
+
+    struct partition *partition = machine_partition(m);
+    uint64_t limit = get64(&partition->commit_limit);
+    for (uint64_t room = 0; room < 3; room++) { /* tables at three levels */
+        set64(&partition->commit_limit, get64(&partition->commit) + room);
+        assert_int_equal(try_map(m, BASE, PAGE, NTMM_PAGE_READWRITE, l.first_frame),
+                         NTMM_STATUS_COMMITMENT_LIMIT);
+    }
+    set64(&partition->commit_limit, limit);
+    machine_assert_sound(m);
+    assert_int_equal(machine_process(m).table_pages, 1);
     machine_close(m);
     free(l.words);
 }
@@ -624,6 +662,7 @@ int main(void)
         cmocka_unit_test(the_processor_and_the_embedder_share_bytes),
         cmocka_unit_test(aliases_are_the_same_bytes),
         cmocka_unit_test(arguments_are_checked_in_order),
+        cmocka_unit_test(handles_and_charges_are_checked),
         cmocka_unit_test(sizes_are_rounded),
         cmocka_unit_test(a_query_says_mapped_and_committed),
         cmocka_unit_test(protection_stays_within_what_was_given),

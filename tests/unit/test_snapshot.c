@@ -11,6 +11,8 @@
 
 #include <ntmm/snapshot.h>
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define PAGES 128u
@@ -498,6 +500,54 @@ static void files_of_the_host_are_refused(void **state)
     close_subject(&s);
 }
 
+/* No file may grow, those in memory neither; the previous limit. */
+static rlim_t limit_files(rlim_t size)
+{
+    struct rlimit limit;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    rlim_t previous = limit.rlim_cur;
+    limit.rlim_cur = size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    return previous;
+}
+
+/* The host refuses memory: the machine goes on as it was, and a later snapshot succeeds. */
+static void a_host_without_memory_is_survived(void **state)
+{
+    const struct ntmm_emulated_config config = machine_config(15);
+    struct subject s = open_subject(&config, 0);
+    struct ntmm_emulated *fork = NULL;
+    (void)state;
+    (void)run_steps(&s, 1, 700);
+    settle(&s);
+    struct image image = take_image(&s);
+    rlim_t previous = limit_files(16 * PAGE);
+    assert_int_equal(ntmm_emulated_snapshot(s.emu), NTMM_STATUS_INSUFFICIENT_RESOURCES);
+    assert_int_equal(ntmm_emulated_fork(s.emu, &fork), NTMM_STATUS_INSUFFICIENT_RESOURCES);
+    assert_null(fork);
+    (void)limit_files(previous);
+    must_be(&s, &image);
+    must_snapshot(&s);
+    (void)run_steps(&s, 2, 700);
+    settle(&s);
+    free_image(&image);
+    image = take_image(&s);
+    (void)limit_files(16 * PAGE); /* now what changed cannot be written to the base */
+    assert_int_equal(ntmm_emulated_snapshot(s.emu), NTMM_STATUS_INSUFFICIENT_RESOURCES);
+    (void)limit_files(previous);
+    must_be(&s, &image);
+    assert_int_equal(query(&s).has_base, 0);
+    assert_int_equal(ntmm_emulated_restore_snapshot(s.emu), NTMM_STATUS_INVALID_PARAMETER_1);
+    must_snapshot(&s);
+    (void)run_steps(&s, 3, 700);
+    settle(&s);
+    must_restore(&s);
+    must_be(&s, &image);
+    free_image(&image);
+    close_subject(&s);
+}
+
 /* Registers, clocks and random numbers are part of it: coroutines interleave the same way. */
 static void wander(void *context)
 {
@@ -574,6 +624,7 @@ int main(void)
         cmocka_unit_test(the_write_cache_is_restored),
         cmocka_unit_test(machines_in_motion_are_refused),
         cmocka_unit_test(files_of_the_host_are_refused),
+        cmocka_unit_test(a_host_without_memory_is_survived),
         cmocka_unit_test(coroutines_interleave_the_same_way),
         cmocka_unit_test(a_machine_without_a_system_is_restored),
     };
