@@ -285,6 +285,46 @@ static void what_cannot_be_held_together_is_not_locked(void **state)
     machine_close(m);
 }
 
+/* Two pages in a new span: three tables, two frames. */
+static void frames_that_are_lacking_lock_nothing(void **state)
+{
+    (void)state;
+    struct machine *m = machine_open(NULL);
+    must_allocate(m, BASE, 4 * PAGE, NTMM_PAGE_READWRITE);
+    for (uint64_t after = 0; after < 5; after++) {
+        m->system->failures = (struct allocation_failures){.after = after, .count = UINT64_MAX};
+        assert_int_equal(try_lock(m, BASE, 2 * PAGE, NTMM_MAP_PROCESS), NTMM_STATUS_NO_MEMORY);
+        m->system->failures = (struct allocation_failures){0};
+        assert_int_equal(locked_pages(m), 0);
+        must_decommit(m, BASE, 4 * PAGE);
+        must_commit(m, BASE, 4 * PAGE, NTMM_PAGE_READWRITE);
+    }
+    assert_int_equal(try_lock(m, BASE, 2 * PAGE, NTMM_MAP_PROCESS), NTMM_STATUS_SUCCESS);
+    machine_close(m);
+}
+
+/* A page that cannot be read from its page file: what was brought in before it is not locked. */
+static void a_page_that_cannot_be_read_is_not_locked(void **state)
+{
+    const struct machine_setup setup = {.core = {.read_cluster_pages = 1}};
+    uint64_t device;
+    (void)state;
+    struct machine *m = machine_open(&setup);
+    must_add_file(m, MIB, 0, &device);
+    must_allocate(m, BASE, 4 * PAGE, NTMM_PAGE_READWRITE);
+    must_fill(m, BASE, 2 * PAGE);
+    page_out_everything(m->emu);
+    assert_int_equal(must_read(m, BASE), BASE);
+    must_finish_transfers(m);
+    must_fail_disk(m, device, NTMM_IO_READ, UINT64_MAX, NTMM_STATUS_DEVICE_DATA_ERROR, 0, 0);
+    assert_int_equal(try_lock(m, BASE, 2 * PAGE, NTMM_MAP_PROCESS), NTMM_STATUS_IN_PAGE_ERROR);
+    assert_int_equal(locked_pages(m), 0);
+    must_fail_disk(m, device, NTMM_IO_READ, 0, 0, 0, 0);
+    must_finish_transfers(m);
+    machine_assert_sound(m);
+    machine_close(m);
+}
+
 static void a_sweep_passes_over_locks(void **state)
 {
     (void)state;
@@ -355,6 +395,8 @@ int main(void)
         cmocka_unit_test(a_lock_ends_with_its_page),
         cmocka_unit_test(locks_hold_under_pressure),
         cmocka_unit_test(what_cannot_be_held_together_is_not_locked),
+        cmocka_unit_test(frames_that_are_lacking_lock_nothing),
+        cmocka_unit_test(a_page_that_cannot_be_read_is_not_locked),
         cmocka_unit_test(a_sweep_passes_over_locks),
         cmocka_unit_test(private_memory_is_no_view),
     };
