@@ -158,7 +158,7 @@ static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, ui
             return make_dirty(c, d, entry, raw);
         is_refused = true;
     }
-    if (is_refused)
+    if (is_refused || !(raw & FIELD_MASK(HW_OWNER)))
         return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
     return resolved(d, NTMM_FAULT_KIND_SPURIOUS, NTMM_COUNTER_SPURIOUS_FAULTS);
 }

@@ -16,6 +16,7 @@
 #include <ntmm/memory.h>
 #include <ntmm/offer.h>
 #include <ntmm/paging.h>
+#include <ntmm/physical.h>
 #include <ntmm/platform.h>
 #include <ntmm/process.h>
 #include <ntmm/query.h>

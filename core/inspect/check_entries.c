@@ -214,6 +214,10 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
         return check_fail(w->k, "V11", at->page << NTMM_PAGE_SHIFT, 0, raw);
     if (vad_is_borrowed(vad))
         return check_borrowed(w, vad, raw, at, is_shared);
+    if (vad_type(vad) == VAD_AWE) {
+        *is_shared = true;
+        return check_window_entry(w, raw, at);
+    }
     if (!check_kind(w, raw, at, is_shared))
         return false;
     if (*is_shared && at->is_out)

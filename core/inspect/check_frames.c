@@ -198,6 +198,8 @@ static bool check_state(struct checker *k, uint64_t frame, const struct pfn *pfn
         !check_equal(k, "P7", frame, expected_references(pfn, mark), get16(&pfn->reference_count)))
         return false;
     bool is_mapped = is_owned(pfn) && !is_orphan(pfn);
+    if (pfn_use(pfn) == NTMM_USE_USER_PHYSICAL)
+        is_mapped = get64(&pfn->entry_address) != 0;
     return check_equal(k, "P9", frame, is_mapped, mark & MARK_SHARES);
 }
 
@@ -214,6 +216,7 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
         !check_state(k, frame, pfn, mark))
         return false;
     k->user_frames += use == NTMM_USE_PRIVATE;
+    k->physical_frames -= use == NTMM_USE_USER_PHYSICAL;
     k->transition_frames += pfn_location(pfn) == NTMM_FRAME_TRANSITION;
     return !is_owned(pfn) || check_backing(k, frame, pfn);
 }
@@ -244,5 +247,5 @@ bool check_frames(struct checker *k)
                 return false;
         }
     }
-    return check_frame_sums(k);
+    return check_frame_sums(k) && check_equal(k, "U1", 0, 0, k->physical_frames);
 }

@@ -163,7 +163,7 @@ static bool check_process(struct checker *k, const struct process *process)
 
     k->process = get64(&process->handle);
     if (!check_tree(k, process) || !check_hint(k, process) || !check_spare(k, process) ||
-        !check_root(k, root) || !check_watch(k, process))
+        !check_root(k, root) || !check_watch(k, process) || !check_physical(k, process))
         return false;
     go_to(&w, 0);
     if (!check_tables(&w, root))
@@ -172,6 +172,7 @@ static bool check_process(struct checker *k, const struct process *process)
         if (!finish_vad(&w))
             return false;
     }
+    w.commit += get64(&process->physical_pages);
     k->commit += w.commit + get64(&process->table_pages);
     return check_equal(k, "PR2", 0, w.commit, get64(&process->commit_pages)) &&
            check_equal(k, "PR2", 1, w.virtual, get64(&process->virtual_pages)) &&

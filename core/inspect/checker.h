@@ -75,6 +75,7 @@ struct checker {
     uint64_t commit;            /* charges met so far */
     uint64_t vads;              /* VADs met so far */
     uint64_t vad_nodes;         /* nodes of their trees met so far */
+    uint64_t physical_frames;   /* user physical pages of processes, less the frames of that use */
     uint64_t watch_nodes;       /* nodes of marks met so far */
     uint64_t minimum_pages;     /* working-set minima met */
     uint64_t process_frames;    /* frames of process objects and jobs met */
@@ -222,5 +223,13 @@ bool check_owner(struct walk *w, uint64_t frame, const struct entry_place *at,
 
 /* P4: an entry in transition names a frame that is on a list, or used by a transfer. */
 bool check_is_in_transition(struct walk *w, uint64_t frame);
+
+/* --- check_awe.c --- */
+
+/* U1: the user physical pages of a process. */
+bool check_physical(struct checker *k, const struct process *process);
+
+/* U2, U1: an entry of a window. */
+bool check_window_entry(struct walk *w, uint64_t raw, const struct entry_place *at);
 
 #endif

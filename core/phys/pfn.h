@@ -56,6 +56,7 @@ enum {
     PFN_MODIFIED = 1u << 4, /* differs from its backing */
     PFN_READ_IN_PROGRESS = 1u << 5,
     PFN_READ_AHEAD = 1u << 6, /* nobody has asked for it yet */
+    PFN_CHOSEN = 1u << 11,    /* named by a mapping of user physical pages in progress (W) */
     PFN_PRIORITY_SHIFT = 8,   /* 10:8 */
     PFN_PRIORITY = 7u << 8,
     PFN_USE_SHIFT = 12, /* 15:12, enum ntmm_frame_use */

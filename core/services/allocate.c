@@ -8,6 +8,7 @@
  */
 #include "services/allocate.h"
 #include "services/relief.h"
+#include "space/awe.h"
 #include "space/large.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
@@ -22,8 +23,6 @@
 #define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
-/* what make_region lacks is refused before a place is looked for */
-#define KINDS_LACKING NTMM_MEM_PHYSICAL
 
 /* Steps 2 to 7. */
 ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
@@ -131,16 +130,14 @@ static ntmm_status make_region(struct call *c, struct process *process, const st
     if (a->type & NTMM_MEM_RESERVE_PLACEHOLDER)
         return placeholder_create(c, process, place);
     switch (a->type & KINDS) {
-    case 0:
-        return private_reserve(c, process, place, a->protection, a->protect, is_committed);
     case NTMM_MEM_WRITE_WATCH:
         return watch_reserve(c, process, place, a->protection, a->protect, is_committed);
     case NTMM_MEM_LARGE_PAGES:
         return large_reserve(c, process, place, a->protection, a->protect, level_of_large(a));
     case NTMM_MEM_PHYSICAL:
-        break;
+        return awe_reserve(c, process, place, a->protection, a->protect);
     }
-    return NTMM_STATUS_NOT_SUPPORTED;
+    return private_reserve(c, process, place, a->protection, a->protect, is_committed);
 }
 
 static ntmm_status reserve(struct call *c, struct process *process, const struct allocation *a,
@@ -207,8 +204,6 @@ static ntmm_status allocate(struct call *c, struct process *process, const struc
 {
     if (a->type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO))
         return reset(c, process, a, range);
-    if (a->type & KINDS_LACKING)
-        return NTMM_STATUS_NOT_SUPPORTED;
     if (a->type & NTMM_MEM_REPLACE_PLACEHOLDER)
         return replace(c, process, a, range);
     bool is_reserve = a->base == 0 || a->type & NTMM_MEM_RESERVE;

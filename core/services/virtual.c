@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "services/capture.h"
 #include "services/relief.h"
+#include "space/awe.h"
 #include "space/borrowed.h"
 #include "space/large.h"
 #include "space/placeholder.h"
@@ -53,9 +54,12 @@ static ntmm_status free_whole(struct call *c, struct process *process, uint32_t 
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     if (range.start != vad_start(vad))
         return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
-    if (range.end != vad_end(vad) || !is_large)
+    if (range.end != vad_end(vad))
         return NTMM_STATUS_UNABLE_TO_FREE_VM;
-    large_release(c, process, vad);
+    if (is_large)
+        large_release(c, process, vad);
+    else
+        awe_release(c, process, vad);
     return NTMM_STATUS_SUCCESS;
 }
 
@@ -172,6 +176,8 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     if (vad_is_borrowed(vad))
         return borrowed_protect(c, process, vad, range.start, range.end, protection, old);
+    if (vad_type(vad) == VAD_AWE)
+        return awe_protect(c, process, vad, range.start, range.end, protection, old);
     if (vad_type(vad) == VAD_LARGE_PAGES)
         return large_protect(c, process, vad, range.start, range.end, protection, old);
     uint64_t locked = get64(&process->locked_pages);

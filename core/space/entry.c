@@ -68,6 +68,13 @@ void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t h
     keep_counts(c, table, old, hardware);
 }
 
+uint64_t entry_exchange(const struct call *c, struct pfn *table, le64 *entry, uint64_t raw)
+{
+    uint64_t old = exchange64(entry, raw);
+    keep_counts(c, table, old, raw);
+    return old;
+}
+
 uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty)
 {
     uint64_t bits = x64_protection_bits[protection] | FIELD_MASK(HW_VALID) | FIELD_MASK(HW_OWNER) |

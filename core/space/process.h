@@ -8,7 +8,7 @@
  *   directory frame: 512 references --> frame: 4 objects of 1024 bytes
  *
  * PR1 a slot is free (handle 0, on the free chain), live, or ending; its handle names its own index
- * PR2 commit_pages is the sum of its VADs' commit; virtual_bytes the sum of their sizes
+ * PR2 commit_pages is the sum of its VADs' commit and its user physical pages; virtual_bytes the sum of their sizes
  * PR3 table_pages is the number of its tables, the root and those that are paged out included
  * PR4 process_pages of the partition is the number of frames of the directory and of process
  *     objects
@@ -72,6 +72,8 @@ struct process {
     le64 locked_pages;         /* of the working set, locked by a service (W) */
     le32 limit_flags;          /* LIMIT_* bits (W) */
     le32 has_watch;            /* whether it ever had a watched region (W) */
+    le64 physical_head;        /* first of its user physical pages, when there are any (W) */
+    le64 physical_pages;       /* their number (W) */
     le64 job;                  /* its job, a reference, or 0 (A, W, D) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };

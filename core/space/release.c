@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "phys/slab.h"
 #include "phys/slots.h"
+#include "space/awe.h"
 #include "space/borrowed.h"
 #include "space/job.h"
 #include "space/large.h"
@@ -204,6 +205,10 @@ static bool run_down_region(struct call *c, struct process *process, struct vad 
         large_release(c, process, vad);
         return true;
     }
+    if (vad_type(vad) == VAD_AWE) {
+        awe_release(c, process, vad);
+        return true;
+    }
     while (end < vad_end(vad)) {
         struct table_span span = table_find(c, process, end);
         if (span.is_out) {
@@ -228,6 +233,7 @@ bool private_run_down(struct call *c, struct process *process)
             return false;
     }
     vad_drop_spare(c, process);
+    awe_free_all(c, process);
     return true;
 }
 

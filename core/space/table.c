@@ -43,7 +43,7 @@ bool table_look_for_void(struct call *c, struct process *process, uint64_t start
 {
     struct table_span span = table_find(c, process, start);
     uint64_t width = 1ull << 9 * (span.level - 1);
-    if (span.entry || span.is_out)
+    if (span.entry || span.is_out || span.is_large)
         return false;
     set64(&process->void_start, span.end - width);
     set64(&process->void_end, span.end);

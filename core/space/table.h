@@ -239,6 +239,9 @@ void entry_make_valid(struct call *c, struct pfn *table, le64 *entry, uint64_t h
 
 /* A valid entry of a borrowed frame becomes another value; the caller gathers its range. */
 void entry_replace_borrowed(const struct call *c, struct pfn *table, le64 *entry, uint64_t value);
+/* Replace an entry that a processor may see by one that is valid, or by 0, and keep the table's
+ * counts, but not the working set's. Returns the old raw entry; the caller gathers its range. */
+uint64_t entry_exchange(const struct call *c, struct pfn *table, le64 *entry, uint64_t raw);
 
 /* A valid entry of a frame with a protection code; dirty: with the processor's write bit. */
 uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty);

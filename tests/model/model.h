@@ -63,6 +63,7 @@ struct model_region {
     bool is_placeholder;      /* without committed pages */
     bool is_replaced;         /* took the place of a placeholder */
     bool is_watched;          /* its written pages are marked */
+    bool is_window;           /* for physical pages: none of its own */
     bool is_large;            /* of large pages: one protection for each of them */
     struct model_page *pages; /* the committed ones, by rising number */
     size_t page_count;

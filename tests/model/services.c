@@ -21,8 +21,8 @@
 #define BASE_PROTECTIONS 0xFFu
 #define CACHE_MODIFIERS (PAGE_NOCACHE | PAGE_WRITECOMBINE)
 #define OPERATIONS (MEM_COMMIT | MEM_RESERVE | MEM_RESET | MEM_RESET_UNDO)
-#define UNBUILT MEM_PHYSICAL
-#define KNOWN_TYPES (OPERATIONS | UNBUILT | MEM_TOP_DOWN | MEM_WRITE_WATCH | MEM_LARGE_PAGES)
+#define KINDS (MEM_WRITE_WATCH | MEM_PHYSICAL | MEM_LARGE_PAGES)
+#define KNOWN_TYPES (OPERATIONS | KINDS | MEM_TOP_DOWN)
 #define PLACEHOLDERS (MEM_RESERVE_PLACEHOLDER | MEM_REPLACE_PLACEHOLDER)
 
 static uint64_t down(uint64_t value, uint64_t granularity) { return value & ~(granularity - 1); }
@@ -137,7 +137,7 @@ uint32_t services_check_arguments(const struct model_process *process, const uin
     if (process->handle_status != NTMM_STATUS_SUCCESS) {
         return process->handle_status;
     }
-    return (type & UNBUILT) ? NTMM_STATUS_NOT_SUPPORTED : NTMM_STATUS_SUCCESS;
+    return NTMM_STATUS_SUCCESS;
 }
 
 /* The byte after the highest that zero bits allow. */
@@ -268,6 +268,7 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
     region = regions_insert(process, start, end, protect);
     region->is_watched = (type & MEM_WRITE_WATCH) != 0;
     region->is_large = (type & MEM_LARGE_PAGES) != 0;
+    region->is_window = (type & MEM_PHYSICAL) != 0;
     region->is_placeholder = (type & MEM_RESERVE_PLACEHOLDER) != 0;
     if (type & MEM_COMMIT) {
         pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
@@ -296,7 +297,7 @@ static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *
     struct model_region *region = region_around(process, *base, *size, &start, &end);
     uint32_t status;
 
-    if (!region || region->is_placeholder) {
+    if (!region || region->is_placeholder || region->is_window) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     for (size_t i = 0; region->is_large && i < region->page_count; i++) {
@@ -369,7 +370,7 @@ static uint32_t reset(struct model_process *process, uint64_t *base, uint64_t *s
     uint64_t end;
     struct model_region *region = region_inside(process, *base, *size, &start, &end);
 
-    if (!region || region->is_large) {
+    if (!region || region->is_large || region->is_window) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     if (type == MEM_RESET) {
@@ -492,10 +493,13 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     if (region->is_large && type == MEM_DECOMMIT) {
         return NTMM_STATUS_UNABLE_TO_DECOMMIT_VM;
     }
-    if (region->is_large && start != region->base) {
+    if (region->is_window && type == MEM_DECOMMIT) {
+        return NTMM_STATUS_MEMORY_NOT_ALLOCATED;
+    }
+    if ((region->is_large || region->is_window) && start != region->base) {
         return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
     }
-    if (region->is_large && end != region->end) {
+    if ((region->is_large || region->is_window) && end != region->end) {
         return NTMM_STATUS_UNABLE_TO_FREE_VM;
     }
     reported = end - start;
@@ -538,6 +542,10 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     region = region_around(process, *base, *size, &start, &end);
     if (!region) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    if (region->is_window && protect != PAGE_NOACCESS && protect != PAGE_READONLY &&
+        protect != PAGE_READWRITE) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     if (region->is_large && !is_legal_of_large(MEM_LARGE_PAGES, protect)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;

@@ -74,7 +74,6 @@ def test_limits_are_memory_errors(system):
         (lambda p: p.free(0x50000000), ntmm.MemoryNotAllocated),
         (lambda p: p.protect(0x50000000, 1, Protect.READONLY), ntmm.ConflictingAddresses),
         (lambda p: p.allocate(1, protect=Protect.WRITECOPY), ntmm.InvalidPageProtection),
-        (lambda p: p.allocate(1, type=Mem.RESERVE | Mem.WRITE_WATCH), ntmm.NotSupported),
     ],
 )
 def test_refusals_have_classes(process, call, kind):

@@ -97,13 +97,14 @@ enum ntmm_frame_location {
 
 /** What a frame is used for. */
 enum ntmm_frame_use {
-    NTMM_USE_FREE,     /**< Nothing. */
-    NTMM_USE_METADATA, /**< The core's fixed structures. */
-    NTMM_USE_PRIVATE,  /**< A page of a process. */
-    NTMM_USE_TABLE,    /**< A page table. */
-    NTMM_USE_SLAB,     /**< Objects of one tag. */
-    NTMM_USE_PROCESS,  /**< Process objects. */
-    NTMM_USE_PAGING,   /**< Page file descriptors and slot maps, and the dummy page. */
+    NTMM_USE_FREE,          /**< Nothing. */
+    NTMM_USE_METADATA,      /**< The core's fixed structures. */
+    NTMM_USE_PRIVATE,       /**< A page of a process. */
+    NTMM_USE_TABLE,         /**< A page table. */
+    NTMM_USE_SLAB,          /**< Objects of one tag. */
+    NTMM_USE_PROCESS,       /**< Process objects. */
+    NTMM_USE_PAGING,        /**< Page file descriptors and slot maps, and the dummy page. */
+    NTMM_USE_USER_PHYSICAL, /**< A user physical page, mapped in a window or not. */
 };
 
 /** A row of the PFN database. */

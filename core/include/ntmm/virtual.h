@@ -49,7 +49,8 @@ struct ntmm_memory_basic_information {
  *                   request; for a reset the whole pages inside it, perhaps 0
  * @param type       NTMM_MEM_RESERVE, NTMM_MEM_COMMIT or both, and NTMM_MEM_TOP_DOWN. COMMIT with
  *                   base 0 implies RESERVE. Or NTMM_MEM_RESET or NTMM_MEM_RESET_UNDO alone. With
- *                   RESERVE also NTMM_MEM_WRITE_WATCH (ntmm/write_watch.h); with RESERVE and COMMIT
+ *                   RESERVE also NTMM_MEM_WRITE_WATCH (ntmm/write_watch.h); with RESERVE alone and
+ *                   READWRITE NTMM_MEM_PHYSICAL (ntmm/physical.h); with RESERVE and COMMIT
  *                   also NTMM_MEM_LARGE_PAGES: leaves of 2 MiB, which base and size are multiples
  *                   of; all are taken, zeroed and charged at once, never leave memory, are protected
  *                   as wholes and released together
@@ -63,8 +64,6 @@ struct ntmm_memory_basic_information {
  *                                              RESERVE
  *         NTMM_STATUS_INVALID_PARAMETER_6      PHYSICAL, and protect is not READWRITE
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
- *         NTMM_STATUS_NOT_SUPPORTED            type asks for a kind of memory this version lacks
- *                                              (physical)
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD       large pages, and the handle lacks SeLockMemory
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   large pages, and no aligned run of frames is free
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive
@@ -208,12 +207,12 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *                                             is 0 with a flag of placeholders
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
- *         NTMM_STATUS_MEMORY_NOT_ALLOCATED    base is in no region
+ *         NTMM_STATUS_MEMORY_NOT_ALLOCATED    base is in no region; decommit of a window
  *         NTMM_STATUS_UNABLE_TO_FREE_VM       the range leaves its region, or is a part of a region
- *                                             of large pages
+ *                                             of large pages or of a window
  *         NTMM_STATUS_UNABLE_TO_DECOMMIT_VM   decommit of large pages
  *         NTMM_STATUS_FREE_VM_NOT_AT_BASE     base is not the region's first page, and size is 0 or
- *                                             the region is of large pages
+ *                                             the region is of large pages or a window
  *         NTMM_STATUS_CONFLICTING_ADDRESSES   PRESERVE: the range is a whole placeholder, a part of
  *                                             a replacement, or of neither; COALESCE: no two or more
  *                                             placeholders tile it
