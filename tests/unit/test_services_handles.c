@@ -10,6 +10,7 @@
 #include <ntmm/job.h>
 #include <ntmm/memory.h>
 #include <ntmm/offer.h>
+#include <ntmm/physical.h>
 #include <ntmm/query.h>
 #include <ntmm/stack.h>
 #include <ntmm/statistics.h>
@@ -217,6 +218,31 @@ static ntmm_status call_thread_stack(struct machine *m, ntmm_handle process)
     return ntmm_allocate_thread_stack(m->system, process, MIB, 0, &base);
 }
 
+static ntmm_status call_allocate_frames(struct machine *m, ntmm_handle process)
+{
+    uint64_t frames[WORDS];
+    uint64_t count = 1;
+    return ntmm_allocate_user_physical_pages(m->system, process, &count, frames);
+}
+
+static ntmm_status call_free_frames(struct machine *m, ntmm_handle process)
+{
+    uint64_t frames[WORDS] = {0};
+    uint64_t count = 1;
+    return ntmm_free_user_physical_pages(m->system, process, &count, frames);
+}
+
+static ntmm_status call_map_frames(struct machine *m, ntmm_handle process)
+{
+    return ntmm_map_user_physical_pages(m->system, process, BASE, 1, NULL);
+}
+
+static ntmm_status call_scatter_frames(struct machine *m, ntmm_handle process)
+{
+    uint64_t address = BASE;
+    return ntmm_map_user_physical_pages_scatter(m->system, process, &address, 1, NULL);
+}
+
 static ntmm_status call_query_process(struct machine *m, ntmm_handle process)
 {
     struct ntmm_process_information found;
@@ -238,17 +264,24 @@ static ntmm_status call_open(struct machine *m, ntmm_handle process)
 
 /* Services that need a right of the handle, and those that need none. */
 static const service RIGHTFUL[] = {
-    call_allocate,      call_allocate_ex,  call_free,
-    call_protect,       call_query,        call_read,
-    call_query_class,   call_scan,         call_next,
-    call_write,         call_copy,         call_lock,
-    call_unlock,        call_flush,        call_get_watch,
-    call_reset_watch,   call_watch_bitmap, call_process_information,
-    call_prefetch,      call_offer,        call_reclaim,
-    call_discard,       call_set_limits,   call_query_limits,
-    call_set_quota,     call_empty,        call_assign,
-    call_create_stack,  call_free_stack,   call_thread_stack,
-    call_query_process,
+    call_allocate,       call_allocate_ex,
+    call_free,           call_protect,
+    call_query,          call_read,
+    call_query_class,    call_scan,
+    call_next,           call_write,
+    call_copy,           call_lock,
+    call_unlock,         call_flush,
+    call_get_watch,      call_reset_watch,
+    call_watch_bitmap,   call_process_information,
+    call_prefetch,       call_offer,
+    call_reclaim,        call_discard,
+    call_set_limits,     call_query_limits,
+    call_set_quota,      call_empty,
+    call_assign,         call_create_stack,
+    call_free_stack,     call_thread_stack,
+    call_query_process,  call_allocate_frames,
+    call_free_frames,    call_map_frames,
+    call_scatter_frames,
 };
 static const service OPEN_TO_ALL[] = {call_open};
 

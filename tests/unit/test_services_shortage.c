@@ -9,6 +9,7 @@
 #include <ntmm/access.h>
 #include <ntmm/job.h>
 #include <ntmm/memory.h>
+#include <ntmm/stack.h>
 
 #define PAGES_LIMIT 4096u
 #define SPREAD (UINT64_C(1) << 30) /* so far apart that each page has a table of its own */
@@ -117,6 +118,18 @@ static void extended_allocation_has_the_same_limits(void **state)
     machine_close(m);
 }
 
+static void a_stack_without_room_is_no_memory(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    struct ntmm_stack_request request = {
+        .zero_bits = 16, .commit_alignment = PAGE, .reserve_alignment = KIB64};
+    struct ntmm_thread_stack stack;
+    (void)state;
+    assert_int_equal(ntmm_create_user_stack(m->system, m->process, &request, &stack),
+                     NTMM_STATUS_NO_MEMORY);
+    machine_close(m);
+}
+
 /* Jobs until one cannot be made; its status. */
 static ntmm_status make_jobs_until_short(struct machine *m)
 {
@@ -189,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_page_table_that_cannot_be_promised_is_the_commit_limit),
         cmocka_unit_test(a_page_without_a_frame_is_no_memory),
         cmocka_unit_test(extended_allocation_has_the_same_limits),
+        cmocka_unit_test(a_stack_without_room_is_no_memory),
         cmocka_unit_test(jobs_end_where_memory_does),
         cmocka_unit_test(the_process_table_has_2048_places),
         cmocka_unit_test(a_lock_of_a_page_that_cannot_be_read),
