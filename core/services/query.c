@@ -132,9 +132,8 @@ static __attribute__((noinline)) ntmm_status look_again(struct call *c, ntmm_han
 }
 
 __attribute__((flatten)) ntmm_status
-ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
-                                      uint64_t address,
-                                      struct ntmm_memory_basic_information *information)
+ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t address,
+                          struct ntmm_memory_basic_information *information)
 {
     struct call c = call_begin(system);
     struct ntmm_memory_basic_information found;
