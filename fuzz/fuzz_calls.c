@@ -29,6 +29,9 @@ static const struct verb *take_verb(struct world *w)
     if (group < 168) {
         return &MEMORY_VERBS[group % MEMORY_VERB_COUNT];
     }
+    if (group < 184) {
+        return &PHYSICAL_VERBS[group % PHYSICAL_VERB_COUNT];
+    }
     if (group < 206) {
         return &QUERY_VERBS[group % QUERY_VERB_COUNT];
     }

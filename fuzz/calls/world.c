@@ -125,9 +125,13 @@ static bool is_of_platform(ntmm_status status)
            status == NTMM_STATUS_VOLUME_DISMOUNTED || status == NTMM_STATUS_DISK_FULL;
 }
 
-/* A process is ended, a stack given up, as far as the tables can be read. */
+/* A process is ended, a stack given up, as far as the tables can be read; physical pages are freed
+ * up to a stranger. */
 static bool may_be_partial(enum documented_call call, ntmm_status status)
 {
+    if (call == CALL_free_user_physical_pages) {
+        return status == NTMM_STATUS_INVALID_PARAMETER_3;
+    }
     return (call == CALL_end_process || call == CALL_create_user_stack) &&
            (is_of_platform(status) || status == NTMM_STATUS_NO_MEMORY);
 }

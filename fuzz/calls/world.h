@@ -35,6 +35,7 @@ struct documented {
 #define DISK_COUNT 4u
 #define WAIT_COUNT 2u
 #define CPU_COUNT 2u
+#define FRAME_COUNT 16u
 #define BUFFER_LIMIT 0x20000u /* most bytes of one host buffer */
 #define POISON 0xA5
 
@@ -69,6 +70,8 @@ struct world {
     unsigned next_process;
     struct range ranges[RANGE_COUNT];
     unsigned next_range;
+    uint64_t frames[FRAME_COUNT]; /* user physical pages, or what were */
+    unsigned next_frame;
     struct ntmm_thread_stack stack;
     struct pending pending[WAIT_COUNT];
     struct ntmm_region_iterator iterator;
@@ -143,6 +146,8 @@ extern const struct verb QUERY_VERBS[];
 extern const unsigned QUERY_VERB_COUNT;
 extern const struct verb MEMORY_VERBS[];
 extern const unsigned MEMORY_VERB_COUNT;
+extern const struct verb PHYSICAL_VERBS[];
+extern const unsigned PHYSICAL_VERB_COUNT;
 extern const struct verb SYSTEM_VERBS[];
 extern const unsigned SYSTEM_VERB_COUNT;
 

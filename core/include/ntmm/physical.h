@@ -84,7 +84,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_user_physical_pages(struct ntmm_sys
  *                                             page, or is named twice
  *         NTMM_STATUS_NO_MEMORY               no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for a table
- * Locks: takes (A), (W), (C). Waits for a shootdown when a page showed a frame before.
+ *         or the status of a page table that could not be read
+ * Locks: takes (A), (W), (C). Waits for a shootdown when a page showed a frame before, and for
+ * tables that are paged out.
  * Source: NtMapUserPhysicalPages, Microsoft documentation of MapUserPhysicalPages.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_user_physical_pages(struct ntmm_system *system,
