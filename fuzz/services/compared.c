@@ -7,6 +7,7 @@
 #include "paging/page_out.h"
 
 #include <ntmm/inspect.h>
+#include <ntmm/memory.h>
 #include <ntmm/offer.h>
 #include <ntmm/process.h>
 #include <ntmm/virtual.h>
@@ -190,6 +191,20 @@ static void run_core(struct compared *world, const struct operation *operation,
         break;
     case VERB_QUERY:
         query_core(world, operation->who, operation->base, !base, outcome);
+        break;
+    case VERB_READ_MEMORY:
+        outcome->status = ntmm_read_virtual_memory(system, handle, operation->base, outcome->bytes,
+                                                   operation->size, &outcome->size);
+        break;
+    case VERB_WRITE_MEMORY:
+        outcome->status = ntmm_write_virtual_memory(system, handle, operation->base, outcome->bytes,
+                                                    operation->size, &outcome->size);
+        break;
+    case VERB_LOCK:
+        outcome->status = ntmm_lock_virtual_memory(system, handle, base, size, operation->type);
+        break;
+    case VERB_UNLOCK:
+        outcome->status = ntmm_unlock_virtual_memory(system, handle, base, size, operation->type);
         break;
     case VERB_READ:
     case VERB_WRITE:

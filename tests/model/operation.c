@@ -204,10 +204,15 @@ static uint32_t decode_type(enum verb verb, const uint8_t *record)
         MEM_COMMIT, MEM_RESERVE | MEM_COMMIT, MEM_RESERVE | MEM_TOP_DOWN,
         MEM_COMMIT, MEM_RESERVE | MEM_COMMIT, MEM_RESERVE | MEM_COMMIT | MEM_TOP_DOWN,
     };
+    static const uint32_t LOCKS[] = {MAP_PROCESS, MAP_PROCESS, MAP_PROCESS | MAP_SYSTEM,
+                                     MAP_SYSTEM};
     uint8_t a = record[7];
 
     if (a >= 0xF4) {
         return (uint32_t)mix(a * 256u + record[11]) & (a & 1 ? 0x217C7000u : UINT32_MAX);
+    }
+    if (verb == VERB_LOCK || verb == VERB_UNLOCK) {
+        return LOCKS[a % COUNT_OF(LOCKS)];
     }
     if (verb == VERB_FREE) {
         return FREE_TYPES[a % COUNT_OF(FREE_TYPES)];
@@ -333,6 +338,16 @@ static void aim_free(const struct model_process *model, const uint8_t *record,
     operation->size = end - operation->base;
 }
 
+static bool is_copy(const struct operation *operation)
+{
+    return operation->verb == VERB_READ_MEMORY || operation->verb == VERB_WRITE_MEMORY;
+}
+
+static bool is_lock(const struct operation *operation)
+{
+    return operation->verb == VERB_LOCK || operation->verb == VERB_UNLOCK;
+}
+
 static bool gives_up_contents(const struct operation *operation)
 {
     return (operation->verb >= VERB_OFFER && operation->verb <= VERB_DISCARD) ||
@@ -375,7 +390,7 @@ static void aim(const struct model_process *model, const uint8_t *record,
         (operation->type & (MEM_PRESERVE_PLACEHOLDER | MEM_COALESCE_PLACEHOLDERS))) {
         aim_free(model, record, operation);
     }
-    if (gives_up_contents(operation) && record[9] % 8) {
+    if ((gives_up_contents(operation) || is_lock(operation)) && record[9] % 8) {
         aim_at_committed(model, record, operation);
     }
 }
@@ -386,7 +401,7 @@ static void tame(struct operation *operation)
 {
     const uint32_t large = MEM_LARGE_PAGES | MEM_RESERVE | MEM_COMMIT;
 
-    if ((operation->type & large) == large) {
+    if (!is_lock(operation) && (operation->type & large) == large) {
         operation->type &= ~MEM_LARGE_PAGES;
     }
     if (operation->verb <= VERB_ALLOCATE_EX && (operation->type & MEM_COMMIT) &&
@@ -394,7 +409,7 @@ static void tame(struct operation *operation)
         operation->size < OPERATION_HUGE_BYTES) {
         operation->size %= OPERATION_LARGEST_COMMIT_BYTES;
     }
-    if (operation->verb >= VERB_READ && operation->verb <= VERB_EXECUTE) {
+    if ((operation->verb >= VERB_READ && operation->verb <= VERB_EXECUTE) || is_copy(operation)) {
         operation->size = operation->size % OPERATION_ACCESS_LIMIT + 1;
     }
     if (operation->verb == VERB_DOOR) {
@@ -413,11 +428,17 @@ void operation_decode(const struct model_process models[WHO_COUNT],
         VERB_DOOR,     VERB_FREE,     VERB_ALLOCATE_EX, VERB_ALLOCATE_EX, VERB_OFFER,
         VERB_RECLAIM,  VERB_DISCARD,  VERB_ALLOCATE,    VERB_ALLOCATE_EX,
     };
+    static const enum verb OUTSIDE[] = {
+        VERB_READ_MEMORY, VERB_WRITE_MEMORY, VERB_LOCK, VERB_UNLOCK, VERB_ALLOCATE,
+    };
     static const enum model_access ACCESSES[] = {MODEL_READ, MODEL_WRITE, MODEL_EXECUTE};
     const struct model_process *model;
 
     memset(operation, 0, sizeof(*operation));
     operation->verb = record[0] < 240 ? VERBS[record[0] % COUNT_OF(VERBS)] : VERB_ALLOCATE;
+    if (record[0] >= 240 && record[0] < 254) {
+        operation->verb = OUTSIDE[(record[0] - 240u) % COUNT_OF(OUTSIDE)];
+    }
     operation->verb = record[0] == 254 ? VERB_RESTART : operation->verb;
     operation->verb = record[0] == 255 ? VERB_ZERO_PAGES : operation->verb;
     operation->who =
@@ -453,6 +474,9 @@ void operation_prepare(const struct operation *operation, struct outcome *outcom
     outcome->old = OLD_UNTOUCHED;
     outcome->base = operation->base;
     outcome->size = operation->size;
+    if (operation->verb == VERB_WRITE_MEMORY) {
+        memset(outcome->bytes, operation->bytes[0], OPERATION_ACCESS_LIMIT);
+    }
     if (operation->verb == VERB_WRITE) {
         memcpy(outcome->bytes, operation->bytes, OPERATION_ACCESS_LIMIT);
     }
@@ -480,7 +504,8 @@ static bool is_undo(const struct operation *operation)
 static void allow(struct model_process *model, const struct operation *operation,
                   struct outcome *outcome)
 {
-    bool is_read = operation->verb == VERB_READ || operation->verb == VERB_EXECUTE;
+    bool is_read = operation->verb == VERB_READ || operation->verb == VERB_EXECUTE ||
+                   operation->verb == VERB_READ_MEMORY;
 
     if (outcome->status != NTMM_STATUS_SUCCESS) {
         return;
@@ -527,6 +552,20 @@ void operation_run_model(struct model_process models[WHO_COUNT], const struct op
         break;
     case VERB_QUERY:
         outcome->status = model_query(model, operation->base, base ? &outcome->memory : NULL);
+        break;
+    case VERB_READ_MEMORY:
+        outcome->status = model_read_memory(model, operation->base, outcome->bytes, operation->size,
+                                            &outcome->size);
+        break;
+    case VERB_WRITE_MEMORY:
+        outcome->status = model_write_memory(model, operation->base, outcome->bytes,
+                                             operation->size, &outcome->size);
+        break;
+    case VERB_LOCK:
+        outcome->status = model_lock(model, base, size, operation->type);
+        break;
+    case VERB_UNLOCK:
+        outcome->status = model_unlock(model, base, size, operation->type);
         break;
     case VERB_READ:
     case VERB_WRITE:
@@ -591,13 +630,32 @@ static void print_bytes(const char *before, const struct operation *operation,
     }
 }
 
+/* The count, and of a read the last 8 bytes. */
+static void print_copy(const struct operation *operation, const struct outcome *outcome)
+{
+    char text[WORD_SIZE];
+    uint64_t first = outcome->size > 8 ? outcome->size - 8 : 0;
+
+    printf(" %s", words_of_number(text, outcome->size));
+    for (uint64_t i = first; operation->verb == VERB_READ_MEMORY && i < outcome->size; i++) {
+        printf("%s%02X", i == first ? " " : "", outcome->bytes[i]);
+    }
+}
+
 void operation_print_outcome(const struct operation *operation, const struct outcome *outcome)
 {
     char text[WORD_SIZE];
-    bool is_success = outcome->status == NTMM_STATUS_SUCCESS;
+    bool is_success = outcome->status < 0x80000000u;
     bool is_read = operation->verb == VERB_READ || operation->verb == VERB_EXECUTE;
 
     printf("%s", words_of_status(text, outcome->status));
+    if (is_copy(operation)) {
+        print_copy(operation, outcome);
+    }
+    if (is_lock(operation) && is_success) {
+        printf(" %s", words_of_number(text, outcome->base));
+        printf(" %s", words_of_number(text, outcome->size));
+    }
     if (operation->verb <= VERB_PROTECT && is_success) {
         printf(" %s", words_of_number(text, outcome->base));
         printf(" %s", words_of_number(text, outcome->size));
@@ -671,6 +729,17 @@ static void print_call(const struct operation *operation)
         break;
     case VERB_QUERY:
         printf("  query %s = ", base);
+        break;
+    case VERB_READ_MEMORY:
+        printf("  read-memory %s %s = ", base, size);
+        break;
+    case VERB_WRITE_MEMORY:
+        printf("  write-memory %s %s 0x%X = ", base, size, operation->bytes[0]);
+        break;
+    case VERB_LOCK:
+    case VERB_UNLOCK:
+        printf("  %s %s %s ", operation->verb == VERB_LOCK ? "lock" : "unlock", base, size);
+        printf("%s = ", words_of_number(text[2], operation->type));
         break;
     case VERB_READ:
     case VERB_EXECUTE:

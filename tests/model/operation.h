@@ -30,6 +30,10 @@ enum verb {
     VERB_OFFER,
     VERB_RECLAIM,
     VERB_DISCARD,
+    VERB_READ_MEMORY,
+    VERB_WRITE_MEMORY,
+    VERB_LOCK,
+    VERB_UNLOCK,
     VERB_READ,
     VERB_WRITE,
     VERB_EXECUTE,
@@ -45,7 +49,7 @@ struct operation {
     uint64_t base;
     uint64_t size;
     uint64_t zero_bits;
-    uint32_t type;
+    uint32_t type; /* of LOCK and UNLOCK: which locks */
     uint32_t protect;
     bool is_base_null;
     bool is_size_null;
@@ -63,7 +67,7 @@ struct outcome {
     uint32_t status;
     uint32_t old;
     uint64_t base;
-    uint64_t size;
+    uint64_t size; /* of READ_MEMORY and WRITE_MEMORY: bytes copied */
     struct model_memory memory;
     struct model_fault fault;
     uint8_t bytes[OPERATION_ACCESS_LIMIT];

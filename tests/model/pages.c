@@ -219,21 +219,34 @@ void regions_join(struct model_process *process, struct model_region *lower)
     lower->end = end;
 }
 
+static void reset_page(struct model_page *page)
+{
+    page->is_reset = true;
+    page->is_vague = page->loose != NULL;
+    if (page->bytes && !page->loose) {
+        page->loose = must_allocate(MODEL_PAGE_SIZE);
+    }
+    if (page->loose) {
+        memset(page->loose, 1, MODEL_PAGE_SIZE);
+    }
+}
+
+static void discard_page(struct model_page *page)
+{
+    free(page->bytes);
+    free(page->loose);
+    page->bytes = NULL;
+    page->loose = NULL;
+    page->is_reset = false;
+    page->is_vague = false;
+}
+
 void pages_reset(struct model_region *region, uint64_t base, uint64_t end)
 {
     size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
 
     for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
-        struct model_page *page = &region->pages[i];
-
-        page->is_reset = true;
-        page->is_vague = page->loose != NULL;
-        if (page->bytes && !page->loose) {
-            page->loose = must_allocate(MODEL_PAGE_SIZE);
-        }
-        if (page->loose) {
-            memset(page->loose, 1, MODEL_PAGE_SIZE);
-        }
+        reset_page(&region->pages[i]);
     }
 }
 
@@ -241,13 +254,9 @@ void pages_discard(struct model_region *region, uint64_t base, uint64_t end)
 {
     size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
 
+    /* a locked page stays in memory, as if it had been reset */
     for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
-        free(region->pages[i].bytes);
-        free(region->pages[i].loose);
-        region->pages[i].bytes = NULL;
-        region->pages[i].loose = NULL;
-        region->pages[i].is_reset = false;
-        region->pages[i].is_vague = false;
+        (region->pages[i].locks ? reset_page : discard_page)(&region->pages[i]);
     }
 }
 
