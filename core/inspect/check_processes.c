@@ -22,6 +22,8 @@ static bool check_range(struct walk *w, const struct vad *vad)
     if (!check_equal(w->k, "V1", w->at.ref, w->at.start, vad_start(vad)) ||
         !check_equal(w->k, "V1", w->at.ref, w->at.end, vad_end(vad)))
         return false;
+    if (!vad_may_change(vad)) /* the system's own may lie above */
+        highest = NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT;
     if (vad_start(vad) < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT || vad_end(vad) > highest)
         return check_fail(w->k, "V1", w->at.ref, highest, vad_end(vad));
     return true;

@@ -116,7 +116,7 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
                          struct page_range *range)
 {
     struct vad *vad = vad_find(c, process, address >> NTMM_PAGE_SHIFT);
-    if (!vad || !vad_is_borrowed(vad))
+    if (!vad || !vad_is_borrowed(vad) || !vad_may_change(vad))
         return NTMM_STATUS_NOT_MAPPED_VIEW;
     *range = (struct page_range){.start = vad_start(vad), .end = vad_end(vad)};
     return private_release(c, process, vad, range->start, range->end);
@@ -141,5 +141,39 @@ ntmm_status ntmm_unmap_borrowed(struct ntmm_system *system, ntmm_handle handle, 
         give_range(range, &base, &size);
         event_note(&c, NTMM_EVENT_RELEASE, handle, base, size, 0);
     }
+    return status;
+}
+
+static ntmm_status map_shared(struct call *c, struct process *process, uint64_t frame)
+{
+    struct vad_place place = {.start = NTMM_SHARED_USER_DATA_ADDRESS >> NTMM_PAGE_SHIFT,
+                              .end = (NTMM_SHARED_USER_DATA_ADDRESS >> NTMM_PAGE_SHIFT) + 1};
+    if (!are_frames_foreign(c, frame, 1))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (!space_is_free(c, process, &place))
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    ntmm_status status = borrowed_map(c, process, &place, PROT_READONLY, NTMM_PAGE_READONLY, frame);
+    if (status == NTMM_STATUS_SUCCESS)
+        vad_forbid_change(vad_find(c, process, place.start));
+    return status;
+}
+
+ntmm_status ntmm_map_shared_user_data(struct ntmm_system *system, ntmm_handle handle,
+                                      uint64_t frame)
+{
+    struct call c = call_begin(system);
+    struct relief relief = relief_begin();
+    struct process *process;
+    ntmm_status status;
+    do {
+        status = process_lock_address(&c, handle, NTMM_PROCESS_VM_OPERATION, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        status = map_shared(&c, process, frame);
+        process_unlock_address(&c, process);
+    } while (relieve(&c, &relief, process, &status));
+    if (status == NTMM_STATUS_SUCCESS)
+        event_note(&c, NTMM_EVENT_RESERVE, handle, NTMM_SHARED_USER_DATA_ADDRESS, NTMM_PAGE_SIZE,
+                   0);
     return status;
 }

@@ -70,7 +70,8 @@ static void describe_region(struct call *c, struct process *process, const struc
     information->region_size = (end - page) << NTMM_PAGE_SHIFT;
     information->state = state.is_committed ? NTMM_MEM_COMMIT : NTMM_MEM_RESERVE;
     information->protect = state.is_committed ? protection_to_win32(state.protection) : 0;
-    information->type = vad_is_borrowed(vad) ? NTMM_MEM_MAPPED : NTMM_MEM_PRIVATE;
+    information->type =
+        vad_is_borrowed(vad) && vad_may_change(vad) ? NTMM_MEM_MAPPED : NTMM_MEM_PRIVATE;
 }
 
 static inline __attribute__((always_inline)) void describe_until(

@@ -70,6 +70,8 @@ static ntmm_status free_range(struct call *c, struct process *process, uint32_t 
     ntmm_status status = find_free_range(c, process, type, base, size, &vad, range);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    if (!vad_may_change(vad))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (vad_is_borrowed(vad))
         return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
     if (!vad_is_private(vad))
@@ -174,6 +176,8 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     struct vad *vad = vad_find(c, process, range.start);
     if (!vad || range.end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    if (!vad_may_change(vad))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (vad_is_borrowed(vad))
         return borrowed_protect(c, process, vad, range.start, range.end, protection, old);
     if (vad_type(vad) == VAD_AWE)

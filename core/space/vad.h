@@ -74,6 +74,17 @@ static inline bool vad_is_private(const struct vad *vad)
     return type == VAD_PRIVATE || type == VAD_WRITE_WATCH;
 }
 
+/* Whether services may free and protect it. */
+static inline bool vad_may_change(const struct vad *vad)
+{
+    return (get32(&vad->flags) & VAD_NO_CHANGE) == 0;
+}
+
+static inline void vad_forbid_change(struct vad *vad)
+{
+    set32(&vad->flags, get32(&vad->flags) | VAD_NO_CHANGE);
+}
+
 static inline bool vad_is_committed_by_default(const struct vad *vad)
 {
     return (get32(&vad->flags) & VAD_MEM_COMMIT) != 0;

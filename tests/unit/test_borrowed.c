@@ -656,6 +656,67 @@ static void it_is_translated_like_any_page(void **state)
     free(l.words);
 }
 
+/* What public conformance tests see of KUSER_SHARED_DATA, and what they cannot do to it. */
+static void the_shared_user_data_page_is_everybodys(void **state)
+{
+    struct machine *m = machine_open(NULL);
+    struct lent l = lend(m);
+    uint64_t base = NTMM_SHARED_USER_DATA_ADDRESS, size = 0, value = 0;
+    uint32_t old;
+    (void)state;
+    assert_int_equal(ntmm_map_shared_user_data(m->system, m->process, 3),
+                     NTMM_STATUS_INVALID_PARAMETER_3);
+    assert_int_equal(ntmm_map_shared_user_data(m->system, m->process, l.first_frame),
+                     NTMM_STATUS_SUCCESS);
+    machine_assert_sound(m);
+    assert_int_equal(ntmm_map_shared_user_data(m->system, m->process, l.first_frame),
+                     NTMM_STATUS_CONFLICTING_ADDRESSES);
+    struct ntmm_memory_basic_information found = must_query(m, base);
+    assert_int_equal(found.allocation_base, base);
+    assert_int_equal(found.allocation_protect, NTMM_PAGE_READONLY);
+    assert_int_equal(found.region_size, 0x1000);
+    assert_int_equal(found.state, NTMM_MEM_COMMIT);
+    assert_int_equal(found.protect, NTMM_PAGE_READONLY);
+    assert_int_equal(found.type, NTMM_MEM_PRIVATE);
+    l.words[1] = 77;
+    assert_int_equal(ntmm_emulated_load(m->emu, 0, base + 8, &value, 8, NULL, NULL),
+                     NTMM_STATUS_SUCCESS);
+    assert_int_equal(value, 77);
+    assert_int_equal(ntmm_emulated_store(m->emu, 0, base + 8, &value, 8, NULL, NULL),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(
+        ntmm_free_virtual_memory(m->system, m->process, &base, &size, NTMM_MEM_RELEASE),
+        NTMM_STATUS_INVALID_PAGE_PROTECTION);
+    size = PAGE;
+    assert_int_equal(
+        ntmm_protect_virtual_memory(m->system, m->process, &base, &size, NTMM_PAGE_NOACCESS, &old),
+        NTMM_STATUS_INVALID_PAGE_PROTECTION);
+    assert_int_equal(try_allocate(m, base, PAGE, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+                     NTMM_STATUS_INVALID_PAGE_PROTECTION);
+    assert_int_equal(ntmm_unmap_borrowed(m->system, m->process, base), NTMM_STATUS_NOT_MAPPED_VIEW);
+    machine_close(m);
+    free(l.words);
+}
+
+/* Also where a 32-bit process cannot reserve any more. */
+static void a_process_below_2_gib_has_it_too(void **state)
+{
+    const struct ntmm_process_config config = {
+        .size = sizeof config, .version = NTMM_PROCESS_CONFIG_VERSION, .flags = NTMM_PROCESS_WOW64};
+    struct machine *m = machine_open(NULL);
+    struct lent l = lend(m);
+    ntmm_handle process;
+    (void)state;
+    assert_int_equal(ntmm_create_process(m->system, &config, &process), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_map_shared_user_data(m->system, process, l.first_frame),
+                     NTMM_STATUS_SUCCESS);
+    machine_assert_sound(m);
+    assert_int_equal(ntmm_end_process(m->system, process), NTMM_STATUS_SUCCESS);
+    machine_assert_sound(m);
+    machine_close(m);
+    free(l.words);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -676,6 +737,8 @@ int main(void)
         cmocka_unit_test(what_is_lent_is_checked),
         cmocka_unit_test(forks_share_what_is_lent),
         cmocka_unit_test(it_is_translated_like_any_page),
+        cmocka_unit_test(the_shared_user_data_page_is_everybodys),
+        cmocka_unit_test(a_process_below_2_gib_has_it_too),
     };
     return cmocka_run_group_tests_name("borrowed", tests, NULL, NULL);
 }

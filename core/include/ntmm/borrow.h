@@ -185,6 +185,31 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_borrowed(struct ntmm_system *system,
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_borrowed(struct ntmm_system *system,
                                                        ntmm_handle process, uint64_t address);
 
+/**
+ * Map the page of KUSER_SHARED_DATA: one frame of the embedder's, which fills it in and keeps it
+ * true, read-only at NTMM_SHARED_USER_DATA_ADDRESS for as long as the process lives.
+ *
+ * It queries as NT's: a region of one page of its own, committed, private, PAGE_READONLY. Nobody can
+ * free, protect or commit it (NTMM_STATUS_INVALID_PAGE_PROTECTION), nor unmap it. A process that
+ * ends below 2 GiB has it above its last reservation, as in NT.
+ *
+ * @param system   any
+ * @param process  target
+ * @param frame    as for ntmm_map_borrowed
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES   a region is there
+ *         NTMM_STATUS_INVALID_PARAMETER_3     the frame was handed to the system, or lies beyond
+ *                                             MAXPHYADDR
+ *         NTMM_STATUS_NO_MEMORY               no frame for a table
+ *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for a table
+ * Locks: takes (A), (W), (C). May wait for frames, or for tables to come in.
+ * Source: the shared user data page as public conformance tests observe it.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_shared_user_data(struct ntmm_system *system,
+                                                             ntmm_handle process, uint64_t frame);
+
 #ifdef __cplusplus
 }
 #endif

@@ -46,13 +46,14 @@
 /** @name User address space of a 48-bit process, bytes
  * The last 64 KiB below NTMM_USER_PROBE_ADDRESS are a permanent no-access reservation.
  * @{ */
-#define NTMM_LOWEST_USER_ADDRESS 0x0000000000010000ull    /**< Lowest that can be reserved. */
-#define NTMM_HIGHEST_USER_ADDRESS 0x00007FFFFFFEFFFFull   /**< Highest user byte. */
-#define NTMM_HIGHEST_VAD_ADDRESS 0x00007FFFFFFDFFFFull    /**< Highest byte of a reservation. */
-#define NTMM_HIGHEST_VAD_ADDRESS_2G 0x000000007FFDFFFFull /**< The same below 2 GiB. */
-#define NTMM_HIGHEST_VAD_ADDRESS_4G 0x00000000FFFDFFFFull /**< The same below 4 GiB. */
-#define NTMM_USER_PROBE_ADDRESS 0x00007FFFFFFF0000ull     /**< First byte that no user owns. */
-#define NTMM_SYSTEM_RANGE_START 0xFFFF800000000000ull     /**< First system byte. */
+#define NTMM_LOWEST_USER_ADDRESS 0x0000000000010000ull      /**< Lowest that can be reserved. */
+#define NTMM_HIGHEST_USER_ADDRESS 0x00007FFFFFFEFFFFull     /**< Highest user byte. */
+#define NTMM_HIGHEST_VAD_ADDRESS 0x00007FFFFFFDFFFFull      /**< Highest byte of a reservation. */
+#define NTMM_HIGHEST_VAD_ADDRESS_2G 0x000000007FFDFFFFull   /**< The same below 2 GiB. */
+#define NTMM_HIGHEST_VAD_ADDRESS_4G 0x00000000FFFDFFFFull   /**< The same below 4 GiB. */
+#define NTMM_SHARED_USER_DATA_ADDRESS 0x000000007FFE0000ull /**< KUSER_SHARED_DATA. */
+#define NTMM_USER_PROBE_ADDRESS 0x00007FFFFFFF0000ull       /**< First byte that no user owns. */
+#define NTMM_SYSTEM_RANGE_START 0xFFFF800000000000ull       /**< First system byte. */
 /** @} */
 
 #endif
