@@ -26,13 +26,19 @@ static const struct verb *take_verb(struct world *w)
     if (group < 96) {
         return &VIRTUAL_VERBS[group % VIRTUAL_VERB_COUNT];
     }
-    if (group < 168) {
+    if (group < 154) {
         return &MEMORY_VERBS[group % MEMORY_VERB_COUNT];
     }
-    if (group < 184) {
+    if (group < 168) {
         return &PHYSICAL_VERBS[group % PHYSICAL_VERB_COUNT];
     }
-    if (group < 206) {
+    if (group < 184) {
+        return &MAPPED_VERBS[group % MAPPED_VERB_COUNT];
+    }
+    if (group < 188) {
+        return &SNAPSHOT_VERBS[group % SNAPSHOT_VERB_COUNT];
+    }
+    if (group < 216) {
         return &QUERY_VERBS[group % QUERY_VERB_COUNT];
     }
     return &SYSTEM_VERBS[group % SYSTEM_VERB_COUNT];

@@ -23,6 +23,7 @@ ALSO = {
     "emulated_store": ["emulated_load"],
     "emulated_fetch": ["emulated_load"],
     "emulated_update": ["emulated_load"],
+    "emulated_map_io": ["emulated_lend"],
 }
 # What makes and takes over whole machines; the checks, which are always made; pure accesses.
 NOT_FUZZED = {"create_system", "attach_system", "emulated_create", "emulated_create_system",

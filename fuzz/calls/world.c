@@ -119,21 +119,24 @@ void add_process(struct world *w, ntmm_handle handle)
     account_of(w, place, &w->accounts[place]);
 }
 
-static bool is_of_platform(ntmm_status status)
+static bool is_of_platform(const struct world *w, ntmm_status status)
 {
+    if (status == NTMM_STATUS_INVALID_PARAMETER) {
+        return w->is_lending; /* what is no memory has no contents */
+    }
     return status == NTMM_STATUS_DEVICE_DATA_ERROR || status == NTMM_STATUS_HARDWARE_MEMORY_ERROR ||
            status == NTMM_STATUS_VOLUME_DISMOUNTED || status == NTMM_STATUS_DISK_FULL;
 }
 
 /* A process is ended, a stack given up, as far as the tables can be read; physical pages are freed
  * up to a stranger. */
-static bool may_be_partial(enum documented_call call, ntmm_status status)
+static bool may_be_partial(const struct world *w, enum documented_call call, ntmm_status status)
 {
     if (call == CALL_free_user_physical_pages) {
         return status == NTMM_STATUS_INVALID_PARAMETER_3;
     }
     return (call == CALL_end_process || call == CALL_create_user_stack) &&
-           (is_of_platform(status) || status == NTMM_STATUS_NO_MEMORY);
+           (is_of_platform(w, status) || status == NTMM_STATUS_NO_MEMORY);
 }
 
 static void compare_accounts(struct world *w, enum documented_call call, ntmm_status status)
@@ -142,7 +145,7 @@ static void compare_accounts(struct world *w, enum documented_call call, ntmm_st
 
     for (unsigned i = 0; i < PROCESS_COUNT; i++) {
         account_of(w, i, &now);
-        if (is_failure(status) && !may_be_partial(call, status) &&
+        if (is_failure(status) && !may_be_partial(w, call, status) &&
             memcmp(&now, &w->accounts[i], sizeof(now))) {
             printf("# %s = 0x%08X changed a process: regions %llu to %llu, bytes 0x%llX to 0x%llX, "
                    "commit %llu to %llu\n",
@@ -160,7 +163,7 @@ static void compare_accounts(struct world *w, enum documented_call call, ntmm_st
 ntmm_status judge(struct world *w, enum documented_call call, ntmm_status status)
 {
     const struct documented *documented = &DOCUMENTED[call];
-    bool is_known = documented->is_platform && is_of_platform(status);
+    bool is_known = documented->is_platform && is_of_platform(w, status);
 
     if (w->is_traced) {
         printf("# %s = 0x%08X\n", documented->name, status);
@@ -342,4 +345,5 @@ void world_end(struct world *w)
     }
     free(w->scratch);
     free(w->arena);
+    free(w->lent);
 }

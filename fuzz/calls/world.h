@@ -33,6 +33,7 @@ struct documented {
 #define PROCESS_COUNT 4u
 #define RANGE_COUNT 16u
 #define DISK_COUNT 4u
+#define FRAME_COUNT 64u
 #define WAIT_COUNT 2u
 #define CPU_COUNT 2u
 #define FRAME_COUNT 16u
@@ -77,6 +78,11 @@ struct world {
     struct ntmm_region_iterator iterator;
     uint64_t disks[DISK_COUNT];
     unsigned disk_count;
+    uint64_t frames[FRAME_COUNT]; /* user physical pages of any process */
+    unsigned next_frame;
+    void *lent; /* to the machine, from lent_frame on */
+    uint64_t lent_frame;
+    bool is_lending;   /* some frame may be no memory, or was taken back */
     bool is_injecting; /* a disk or the host's memory is to fail */
     bool has_file;
     struct frame_chain hog; /* frames taken away from the system */
@@ -146,6 +152,10 @@ extern const struct verb QUERY_VERBS[];
 extern const unsigned QUERY_VERB_COUNT;
 extern const struct verb MEMORY_VERBS[];
 extern const unsigned MEMORY_VERB_COUNT;
+extern const struct verb MAPPED_VERBS[];
+extern const unsigned MAPPED_VERB_COUNT;
+extern const struct verb SNAPSHOT_VERBS[];
+extern const unsigned SNAPSHOT_VERB_COUNT;
 extern const struct verb PHYSICAL_VERBS[];
 extern const unsigned PHYSICAL_VERB_COUNT;
 extern const struct verb SYSTEM_VERBS[];
