@@ -36,7 +36,6 @@ struct documented {
 #define FRAME_COUNT 64u
 #define WAIT_COUNT 2u
 #define CPU_COUNT 2u
-#define FRAME_COUNT 16u
 #define BUFFER_LIMIT 0x20000u /* most bytes of one host buffer */
 #define POISON 0xA5
 
@@ -71,8 +70,6 @@ struct world {
     unsigned next_process;
     struct range ranges[RANGE_COUNT];
     unsigned next_range;
-    uint64_t frames[FRAME_COUNT]; /* user physical pages, or what were */
-    unsigned next_frame;
     struct ntmm_thread_stack stack;
     struct pending pending[WAIT_COUNT];
     struct ntmm_region_iterator iterator;
