@@ -42,6 +42,7 @@ static bool finish_vad(struct walk *w)
         !check_between(w->k, "V4", w->at.ref, least, least + w->unknown_pages, commit))
         return false;
     bool is_large = vad_type(vad) == VAD_LARGE_PAGES;
+    w->k->large_pages += w->large_pages;
     if (!check_equal(w->k, "V11", w->at.ref, is_large ? pages : 0, w->large_pages))
         return false;
     w->large_pages = 0;
@@ -276,5 +277,7 @@ bool check_processes(struct checker *k)
     return check_slots(k, live) &&
            check_equal(k, "W3", 0, k->minimum_pages,
                        load64_relaxed(&partition_of(k->c)->minimum_pages)) &&
+           check_equal(k, "P12", 0, k->large_pages,
+                       load64_relaxed(&partition_of(k->c)->large_pages)) &&
            check_jobs(k);
 }

@@ -15,6 +15,7 @@
  *   P10 standby_pages is the number of frames on the standby lists, user_pages that of frames that
  *       hold pages of processes, user_peak at least that, transition_pages that of frames in
  *       transition
+ *   P12 large_pages is the number of frames of large pages
  *   G5  paging_pages is the number of frames of descriptors, slot maps and the dummy page, each of
  *       which has that use; a descriptor's number is its index
  *   G6  a page file's outstanding_writes is the number of its write blocks in use
@@ -78,6 +79,7 @@ struct checker {
     uint64_t physical_frames;   /* user physical pages of processes, less the frames of that use */
     uint64_t watch_nodes;       /* nodes of marks met so far */
     uint64_t minimum_pages;     /* working-set minima met */
+    uint64_t large_pages;       /* frames of large pages met */
     uint64_t process_frames;    /* frames of process objects and jobs met */
     uint32_t job_members;       /* processes whose job was met */
     uint64_t paging_frames;     /* frames of page files met */

@@ -155,8 +155,8 @@ static uint64_t standby_of(const struct ntmm_memory_information *m)
     return pages;
 }
 
-/* Working sets down to their minimum can be had from every process. */
-static uint64_t promised_to_working_sets(struct call *c)
+/* User physical pages of all processes. */
+static uint64_t user_physical_pages(struct call *c)
 {
     uint64_t pages = 0;
     uint32_t slots = load32_acquire(&anchor_of(c)->slot_count);
@@ -164,7 +164,7 @@ static uint64_t promised_to_working_sets(struct call *c)
         struct process *process = process_in_slot(c, slot);
         lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
         if (get64(&process->handle))
-            pages += get64(&process->working_set_minimum);
+            pages += get64(&process->physical_pages);
         process_unlock_working_set(c, process);
     }
     return pages;
@@ -174,7 +174,9 @@ static uint64_t promised_to_working_sets(struct call *c)
 static uint64_t resident_available(struct call *c, const struct ntmm_memory_information *m)
 {
     uint64_t kept = m->metadata_pages + m->slab_pages + m->process_pages + m->paging_pages +
-                    m->bad_pages + promised_to_working_sets(c);
+                    m->bad_pages + user_physical_pages(c) +
+                    load64_relaxed(&partition_of(c)->minimum_pages) +
+                    load64_relaxed(&partition_of(c)->large_pages);
     return m->total_pages > kept ? m->total_pages - kept : 0;
 }
 

@@ -79,6 +79,7 @@ static ntmm_status enter_leaf(struct call *c, struct process *process, uint64_t 
     store64_release(span.upper, leaf_value(base, protection));
     pfn_add_used(span.upper_table, 1);
     pfn_add_share(span.upper_table, 1);
+    (void)add64(&partition_of(c)->large_pages, large_leaf_pages(level));
     return NTMM_STATUS_SUCCESS;
 }
 
@@ -97,6 +98,7 @@ static void empty_leaves(struct call *c, struct process *process, uint64_t start
             gather_range(&g, page, page + count);
             add_frames(c, &g.freed, field_get(old, HW_FRAME), count);
             process_count(process, NTMM_COUNTER_PAGES_FREED, count);
+            (void)add64(&partition_of(c)->large_pages, 0 - count);
         }
         table_prune(c, process, page, &g);
     }

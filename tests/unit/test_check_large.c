@@ -1,5 +1,5 @@
 /*
- * The checker finds each broken invariant of large pages, and names it: V6, V11, P9.
+ * The checker finds each broken invariant of large pages, and names it: V6, V11, P9, P12.
  *
  *   LARGE_AT  two leaves of 2 MiB, the second READONLY
  *   PLAIN     4 pages, written
@@ -98,6 +98,13 @@ static uint64_t mistake_small_pages(struct machine *m)
     return PLAIN;
 }
 
+static uint64_t miscount_frames(struct machine *m)
+{
+    struct partition *partition = machine_partition(m);
+    set64(&partition->large_pages, get64(&partition->large_pages) + 1);
+    return 0;
+}
+
 static const struct corruption corruptions[] = {
     {"V6", "a leaf lies in a region of small pages", forget_kind},
     {"V6", "a leaf is not of its region's size", mistake_size},
@@ -107,6 +114,7 @@ static const struct corruption corruptions[] = {
     {"V11", "a region lacks a leaf", lose_leaf},
     {"V11", "a region of large pages has small ones", mistake_small_pages},
     {"P9", "a frame of a leaf names another entry", mistake_frame_of_leaf},
+    {"P12", "more frames than leaves have", miscount_frames},
     {"P9", "a leaf names frames that are not there", lead_leaf_astray},
 };
 

@@ -8,6 +8,8 @@
 #include "unit/storage.h"
 
 #include <ntmm/access.h>
+#include <ntmm/memory.h>
+#include <ntmm/physical.h>
 #include <ntmm/statistics.h>
 
 #define BUFFER_BYTES 512u
@@ -351,6 +353,7 @@ static void page_files_are_listed_with_names(void **state)
 struct account {
     int64_t virtual_size, system_commit, commit, working_set, private_set;
     int64_t demand_zero, transition, hard;
+    int64_t resident_available;
 };
 
 static struct account take_account(struct machine *m)
@@ -358,8 +361,11 @@ static struct account take_account(struct machine *m)
     struct ntmm_memory_information memory = machine_memory(m);
     uint64_t tables = memory.table_pages + memory.slab_pages + memory.process_pages +
                       memory.paging_pages; /* the examples leave these out */
+    assert_int_equal(query_system(m, 2, 344), NTMM_STATUS_SUCCESS);
+    int64_t resident = (int64_t)word(328) + (int64_t)(memory.slab_pages);
     assert_int_equal(query_process(m, m->process, 3, 112), NTMM_STATUS_SUCCESS);
     return (struct account){
+        .resident_available = resident,
         .virtual_size = (int64_t)(word(8) / PAGE),
         .system_commit = (int64_t)(memory.commit_pages - tables),
         .commit = (int64_t)(word(88) / PAGE),
@@ -383,6 +389,7 @@ static void assert_row(struct machine *m, struct account *last, struct account r
     assert_int_equal(now.demand_zero - last->demand_zero, row.demand_zero);
     assert_int_equal(now.transition - last->transition, row.transition);
     assert_int_equal(now.hard - last->hard, row.hard);
+    assert_int_equal(now.resident_available - last->resident_available, row.resident_available);
     *last = now;
 }
 
@@ -431,6 +438,50 @@ static void the_worked_examples_hold(void **state)
     machine_close(m);
 }
 
+/* What stays in memory by promise; where the fact sheet has a doubt, the process is charged. */
+static void the_examples_of_promised_memory_hold(void **state)
+{
+    const struct machine_setup setup = {.hardware = {.ram_bytes = 16 * MIB}};
+    uint64_t frames[16], count = 16, base = BASE, size = 4 * PAGE;
+    (void)state;
+    struct machine *m = machine_open(&setup);
+    struct account last = take_account(m);
+
+    assert_int_equal(ntmm_allocate_user_physical_pages(m->system, m->process, &count, frames),
+                     NTMM_STATUS_SUCCESS);
+    assert_row(m, &last,
+               (struct account){.system_commit = 16, .commit = 16, .resident_available = -16});
+    assert_int_equal(ntmm_free_user_physical_pages(m->system, m->process, &count, frames),
+                     NTMM_STATUS_SUCCESS);
+    assert_row(m, &last,
+               (struct account){.system_commit = -16, .commit = -16, .resident_available = 16});
+
+    assert_int_equal(try_allocate(m, BASE + GIB, 2 * MIB,
+                                  NTMM_MEM_RESERVE | NTMM_MEM_COMMIT | NTMM_MEM_LARGE_PAGES,
+                                  NTMM_PAGE_READWRITE),
+                     NTMM_STATUS_SUCCESS);
+    assert_row(
+        m, &last,
+        (struct account){
+            .virtual_size = 512, .system_commit = 512, .commit = 512, .resident_available = -512});
+    must_release(m, BASE + GIB, 0);
+    assert_row(m, &last,
+               (struct account){.virtual_size = -512,
+                                .system_commit = -512,
+                                .commit = -512,
+                                .resident_available = 512});
+
+    must_allocate(m, BASE, 4 * PAGE, NTMM_PAGE_READWRITE);
+    last = take_account(m);
+    assert_int_equal(
+        ntmm_lock_virtual_memory(m->system, m->process, &base, &size, NTMM_MAP_PROCESS),
+        NTMM_STATUS_SUCCESS);
+    struct account now = take_account(m);
+    assert_int_equal(now.working_set - last.working_set, 4);
+    assert_int_equal(now.resident_available, last.resident_available);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +496,7 @@ int main(void)
         cmocka_unit_test(memory_lists_are_counted_by_priority),
         cmocka_unit_test(page_files_are_listed_with_names),
         cmocka_unit_test(the_worked_examples_hold),
+        cmocka_unit_test(the_examples_of_promised_memory_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
