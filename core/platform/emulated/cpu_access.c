@@ -16,24 +16,20 @@
 #include "platform/emulated/cpu_private.h"
 
 struct span {
-    uint8_t *host; /* NULL: in a device, at `address` */
+    uint8_t *host; /* NULL: in a device */
     uint32_t size;
-    uint64_t address;
 };
 
 struct spans {
     struct span part[2];
     unsigned count;
+    uint64_t va; /* of the first byte */
 };
 
-/* One page's part of an access. */
-static enum ntmm_cpu_result locate_part(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
-                                        struct span *part)
+/* Where a part lies that has just been located: the two are of neighbouring lines. */
+static COLD uint64_t address_of_part(const struct ntmm_cpu *cpu, const struct spans *s, unsigned i)
 {
-    enum ntmm_cpu_result result = cpu_translate(cpu, va, access, &part->host);
-    if (result == NTMM_CPU_OK && __builtin_expect(part->host == NULL, 0))
-        part->address = cpu_physical_address(cpu, va);
-    return result;
+    return cpu_physical_address(cpu, i == 0 ? s->va : (s->va | 0xFFF) + 1);
 }
 
 static enum ntmm_cpu_result locate_crossing(struct ntmm_cpu *cpu, uint64_t va, uint32_t size,
@@ -46,21 +42,21 @@ static enum ntmm_cpu_result locate_crossing(struct ntmm_cpu *cpu, uint64_t va, u
     s->part[0].size = (uint32_t)(second_va - va);
     s->part[1].size = size - s->part[0].size;
     s->count = 2;
-    first = locate_part(cpu, va, access | ACCESS_PROBE, &s->part[0]);
+    first = cpu_translate(cpu, va, access | ACCESS_PROBE, &s->part[0].host);
     if (first != NTMM_CPU_OK && first != NTMM_CPU_BUS_ERROR)
         return first;
     struct ntmm_cpu_fault first_fault = cpu->fault;
-    second = locate_part(cpu, second_va, access | ACCESS_PROBE, &s->part[1]);
+    second = cpu_translate(cpu, second_va, access | ACCESS_PROBE, &s->part[1].host);
     if (first == NTMM_CPU_BUS_ERROR && second != NTMM_CPU_FAULT) {
         cpu->fault = first_fault;
         return first;
     }
     if (second != NTMM_CPU_OK || !(access & ACCESS_WRITE))
         return second;
-    first = locate_part(cpu, va, access, &s->part[0]);
+    first = cpu_translate(cpu, va, access, &s->part[0].host);
     if (first != NTMM_CPU_OK)
         return first;
-    return locate_part(cpu, second_va, access, &s->part[1]);
+    return cpu_translate(cpu, second_va, access, &s->part[1].host);
 }
 
 static enum ntmm_cpu_result locate(struct ntmm_cpu *cpu, uint64_t va, uint32_t size,
@@ -71,11 +67,12 @@ static enum ntmm_cpu_result locate(struct ntmm_cpu *cpu, uint64_t va, uint32_t s
     if (!x64_is_canonical(va, cpu->levels))
         return cpu_general_protection(cpu, va);
     uint32_t room = NTMM_PAGE_SIZE - (uint32_t)(va & 0xFFF);
+    s->va = va;
     if (size > room)
         return locate_crossing(cpu, va, size, access, s);
     s->part[0].size = size;
     s->count = 1;
-    return locate_part(cpu, va, access, &s->part[0]);
+    return cpu_translate(cpu, va, access, &s->part[0].host);
 }
 
 /* The largest word that starts at an address, the host's or a physical one: 8, 4, 2 or 1 bytes. */
@@ -142,63 +139,91 @@ static void store_word(uint8_t *host, const uint8_t *from, uint32_t size)
 }
 
 /* Bytes of a device, word by word. */
-static void load_device(const struct ntmm_cpu *cpu, uint8_t *to, const struct span *part)
+static COLD void load_device(const struct ntmm_cpu *cpu, uint8_t *to, uint64_t address,
+                             uint32_t size)
 {
-    const struct ntmm_cpu_run *run = cpu_run_at(cpu, part->address);
-    for (uint32_t at = 0, n; at < part->size; at += n) {
-        n = word_size_at(part->address + at, part->size - at);
-        uint64_t value = run->read(run->context, part->address + at, n);
+    const struct ntmm_cpu_run *run = cpu_run_at(cpu, address);
+    for (uint32_t at = 0, n; at < size; at += n) {
+        n = word_size_at(address + at, size - at);
+        uint64_t value = run->read(run->context, address + at, n);
         for (uint32_t i = 0; i < n; i++)
             to[at + i] = (uint8_t)(value >> (8 * i));
     }
 }
 
-static void store_device(const struct ntmm_cpu *cpu, const struct span *part, const uint8_t *from)
+static COLD void store_device(const struct ntmm_cpu *cpu, uint64_t address, const uint8_t *from,
+                              uint32_t size)
 {
-    const struct ntmm_cpu_run *run = cpu_run_at(cpu, part->address);
-    for (uint32_t at = 0, n; at < part->size; at += n) {
+    const struct ntmm_cpu_run *run = cpu_run_at(cpu, address);
+    for (uint32_t at = 0, n; at < size; at += n) {
         uint64_t value = 0;
-        n = word_size_at(part->address + at, part->size - at);
+        n = word_size_at(address + at, size - at);
         for (uint32_t i = 0; i < n; i++)
             value |= (uint64_t)from[at + i] << (8 * i);
-        run->write(run->context, part->address + at, n, value);
+        run->write(run->context, address + at, n, value);
     }
 }
 
-static void load_host(uint8_t *to, const struct span *part)
+static void load_host(uint8_t *to, const struct spans *s)
 {
-    for (uint32_t at = 0, n; at < part->size; at += n, to += n) {
-        n = word_size(part->host + at, part->size - at);
-        load_word(to, part->host + at, n);
+    for (unsigned i = 0; i < s->count; i++)
+        for (uint32_t at = 0, n; at < s->part[i].size; at += n, to += n) {
+            n = word_size(s->part[i].host + at, s->part[i].size - at);
+            load_word(to, s->part[i].host + at, n);
+        }
+}
+
+static void store_host(const struct spans *s, const uint8_t *from)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        for (uint32_t at = 0, n; at < s->part[i].size; at += n, from += n) {
+            n = word_size(s->part[i].host + at, s->part[i].size - at);
+            store_word(s->part[i].host + at, from, n);
+        }
+}
+
+static bool has_device(const struct spans *s)
+{
+    return s->part[0].host == NULL || (s->count == 2 && s->part[1].host == NULL);
+}
+
+/* Part by part: some are in a device. */
+static COLD void load_parts(const struct ntmm_cpu *cpu, uint8_t *to, const struct spans *s)
+{
+    for (unsigned i = 0; i < s->count; to += s->part[i].size, i++) {
+        const struct spans one = {.part = {s->part[i]}, .count = 1};
+        if (s->part[i].host != NULL)
+            load_host(to, &one);
+        else
+            load_device(cpu, to, address_of_part(cpu, s, i), s->part[i].size);
     }
 }
 
-static void store_host(const struct span *part, const uint8_t *from)
+static COLD void store_parts(const struct ntmm_cpu *cpu, const struct spans *s, const uint8_t *from)
 {
-    for (uint32_t at = 0, n; at < part->size; at += n, from += n) {
-        n = word_size(part->host + at, part->size - at);
-        store_word(part->host + at, from, n);
+    for (unsigned i = 0; i < s->count; from += s->part[i].size, i++) {
+        const struct spans one = {.part = {s->part[i]}, .count = 1};
+        if (s->part[i].host != NULL)
+            store_host(&one, from);
+        else
+            store_device(cpu, address_of_part(cpu, s, i), from, s->part[i].size);
     }
 }
 
 static void load_spans(const struct ntmm_cpu *cpu, uint8_t *to, const struct spans *s)
 {
-    for (unsigned i = 0; i < s->count; to += s->part[i].size, i++) {
-        if (__builtin_expect(s->part[i].host != NULL, 1))
-            load_host(to, &s->part[i]);
-        else
-            load_device(cpu, to, &s->part[i]);
-    }
+    if (__builtin_expect(has_device(s), 0))
+        load_parts(cpu, to, s);
+    else
+        load_host(to, s);
 }
 
 static void store_spans(const struct ntmm_cpu *cpu, const struct spans *s, const uint8_t *from)
 {
-    for (unsigned i = 0; i < s->count; from += s->part[i].size, i++) {
-        if (__builtin_expect(s->part[i].host != NULL, 1))
-            store_host(&s->part[i], from);
-        else
-            store_device(cpu, &s->part[i], from);
-    }
+    if (__builtin_expect(has_device(s), 0))
+        store_parts(cpu, s, from);
+    else
+        store_host(s, from);
 }
 
 static enum ntmm_cpu_result load(struct ntmm_cpu *cpu, uint64_t va, void *buffer, uint32_t size,
@@ -277,11 +302,12 @@ enum ntmm_cpu_result ntmm_cpu_store_implicit(struct ntmm_cpu *cpu, uint64_t va, 
     return store(cpu, va, buffer, size, ACCESS_WRITE | ACCESS_IMPLICIT);
 }
 
-/* The lock of the line that a span lies in. */
-static unsigned bus_lock_of(const struct ntmm_cpu *cpu, const struct span *part, uint32_t at)
+/* The lock of the line that a byte of a span lies in. */
+static unsigned bus_lock_of(const struct ntmm_cpu *cpu, const struct spans *s, unsigned i,
+                            uint32_t at)
 {
-    uint64_t place =
-        part->host != NULL ? (uintptr_t)part->host - (uintptr_t)cpu->memory->host : part->address;
+    uintptr_t host = (uintptr_t)s->part[i].host;
+    uint64_t place = host != 0 ? host - (uintptr_t)cpu->memory->host : address_of_part(cpu, s, i);
     return (unsigned)((place + at) >> 6) % NTMM_CPU_BUS_LOCKS;
 }
 
@@ -295,9 +321,9 @@ static void acquire(uint32_t *lock)
 /* The (at most two) locks of an update, ascending; returns how many. */
 static unsigned locks_of(const struct ntmm_cpu *cpu, const struct spans *s, unsigned locks[2])
 {
-    const struct span *last = &s->part[s->count - 1];
-    unsigned a = bus_lock_of(cpu, &s->part[0], 0);
-    unsigned b = bus_lock_of(cpu, last, last->size - 1);
+    unsigned last = s->count - 1;
+    unsigned a = bus_lock_of(cpu, s, 0, 0);
+    unsigned b = bus_lock_of(cpu, s, last, s->part[last].size - 1);
     locks[0] = a < b ? a : b;
     locks[1] = a < b ? b : a;
     return a == b ? 1 : 2;

@@ -23,7 +23,7 @@ enum {
     RIGHT_NO_EXECUTE = 1 << 2,
     RIGHT_GLOBAL = 1 << 3,
     RIGHT_DIRTY = 1 << 4,
-    RIGHT_DEVICE = 1 << 5, /* of a line: no bytes of the host's, so no tags */
+    RIGHT_OUTSIDE = 1 << 5, /* of a 4 KiB page: in a run beside memory */
 };
 
 /* What an access is: one of READ, WRITE, FETCH, and how. */
@@ -47,6 +47,9 @@ enum {
     MODE_NXE = 1 << 7,
 };
 
+/* What is about runs beside memory stays out of the way of ordinary accesses. */
+#define COLD __attribute__((noinline, cold))
+
 enum { VECTOR_GENERAL_PROTECTION = 13, VECTOR_PAGE_FAULT = 14, VECTOR_MACHINE_CHECK = 18 };
 
 /* Translations to forget: those of a PCID or any, with or without global ones, that meet
@@ -69,7 +72,7 @@ static inline uint64_t cpu_page_mask(unsigned level)
 bool cpu_is_memory_above(const struct ntmm_cpu *cpu, uint64_t address);
 
 /* cpu_walk.c: the run beside memory that an address lies in, or NULL. */
-const struct ntmm_cpu_run *cpu_run_at(const struct ntmm_cpu *cpu, uint64_t address);
+COLD const struct ntmm_cpu_run *cpu_run_at(const struct ntmm_cpu *cpu, uint64_t address);
 
 /* Whether the page that begins at address is memory, whose parts begin and end with a page. */
 static inline bool cpu_is_memory(const struct ntmm_cpu *cpu, uint64_t address)
@@ -77,12 +80,6 @@ static inline bool cpu_is_memory(const struct ntmm_cpu *cpu, uint64_t address)
     if (__builtin_expect(address - cpu->memory->base_pa < cpu->low_size, 1))
         return true;
     return cpu_is_memory_above(cpu, address);
-}
-
-/* Whether a leaf may name the page: memory, or a run beside it. */
-static inline bool cpu_is_page(const struct ntmm_cpu *cpu, uint64_t address)
-{
-    return cpu_is_memory(cpu, address) || cpu_run_at(cpu, address) != NULL;
 }
 
 static inline void cpu_raise(struct ntmm_cpu *cpu, uint32_t vector, uint32_t error_code,

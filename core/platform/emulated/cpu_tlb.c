@@ -69,31 +69,49 @@ void cpu_empty_tags(struct ntmm_cpu *cpu)
         empty_line(cpu, i);
 }
 
-/* Where a page lies that is memory, or of a run with bytes. */
-static uint64_t host_of(const struct ntmm_cpu *cpu, uint64_t address)
-{
-    const struct ntmm_cpu_memory *memory = cpu->memory;
-    if (__builtin_expect(cpu_is_memory(cpu, address), 1))
-        return (uint64_t)(uintptr_t)memory->host + (address - memory->base_pa);
-    const struct ntmm_cpu_run *run = cpu_run_at(cpu, address);
-    return (uint64_t)(uintptr_t)run->host + (address - run->base_pa);
-}
-
 /* Make line i ready for tags of the current mode. */
 static void adopt_line(struct ntmm_cpu *cpu, unsigned i)
 {
     uint16_t marks = cpu->mode.marks;
-    uint64_t host = host_of(cpu, cpu->translations[i].address);
+    const struct ntmm_cpu_memory *memory = cpu->memory;
+    uint64_t offset = cpu->translations[i].address - memory->base_pa;
     empty_line(cpu, i);
-    cpu->lines[i].addend = host - ((uint64_t)marks << NTMM_PAGE_SHIFT);
+    cpu->lines[i].addend =
+        (uint64_t)(uintptr_t)memory->host + offset - ((uint64_t)marks << NTMM_PAGE_SHIFT);
     cpu->translations[i].marks = marks;
 }
 
-static unsigned rights_of_page(const struct ntmm_cpu *cpu, uint64_t address)
+/* The same for a page of a run beside memory; false: of a device, which gets no tags. */
+static COLD bool adopt_line_outside(struct ntmm_cpu *cpu, unsigned i)
 {
-    if (__builtin_expect(cpu_is_memory(cpu, address), 1))
-        return 0;
-    return cpu_run_at(cpu, address)->host == NULL ? RIGHT_DEVICE : 0u;
+    uint16_t marks = cpu->mode.marks;
+    uint64_t address = cpu->translations[i].address;
+    const struct ntmm_cpu_run *run = cpu_run_at(cpu, address);
+    empty_line(cpu, i);
+    if (run->host == NULL)
+        return false;
+    cpu->lines[i].addend = (uint64_t)(uintptr_t)run->host + (address - run->base_pa) -
+                           ((uint64_t)marks << NTMM_PAGE_SHIFT);
+    cpu->translations[i].marks = marks;
+    return true;
+}
+
+/* A slice of a large page that is not memory: of a run beside it, or nothing. */
+static COLD enum ntmm_cpu_result fill_line_outside(struct ntmm_cpu *cpu, uint64_t va,
+                                                   const struct ntmm_cpu_translation *t,
+                                                   uint64_t address)
+{
+    if (cpu_run_at(cpu, address) == NULL)
+        return cpu_bus_error(cpu, address + (va & 0xFFF));
+    cpu->translations[line_index(va)] = (struct ntmm_cpu_translation){
+        .page = (va & ~0xFFFull) | 1,
+        .address = address,
+        .pcid = t->pcid,
+        .rights = t->rights | RIGHT_OUTSIDE,
+        .key = t->key,
+        .level = t->level,
+    };
+    return NTMM_CPU_OK;
 }
 
 /* Make va's line the slice of t that va lies in, but for the tags: they are of no mode and have to
@@ -104,13 +122,13 @@ static enum ntmm_cpu_result fill_line(struct ntmm_cpu *cpu, uint64_t va,
     unsigned i = line_index(va);
     uint64_t page = va & ~0xFFFull;
     uint64_t address = t->address + (page & cpu_page_mask(t->level));
-    if (t->level > 1 && !cpu_is_page(cpu, address))
-        return cpu_bus_error(cpu, address + (va & 0xFFF));
+    if (t->level > 1 && !cpu_is_memory(cpu, address))
+        return fill_line_outside(cpu, va, t, address);
     cpu->translations[i] = (struct ntmm_cpu_translation){
         .page = page | 1,
         .address = address,
         .pcid = t->pcid,
-        .rights = (uint8_t)(t->rights | rights_of_page(cpu, address)),
+        .rights = t->rights,
         .key = t->key,
         .level = t->level,
     };
@@ -140,11 +158,10 @@ static uint8_t *set_tags(struct ntmm_cpu *cpu, uint64_t va, unsigned access)
     struct ntmm_cpu_line *line = &cpu->lines[i];
     uint64_t tag = (va & ~0xFFFull) ^ (uint64_t)cpu->mode.marks << NTMM_PAGE_SHIFT;
     if (cpu->translations[i].marks != cpu->mode.marks) {
-        if (cpu->translations[i].rights & RIGHT_DEVICE) {
-            empty_line(cpu, i);
+        if (__builtin_expect(!(cpu->translations[i].rights & RIGHT_OUTSIDE), 1))
+            adopt_line(cpu, i);
+        else if (!adopt_line_outside(cpu, i))
             return NULL;
-        }
-        adopt_line(cpu, i);
     }
     uint8_t *host = (uint8_t *)(uintptr_t)(line->addend + (va ^ tag));
     if (access & (ACCESS_IMPLICIT | ACCESS_PROBE))

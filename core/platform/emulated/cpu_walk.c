@@ -29,7 +29,7 @@ bool cpu_is_memory_above(const struct ntmm_cpu *cpu, uint64_t address)
            address - memory->hole_base_pa >= memory->hole_size;
 }
 
-const struct ntmm_cpu_run *cpu_run_at(const struct ntmm_cpu *cpu, uint64_t address)
+COLD const struct ntmm_cpu_run *cpu_run_at(const struct ntmm_cpu *cpu, uint64_t address)
 {
     const struct ntmm_cpu_memory *memory = cpu->memory;
     for (uint32_t i = 0; i < memory->run_count; i++) {
@@ -183,6 +183,17 @@ static bool mark_used(const struct ntmm_cpu *cpu, const struct path *p, unsigned
     return true;
 }
 
+/* A leaf may name a page of a run beside memory; of a large page each 4 KiB is asked for itself. */
+static COLD bool accept_outside(const struct ntmm_cpu *cpu, uint64_t address,
+                                struct ntmm_cpu_translation *t)
+{
+    if (cpu_run_at(cpu, address) == NULL)
+        return false;
+    if (t->level == 1)
+        t->rights |= RIGHT_OUTSIDE;
+    return true;
+}
+
 enum ntmm_cpu_result cpu_walk(struct ntmm_cpu *cpu, uint64_t va, unsigned access,
                               struct ntmm_cpu_translation *t)
 {
@@ -199,7 +210,7 @@ enum ntmm_cpu_result cpu_walk(struct ntmm_cpu *cpu, uint64_t va, unsigned access
         if (cpu_is_denied(cpu, t, access, &error))
             return cpu_page_fault(cpu, va, access, error);
         uint64_t address = t->address + (va & cpu_page_mask(t->level) & ~0xFFFull);
-        if (!cpu_is_page(cpu, address))
+        if (!cpu_is_memory(cpu, address) && !accept_outside(cpu, address, t))
             return cpu_bus_error(cpu, address + (va & 0xFFF));
     } while (!mark_used(cpu, &path, access));
     if ((access & ACCESS_WRITE) && !(access & ACCESS_PROBE))
