@@ -9,6 +9,7 @@
 #include <ntmm/access.h>
 #include <ntmm/job.h>
 #include <ntmm/memory.h>
+#include <ntmm/physical.h>
 #include <ntmm/stack.h>
 
 #define PAGES_LIMIT 4096u
@@ -118,6 +119,24 @@ static void extended_allocation_has_the_same_limits(void **state)
     machine_close(m);
 }
 
+static void a_window_whose_table_cannot_be_promised(void **state)
+{
+    struct machine *m = open_with(0);
+    uint64_t window = BASE + PAGES_LIMIT * SPREAD;
+    uint64_t frame = 0;
+    uint64_t count = 1;
+    (void)state;
+    assert_int_equal(
+        try_allocate(m, window, PAGE, NTMM_MEM_RESERVE | NTMM_MEM_PHYSICAL, NTMM_PAGE_READWRITE),
+        NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_allocate_user_physical_pages(m->system, m->process, &count, &frame),
+                     NTMM_STATUS_SUCCESS);
+    (void)commit_spread(m, PAGES_LIMIT);
+    assert_int_equal(ntmm_map_user_physical_pages(m->system, m->process, window, 1, &frame),
+                     NTMM_STATUS_COMMITMENT_LIMIT);
+    machine_close(m);
+}
+
 static void a_stack_without_room_is_no_memory(void **state)
 {
     struct machine *m = machine_open(NULL);
@@ -203,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_page_without_a_frame_is_no_memory),
         cmocka_unit_test(extended_allocation_has_the_same_limits),
         cmocka_unit_test(a_stack_without_room_is_no_memory),
+        cmocka_unit_test(a_window_whose_table_cannot_be_promised),
         cmocka_unit_test(jobs_end_where_memory_does),
         cmocka_unit_test(the_process_table_has_2048_places),
         cmocka_unit_test(a_lock_of_a_page_that_cannot_be_read),
