@@ -45,6 +45,13 @@ def test_table_and_scenarios_have_the_same_names():
     assert compare.judge({"a": 1}, {"b": 1}) == ["a", "b"]
 
 
+def test_growth_with_regions_fails_beyond_its_factor():
+    counts = {name: 100 for few, many, _ in compare.GROWTHS for name in (few, many)}
+    assert compare.judge_growth(counts) == []
+    few, many, factor = compare.GROWTHS[0]
+    assert compare.judge_growth({**counts, many: 100 * factor + 1}) == [many]
+
+
 def test_another_compiler_is_skipped(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["compare.py", "--compiler", "none 0.0", "no-program"])
     assert compare.main() == compare.SKIPPED
