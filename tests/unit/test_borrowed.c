@@ -656,7 +656,8 @@ static void it_is_translated_like_any_page(void **state)
     free(l.words);
 }
 
-/* What public conformance tests see of KUSER_SHARED_DATA, and what they cannot do to it. */
+/* What public conformance tests see of KUSER_SHARED_DATA, and what they cannot do to it:
+ * covers 3.3#shared */
 static void the_shared_user_data_page_is_everybodys(void **state)
 {
     struct machine *m = machine_open(NULL);

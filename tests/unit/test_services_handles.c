@@ -7,6 +7,7 @@
 #include "unit/machine.h"
 
 #include <ntmm/access.h>
+#include <ntmm/borrow.h>
 #include <ntmm/job.h>
 #include <ntmm/memory.h>
 #include <ntmm/offer.h>
@@ -18,6 +19,7 @@
 #include <ntmm/write_watch.h>
 
 #define WORDS 8
+#define FOREIGN_FRAME 0x40000000u /* behind all RAM */
 
 typedef ntmm_status (*service)(struct machine *m, ntmm_handle process);
 
@@ -243,6 +245,11 @@ static ntmm_status call_scatter_frames(struct machine *m, ntmm_handle process)
     return ntmm_map_user_physical_pages_scatter(m->system, process, &address, 1, NULL);
 }
 
+static ntmm_status call_shared_user_data(struct machine *m, ntmm_handle process)
+{
+    return ntmm_map_shared_user_data(m->system, process, FOREIGN_FRAME);
+}
+
 static ntmm_status call_query_process(struct machine *m, ntmm_handle process)
 {
     struct ntmm_process_information found;
@@ -281,7 +288,7 @@ static const service RIGHTFUL[] = {
     call_free_stack,     call_thread_stack,
     call_query_process,  call_allocate_frames,
     call_free_frames,    call_map_frames,
-    call_scatter_frames,
+    call_scatter_frames, call_shared_user_data,
 };
 static const service OPEN_TO_ALL[] = {call_open};
 
