@@ -251,6 +251,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region, or holds a part
  *                                                of a large page
  *         NTMM_STATUS_NOT_COMMITTED              a page of it is not committed
+ *         NTMM_STATUS_SECTION_PROTECTION         frames of the embedder are there, and were mapped
+ *                                                with less
  *         NTMM_STATUS_NO_MEMORY                  no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT           no commit for a table
  *         or the status of a page table that could not be read
