@@ -76,9 +76,9 @@ struct partition {
     le64 paging_pages;      /* frames of descriptors, slot maps and the dummy page (R) */
     le64 transition_pages;  /* frames in transition, on no list (R) */
     le64 read_ahead_credit; /* pages that may be read ahead, at this rate of success (R) */
-    le64 dummy_frame; /* where pages that nobody wants are read to; fixed once there is a file */
-    le64 minimum_pages;   /* the working-set minima of all processes together (R) */
-    le64 large_pages;     /* frames of large pages (R) */
+    le64 dummy_frame;   /* where pages that nobody wants are read to; fixed once there is a file */
+    le64 minimum_pages; /* the working-set minima of all processes together (R) */
+    le64 large_pages;   /* frames of large pages (R) */
     le32 page_file_count; /* (D) to write, (R) */
     le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];
