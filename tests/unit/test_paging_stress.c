@@ -4,14 +4,16 @@
  *
  *   process A  processors 0, 1   each its own half of every page   |0000|1111| collided faults
  *   process B  processor 2       one page in each 2 MiB            tables go out too
- *   process C  processor 3       allocates, frees, protects        services meet tables that are
- *   out
+ *   process C  processor 3       allocates, frees, protects,       services meet tables that are
+ *                                gives contents up                 out
  *
  * Once as coroutines, preempted everywhere, under several seeds; once as host threads.
  */
 #include "unit/storage.h"
 
 #include "base/prng.h"
+
+#include <ntmm/offer.h>
 
 #include <pthread.h>
 
@@ -113,10 +115,49 @@ static void ask(struct worker *w, uint64_t page)
     w->losses += information.state != NTMM_MEM_COMMIT;
 }
 
+static ntmm_status reset(struct worker *w, uint64_t page, uint32_t type)
+{
+    uint64_t va = served_va(page), size = PAGE;
+    return ntmm_allocate_virtual_memory(w->stress->m->system, w->process, &va, 0, &size, type,
+                                        NTMM_PAGE_READWRITE);
+}
+
+/* Contents are given up and wanted back; a write between the two is there in any case. */
+static void give_up(struct worker *w, uint64_t page)
+{
+    struct ntmm_system *system = w->stress->m->system;
+    uint64_t va = served_va(page);
+    uint32_t priority = (uint32_t)(prng_next(&w->prng) % 5); /* 0: a reset */
+    bool is_written = false;
+    expect(w, priority == 0 ? reset(w, page, NTMM_MEM_RESET)
+                            : ntmm_offer_virtual_memory(system, w->process, va, PAGE, priority));
+    for (uint32_t i = 0; i < 4; i++) {
+        uint64_t other = (page + 1 + prng_next(&w->prng) % (SERVED_PAGES - 1)) % SERVED_PAGES;
+        touch(w, served_va(other), &w->values[other]);
+    }
+    if (prng_next(&w->prng) % 4 == 0) {
+        store(w, va, &w->values[page]);
+        is_written = true;
+    }
+    ntmm_status status = priority == 0 ? reset(w, page, NTMM_MEM_RESET_UNDO)
+                                       : ntmm_reclaim_virtual_memory(system, w->process, va, PAGE);
+    if (status != NTMM_STATUS_UNSUCCESSFUL)
+        expect(w, status);
+    else if (!is_written)
+        w->values[page] = 0;
+    load(w, va, w->values[page]);
+}
+
+static void discard(struct worker *w, uint64_t page)
+{
+    expect(w, ntmm_discard_virtual_memory(w->stress->m->system, w->process, served_va(page), PAGE));
+    w->values[page] = 0;
+}
+
 static void use_services(struct worker *w)
 {
     uint64_t page = prng_next(&w->prng) % SERVED_PAGES;
-    switch (prng_next(&w->prng) % 8) {
+    switch (prng_next(&w->prng) % 12) {
     case 0:
         protect(w, page, NTMM_PAGE_NOACCESS);
         protect(w, page, NTMM_PAGE_READWRITE);
@@ -132,6 +173,14 @@ static void use_services(struct worker *w)
         break;
     case 4:
         (void)ntmm_write_modified_pages(w->stress->m->system, 8);
+        break;
+    case 5:
+    case 6:
+    case 7:
+        give_up(w, page);
+        break;
+    case 8:
+        discard(w, page);
         break;
     default:
         touch(w, served_va(page), &w->values[page]);
