@@ -12,7 +12,8 @@
  * PR3 table_pages is the number of its tables, the root and those that are paged out included
  * PR4 process_pages of the partition is the number of frames of the directory and of process
  *     objects
- * W1  working_set_pages is the number of its valid leaf entries
+ * W1  working_set_pages is the number of its valid leaf entries but those outside it
+ *     (entry_is_in_set)
  * W2  locked_pages is the number of these that are locked
  * W3  minimum_pages of the partition is the sum of the working-set minima of all processes
  */

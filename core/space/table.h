@@ -15,7 +15,8 @@
  *   V6 a non-empty entry above the leaves names a table and grants everything; the root's row names
  *      the root as its own table, and its self-map entry leads to it
  *   V7 a valid leaf entry grants what its page's protection says, and the processor's write bit
- *      only together with dirty; a guard or no-access page is not valid
+ *      only together with dirty; a guard or no-access page is not valid; one of
+ *      borrowed frames is made of its region's first frame and its place
  *   V9 a software entry holds the protection of a private page, or the mark of a decommitted one,
  *      perhaps a slot, and nothing else
  *   V10 the hint names the leaf table of its pages, which is in memory, or nothing
