@@ -131,6 +131,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_copy_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_ACCESS_DENIED         the handle lacks the right
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD    NTMM_MAP_SYSTEM without the privilege
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
+ *         NTMM_STATUS_INCOMPATIBLE_FILE_MAP  frames of the embedder are there
  *         NTMM_STATUS_WORKING_SET_QUOTA     more pages would be locked than the minimum of the
  *                                           working set less 8; of a range that is longer than that
  *                                           no page is touched
