@@ -306,8 +306,8 @@ static void calm(struct world *w)
     give_frames(w);
     ntmm_emulated_inject_content(w->emu, 0, 0, 0, 0);
     for (unsigned i = 0; i < w->disk_count; i++) {
-        must(w, !ntmm_emulated_inject_disk(w->emu, w->disks[i], NULL), "no more errors");
-        must(w, !ntmm_emulated_restore_power(w->emu, w->disks[i]), "power");
+        (void)CALL(w, emulated_inject_disk, w->emu, w->disks[i], NULL);
+        (void)CALL(w, emulated_restore_power, w->emu, w->disks[i]);
     }
     for (unsigned i = 0; i < WAIT_COUNT; i++) {
         if (w->pending[i].is_pending) {
