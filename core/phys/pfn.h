@@ -18,12 +18,10 @@
  *   P8  a frame on modified is marked modified, one on standby is not
  *   P9  a private or table frame is mapped by exactly the one entry that its row names, in the
  *       table that its row names; any other active frame by none; a free frame names none
- *   P11 a disposable frame is not modified, its page is not lost, and it has a slot only while a
- *       transfer uses it
+ *   P11 a disposable frame is clean, its page not lost; it has a slot only while a transfer uses it
  *
- * A frame's owner is a value: the core address of the entry that maps it. While a frame is active
- * its row belongs to whoever owns that entry (W), and once I/O may be in flight or the entry is in
- * transition to the frame's lock (F); on a free list to (N). docs/paging.md.
+ * A frame's owner is the core address of the entry that maps it. Who may touch a row when: (W),
+ * (F) or (N), see docs/paging.md.
  * Source: symbol-derived layouts of MMPFN; the packing is ours.
  */
 #ifndef NTMM_PHYS_PFN_H

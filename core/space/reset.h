@@ -9,12 +9,12 @@
  *      +-------------------------------------------------------------+
  *
  * An offer is a reset that also takes the page out of the working set, to standby at a priority of
- * its own; a reclaim is an undo that gives the priority back. A discard frees what the pages hold at
- * once. Commit, protection and the marks of a write watch stay.
+ * its own; a reclaim is an undo that gives the priority back. A discard frees what the pages hold
+ * at once. Commit, protection and the marks of a write watch stay.
  *
  * A page that a transfer uses is disposable too: the completion frees its slot. A locked page stays
- * in memory, whatever is asked. (A) and (W) are held; a table of the range that is out is a shortage
- * (WANT_TABLE). Source: nt_semantics 2.7, 3.8; the mechanism is ours (docs/services.md).
+ * in memory, whatever is asked. (A) and (W) are held; a table of the range that is out is a
+ * shortage (WANT_TABLE). Source: nt_semantics 2.7, 3.8; the mechanism is ours (docs/services.md).
  */
 #ifndef NTMM_SPACE_RESET_H
 #define NTMM_SPACE_RESET_H

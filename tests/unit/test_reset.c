@@ -1,6 +1,6 @@
 /*
- * Reset, undo, offer, reclaim and discard of pages in every state that paging knows: what becomes of
- * frames, slots, lists and contents.
+ * Reset, undo, offer, reclaim and discard of pages in every state that paging knows: what becomes
+ * of frames, slots, lists and contents.
  */
 #include "paging/page_out.h"
 #include "unit/paging_scene.h"
@@ -12,8 +12,8 @@
 
 #define PAGES 8u
 #define SIZE (PAGES * PAGE)
-/* Of SCENE_PAGES, by number: 0..3 in the file, 4 5 on standby, 8..11 being read, 12..15 and an orphan
- * being written, 20 read. */
+/* Of SCENE_PAGES, by number: 0..3 in the file, 4 5 on standby, 8..11 being read, 12..15 and an
+ * orphan being written, 20 read. */
 #define SCENE_USED 16u
 #define SCENE_USED_AT_REST 7u /* of these, by no transfer */
 #define TABLES 3u             /* of BASE, below the root */
@@ -250,7 +250,7 @@ static void every_state_at_once(enum what what)
     struct machine *m = paging_scene_open();
     uint64_t before = used(m);
     uint64_t size = 64 * PAGE;
-    /* faults that have not looked again keep the frames of page 20, and then of 8, deleted or not */
+    /* faults that have not looked again keep the frames of pages 20 and then 8, deleted or not */
     uint64_t kept = what == DISCARD;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     must_commit(m, SCENE_PAGES + 16 * PAGE, PAGE, NTMM_PAGE_READWRITE);

@@ -80,7 +80,7 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_COMMITMENT_LIMIT         the charge exceeds the commit limit
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the charge exceeds the process's own limit
  *         or the status of a page table that could not be read
- * Locks: takes (A), (W), (C). Waits for page tables that are in a page file, and for a shootdown when
+ * Locks: takes (A), (W), (C). Waits for page tables that are in a page file, and for one shootdown if
  * a commit changes the protection of valid pages.
  * Source: NtAllocateVirtualMemory, Microsoft documentation; order of checks: docs/fidelity.md.
  */
@@ -144,21 +144,22 @@ struct ntmm_mem_extended_parameter {
  *
  * A placeholder is address space held for something else. RESERVE|RESERVE_PLACEHOLDER with NOACCESS
  * makes one; RESERVE|REPLACE_PLACEHOLDER puts a private region, perhaps committed, in the place of
- * one that has exactly this base and size; ntmm_free_virtual_memory splits, restores and joins them.
+ * one that has just this base and size; ntmm_free_virtual_memory splits, restores and joins them.
  *
  * @param system           any
  * @param process          target; any live process of the system
- * @param base             in/out, bytes; as in ntmm_allocate_virtual_memory. Replacing: rounded down
- *                         to 4 KiB
+ * @param base             in/out, bytes; as in ntmm_allocate_virtual_memory; when it replaces,
+ *                         rounded down to 4 KiB
  * @param size             in/out, bytes, > 0; as there
- * @param type             as there, and NTMM_MEM_RESERVE_PLACEHOLDER or NTMM_MEM_REPLACE_PLACEHOLDER
+ * @param type             as there, and NTMM_MEM_RESERVE_PLACEHOLDER or
+ *                         NTMM_MEM_REPLACE_PLACEHOLDER
  * @param protect          as there
  * @param parameters       extended parameters, each type at most once; NULL when count is 0
  * @param parameter_count  how many
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
  *         NTMM_STATUS_INVALID_PARAMETER        whatever ntmm_allocate_virtual_memory answers by an
  *                                              INVALID_PARAMETER of a number; a parameter that is
- *                                              missing, of no known type, twice the same, or illegal
+ *                                              missing, of no known type, twice the same, or wrong
  *                                              in itself; address requirements with a base, or
  *                                              without RESERVE; a NUMA node that does not exist; a
  *                                              placeholder with COMMIT, another kind of memory or a
@@ -169,8 +170,8 @@ struct ntmm_mem_extended_parameter {
  *         NTMM_STATUS_NOT_SUPPORTED            an attribute that this version lacks
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive; or a partition or a
  *                                              section of physical pages that does not exist
- *         NTMM_STATUS_NO_MEMORY                no gap that meets the requirements, or no frame for a
- *                                              table
+ *         NTMM_STATUS_NO_MEMORY                no gap that meets the requirements, or no frame for
+ *                                              a table
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    as there; or no placeholder has exactly this range
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_COMMITMENT_LIMIT,
@@ -214,8 +215,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *         NTMM_STATUS_FREE_VM_NOT_AT_BASE     base is not the region's first page, and size is 0 or
  *                                             the region is of large pages or a window
  *         NTMM_STATUS_CONFLICTING_ADDRESSES   PRESERVE: the range is a whole placeholder, a part of
- *                                             a replacement, or of neither; COALESCE: no two or more
- *                                             placeholders tile it
+ *                                             a replacement, or of neither; COALESCE: no two or
+ *                                             more placeholders tile it
  *         NTMM_STATUS_NO_MEMORY               no frame for a part of a split region, or for a table
  *                                             that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
