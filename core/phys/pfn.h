@@ -20,9 +20,8 @@
  *       table that its row names; any other active frame by none; a free frame names none
  *   P11 a disposable frame is clean, its page not lost; it has a slot only while a transfer uses it
  *
- * A frame's owner is the core address of the entry that maps it. Who may touch a row when: (W),
- * (F) or (N), see docs/paging.md.
- * Source: symbol-derived layouts of MMPFN; the packing is ours.
+ * Who may touch a row when: (W), (F) or (N), see docs/paging.md. Source: symbol-derived layouts of
+ * MMPFN; the packing is ours.
  */
 #ifndef NTMM_PHYS_PFN_H
 #define NTMM_PHYS_PFN_H

@@ -518,6 +518,25 @@ static void allow(struct model_process *model, const struct operation *operation
     }
 }
 
+static uint32_t run_offer(struct model_process *model, const struct operation *operation)
+{
+    if (operation->verb == VERB_OFFER) {
+        return model_offer(model, operation->base, operation->size, operation->priority);
+    }
+    return operation->verb == VERB_RECLAIM ? model_reclaim(model, operation->base, operation->size)
+                                           : model_discard(model, operation->base, operation->size);
+}
+
+static void run_access(struct model_process *model, const struct operation *operation,
+                       struct outcome *outcome)
+{
+    bool is_door = operation->verb == VERB_DOOR;
+
+    outcome->status =
+        model_access(model, operation->base, is_door ? 1 : (uint32_t)operation->size,
+                     operation->access, is_door ? NULL : outcome->bytes, &outcome->fault);
+}
+
 void operation_run_model(struct model_process models[WHO_COUNT], const struct operation *operation,
                          struct outcome *outcome)
 {
@@ -535,13 +554,9 @@ void operation_run_model(struct model_process models[WHO_COUNT], const struct op
                                             &operation->parameter, operation->parameter_count);
         break;
     case VERB_OFFER:
-        outcome->status = model_offer(model, operation->base, operation->size, operation->priority);
-        break;
     case VERB_RECLAIM:
-        outcome->status = model_reclaim(model, operation->base, operation->size);
-        break;
     case VERB_DISCARD:
-        outcome->status = model_discard(model, operation->base, operation->size);
+        outcome->status = run_offer(model, operation);
         break;
     case VERB_FREE:
         outcome->status = model_free(model, base, size, operation->type);
@@ -570,12 +585,8 @@ void operation_run_model(struct model_process models[WHO_COUNT], const struct op
     case VERB_READ:
     case VERB_WRITE:
     case VERB_EXECUTE:
-        outcome->status = model_access(model, operation->base, (uint32_t)operation->size,
-                                       operation->access, outcome->bytes, &outcome->fault);
-        break;
     case VERB_DOOR:
-        outcome->status =
-            model_access(model, operation->base, 1, operation->access, NULL, &outcome->fault);
+        run_access(model, operation, outcome);
         break;
     case VERB_RESTART:
         restart(model);
@@ -687,6 +698,29 @@ void operation_print_outcome(const struct operation *operation, const struct out
     printf("\n");
 }
 
+static void print_extended(const struct operation *operation, const char *base, const char *size)
+{
+    char text[2][WORD_SIZE];
+
+    printf("  allocate-ex %s %s %s", base, size, words_of_type(text[0], operation->type));
+    printf(" %s", words_of_protect(text[1], operation->protect));
+    if (operation->parameter_count) {
+        printf(" requirements:0x%llX:0x%llX:0x%llX", (unsigned long long)operation->parameter.value,
+               (unsigned long long)operation->parameter.highest,
+               (unsigned long long)operation->parameter.alignment);
+    }
+    printf(" = ");
+}
+
+static void print_write(const struct operation *operation, const char *base)
+{
+    printf("  write %s ", base);
+    for (uint64_t i = 0; i < operation->size; i++) {
+        printf("%02X", operation->bytes[i]);
+    }
+    printf(" = ");
+}
+
 static void print_call(const struct operation *operation)
 {
     static const char *const ACCESSES[] = {"read", "write", "", "", "", "", "", "", "execute"};
@@ -701,24 +735,15 @@ static void print_call(const struct operation *operation)
         printf(" %s = ", words_of_protect(text[3], operation->protect));
         break;
     case VERB_ALLOCATE_EX:
-        printf("  allocate-ex %s %s %s", base, size, words_of_type(text[2], operation->type));
-        printf(" %s", words_of_protect(text[3], operation->protect));
-        if (operation->parameter_count) {
-            printf(" requirements:0x%llX:0x%llX:0x%llX",
-                   (unsigned long long)operation->parameter.value,
-                   (unsigned long long)operation->parameter.highest,
-                   (unsigned long long)operation->parameter.alignment);
-        }
-        printf(" = ");
+        print_extended(operation, base, size);
         break;
     case VERB_OFFER:
         printf("  offer %s %s %u = ", base, size, operation->priority);
         break;
     case VERB_RECLAIM:
-        printf("  reclaim %s %s = ", base, size);
-        break;
     case VERB_DISCARD:
-        printf("  discard %s %s = ", base, size);
+        printf("  %s %s %s = ", operation->verb == VERB_RECLAIM ? "reclaim" : "discard", base,
+               size);
         break;
     case VERB_FREE:
         printf("  free %s %s %s = ", base, size, words_of_type(text[2], operation->type));
@@ -746,11 +771,7 @@ static void print_call(const struct operation *operation)
         printf("  %s %s %s = ", ACCESSES[operation->access], base, size);
         break;
     case VERB_WRITE:
-        printf("  write %s ", base);
-        for (uint64_t i = 0; i < operation->size; i++) {
-            printf("%02X", operation->bytes[i]);
-        }
-        printf(" = ");
+        print_write(operation, base);
         break;
     case VERB_DOOR:
         printf("  fault %s %s = ", base, ACCESSES[operation->access]);

@@ -453,6 +453,12 @@ static uint32_t check_range(const struct model_process *process, const uint64_t 
     return process->handle_status;
 }
 
+/* DECOMMIT, or RELEASE with one flag of placeholders at most. */
+static bool is_legal_free(uint32_t type, uint32_t flag)
+{
+    return type == MEM_DECOMMIT || ((type & ~flag) == MEM_RELEASE && (!flag || is_one_bit(flag)));
+}
+
 uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t type)
 {
     uint64_t start;
@@ -462,10 +468,7 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     uint32_t flag = type & (MEM_PRESERVE_PLACEHOLDER | MEM_COALESCE_PLACEHOLDERS);
     uint32_t status;
 
-    if (type != MEM_DECOMMIT && (type & ~flag) != MEM_RELEASE) {
-        return NTMM_STATUS_INVALID_PARAMETER_4;
-    }
-    if (flag && !is_one_bit(flag)) {
+    if (!is_legal_free(type, flag)) {
         return NTMM_STATUS_INVALID_PARAMETER_4;
     }
     if (flag && base && size && *base <= HIGHEST_USER_ADDRESS && *size == 0) {

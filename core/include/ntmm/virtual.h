@@ -52,8 +52,8 @@ struct ntmm_memory_basic_information {
  *                   RESERVE also NTMM_MEM_WRITE_WATCH (ntmm/write_watch.h); with RESERVE alone and
  *                   READWRITE NTMM_MEM_PHYSICAL (ntmm/physical.h); with RESERVE and COMMIT
  *                   also NTMM_MEM_LARGE_PAGES: leaves of 2 MiB, which base and size are multiples
- *                   of; all are taken, zeroed and charged at once, never leave memory, are protected
- *                   as wholes and released together
+ *                   of; all are taken, zeroed and charged at once, never leave memory, are
+ *                   protected as wholes and released together
  * @param protect    one NTMM_PAGE_* value legal for private memory, and its modifiers
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed and base and size as they were,
  *         NTMM_STATUS_ACCESS_VIOLATION         base or size is NULL
@@ -80,8 +80,8 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_COMMITMENT_LIMIT         the charge exceeds the commit limit
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the charge exceeds the process's own limit
  *         or the status of a page table that could not be read
- * Locks: takes (A), (W), (C). Waits for page tables that are in a page file, and for one shootdown if
- * a commit changes the protection of valid pages.
+ * Locks: takes (A), (W), (C). Waits for page tables that are in a page file, and for one shootdown
+ * if a commit changes the protection of valid pages.
  * Source: NtAllocateVirtualMemory, Microsoft documentation; order of checks: docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_system *system,
@@ -249,8 +249,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING     see ntmm_allocate_virtual_memory
- *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region, or holds a part
- *                                                of a large page
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region, or holds a
+ *                                                part of a large page
  *         NTMM_STATUS_NOT_COMMITTED              a page of it is not committed
  *         NTMM_STATUS_SECTION_PROTECTION         frames of the embedder are there, and were mapped
  *                                                with less
