@@ -3,7 +3,6 @@
  * protection, zero bits, which pointers are NULL, data. Every byte string decodes to something.
  */
 #include "model/operation.h"
-
 #include "model/words.h"
 
 #include <stdio.h>
@@ -189,16 +188,14 @@ static uint64_t decode_size(const struct model_process *model, const uint8_t *re
 
 static uint32_t decode_type(enum verb verb, const uint8_t *record)
 {
-    static const uint32_t FREE_TYPES[] = {
-        MEM_RELEASE,
-        MEM_DECOMMIT,
-        MEM_RELEASE,
-        MEM_DECOMMIT,
-        MEM_RELEASE,
-        MEM_DECOMMIT,
-        MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER,
-        MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS,
-    };
+    static const uint32_t FREE_TYPES[] = {MEM_RELEASE,
+                                          MEM_DECOMMIT,
+                                          MEM_RELEASE,
+                                          MEM_DECOMMIT,
+                                          MEM_RELEASE,
+                                          MEM_DECOMMIT,
+                                          MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER,
+                                          MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS};
     static const uint32_t TYPES[] = {
         MEM_RESET,  MEM_RESET_UNDO,           MEM_RESERVE,
         MEM_COMMIT, MEM_RESERVE | MEM_COMMIT, MEM_RESERVE | MEM_TOP_DOWN,
@@ -712,6 +709,12 @@ static void print_extended(const struct operation *operation, const char *base, 
     printf(" = ");
 }
 
+/* Of verbs that name a range and nothing else. */
+static const char *plain_name(enum verb verb)
+{
+    return verb == VERB_RECLAIM ? "reclaim" : verb == VERB_DISCARD ? "discard" : "read-memory";
+}
+
 static void print_write(const struct operation *operation, const char *base)
 {
     printf("  write %s ", base);
@@ -742,8 +745,8 @@ static void print_call(const struct operation *operation)
         break;
     case VERB_RECLAIM:
     case VERB_DISCARD:
-        printf("  %s %s %s = ", operation->verb == VERB_RECLAIM ? "reclaim" : "discard", base,
-               size);
+    case VERB_READ_MEMORY:
+        printf("  %s %s %s = ", plain_name(operation->verb), base, size);
         break;
     case VERB_FREE:
         printf("  free %s %s %s = ", base, size, words_of_type(text[2], operation->type));
@@ -754,9 +757,6 @@ static void print_call(const struct operation *operation)
         break;
     case VERB_QUERY:
         printf("  query %s = ", base);
-        break;
-    case VERB_READ_MEMORY:
-        printf("  read-memory %s %s = ", base, size);
         break;
     case VERB_WRITE_MEMORY:
         printf("  write-memory %s %s 0x%X = ", base, size, operation->bytes[0]);
@@ -777,10 +777,8 @@ static void print_call(const struct operation *operation)
         printf("  fault %s %s = ", base, ACCESSES[operation->access]);
         break;
     case VERB_RESTART:
-        printf("  restart\n");
-        break;
     case VERB_ZERO_PAGES:
-        printf("  # free frames are zeroed\n");
+        puts(operation->verb == VERB_RESTART ? "  restart" : "  # free frames are zeroed");
         break;
     }
 }
