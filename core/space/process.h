@@ -8,7 +8,8 @@
  *   directory frame: 512 references --> frame: 4 objects of 1024 bytes
  *
  * PR1 a slot is free (handle 0, on the free chain), live, or ending; its handle names its own index
- * PR2 commit_pages is the sum of its VADs' commit and its user physical pages; virtual_bytes the sum of their sizes
+ * PR2 commit_pages is the sum of its VADs' commit and its user physical pages; virtual_pages the
+ *     sum of their sizes
  * PR3 table_pages is the number of its tables, the root and those that are paged out included
  * PR4 process_pages of the partition is the number of frames of the directory and of process
  *     objects

@@ -1,7 +1,5 @@
 /*
- * Page tables of a process, and the entries in them.
- *
- *   root (4) --> table (3) --> table (2) --> table (1): leaf entries
+ * Page tables of a process: root (4) --> table (3) --> table (2) --> table (1): leaf entries.
  *
  * A table is made when an entry in it is first needed, counted, charged to commit, and freed when
  * its last entry becomes empty.
@@ -12,11 +10,10 @@
  *      only the user half counts
  *   V5 a table's share count is one plus its valid and transition entries: a table with one share
  *      holds nothing that is in memory, and may be paged
- *   V6 a non-empty entry above the leaves names a table and grants everything; the root's row names
- *      the root as its own table, and its self-map entry leads to it
- *   V7 a valid leaf entry grants what its page's protection says, and the processor's write bit
- *      only together with dirty; a guard or no-access page is not valid; one of
- *      borrowed frames is made of its region's first frame and its place
+ *   V6 a non-empty entry above the leaves names a table and grants everything, or is a large page;
+ *      the root's row names the root as its own table, and its self-map entry leads to it
+ *   V7 a valid leaf entry grants what its page's protection says, the write bit only with dirty; no
+ *      guard or no-access page is valid; borrowed frames are its region's first and its place
  *   V9 a software entry holds the protection of a private page, or the mark of a decommitted one,
  *      perhaps a slot, and nothing else
  *   V10 the hint names the leaf table of its pages, which is in memory, or nothing
