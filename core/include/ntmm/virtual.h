@@ -218,6 +218,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *                                             a replacement, or of neither; COALESCE: no two or
  *                                             more placeholders tile it
  *         NTMM_STATUS_UNABLE_TO_DELETE_SECTION  frames of the embedder are there
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION   the page of shared user data is there
  *         NTMM_STATUS_NO_MEMORY               no frame for a part of a split region, or for a table
  *                                             that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
