@@ -161,6 +161,7 @@ NTMM_API void ntmm_set_invalidation_sink(struct ntmm_system *system, ntmm_invali
  *                                              MAXPHYADDR
  *         NTMM_STATUS_NO_MEMORY                no gap in the address space, or no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT         no commit for a table
+ *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). May wait for frames, or for tables to come in.
  * Source: ours, after views of the section of physical memory.
  */
@@ -179,6 +180,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_borrowed(struct ntmm_system *system,
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
  *         NTMM_STATUS_NOT_MAPPED_VIEW         no such region is there
+ *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). Waits for a shootdown, and for tables to come in.
  * Source: ours, after NtUnmapViewOfSection.
  */
@@ -204,6 +206,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_borrowed(struct ntmm_system *syste
  *                                             MAXPHYADDR
  *         NTMM_STATUS_NO_MEMORY               no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for a table
+ *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). May wait for frames, or for tables to come in.
  * Source: the shared user data page as public conformance tests observe it.
  */
