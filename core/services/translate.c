@@ -17,6 +17,7 @@
  */
 #include "base/bits.h"
 #include "space/process.h"
+#include "space/table.h"
 #include "x64/formats.h"
 
 #include <ntmm/borrow.h>
@@ -49,7 +50,7 @@ static bool descend(const struct call *c, uint64_t root_frame, uint64_t va, stru
     p->any = 0;
     p->top = c->sys->levels;
     for (uint32_t level = p->top;; level--) {
-        p->slot[level] = (le64 *)table_at(c, frame) + x64_index(va, level);
+        p->slot[level] = table_slot(c, frame, va, level);
         uint64_t entry = p->entry[level] = load64_acquire(p->slot[level]);
         if (!(entry & FIELD_MASK(HW_VALID)))
             return false;

@@ -243,7 +243,8 @@ static bool wait_for_a_write(struct call *c, uint64_t *deadline)
     return is_woken;
 }
 
-/* Ends: what is written leaves the list, and what fails for good stays on it with nothing moving. */
+/* Ends: what is written leaves the list, and what fails for good stays on it with nothing moving.
+ * */
 static void flush_modified(struct call *c)
 {
     le64 *count = &partition_of(c)->modified.count;

@@ -5,9 +5,9 @@
  *   |null|..........|--> first fit, upwards         |........|64 KiB no access|
  *                         first fit, downwards <----|
  *
- * Randomised, the bottom lies 0..255 granules above 64 KiB, and with high entropy 24 bits of granules
- * (1 TiB) higher; the top 17 bits of granules (8 bits in 32-bit processes) below the highest. What
- * lies outside of bottom and top is used when nothing else is left.
+ * Randomised, the bottom lies 0..255 granules above 64 KiB, and with high entropy 24 bits of
+ * granules (1 TiB) higher; the top 17 bits of granules (8 bits in 32-bit processes) below the
+ * highest. What lies outside of bottom and top is used when nothing else is left.
  * Source: nt_semantics 1.1, 5.6, 5.7, 14.1.
  */
 #ifndef NTMM_SPACE_LAYOUT_H

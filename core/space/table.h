@@ -60,6 +60,12 @@ static inline struct table_span table_leaf_span(struct call *c, uint64_t frame, 
     };
 }
 
+/* The entry of an address in a table, for whoever follows entries by itself. */
+static inline le64 *table_slot(const struct call *c, uint64_t frame, uint64_t va, uint32_t level)
+{
+    return (le64 *)table_at(c, frame) + x64_index(va, level);
+}
+
 /* Whether all of [start, end) is known to have no table: no entry of it is anything but 0. */
 static inline bool table_is_void(struct call *c, struct process *process, uint64_t start,
                                  uint64_t end)

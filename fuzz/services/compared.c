@@ -149,26 +149,16 @@ static ntmm_handle make_process(struct compared *world, const struct model_proce
     return handle;
 }
 
-static void run_core(struct compared *world, const struct operation *operation,
-                     struct outcome *outcome)
+/* Offers and their like, and memory touched from outside. False: another verb. */
+static bool run_outside(struct compared *world, const struct operation *operation,
+                        struct outcome *outcome)
 {
     struct ntmm_system *system = world->system;
     ntmm_handle handle = world->handles[operation->who];
     uint64_t *base = operation->is_base_null ? NULL : &outcome->base;
     uint64_t *size = operation->is_size_null ? NULL : &outcome->size;
-    struct extended_parameters storage;
 
     switch (operation->verb) {
-    case VERB_ALLOCATE:
-        outcome->status = ntmm_allocate_virtual_memory(system, handle, base, operation->zero_bits,
-                                                       size, operation->type, operation->protect);
-        break;
-    case VERB_ALLOCATE_EX:
-        outcome->status = ntmm_allocate_virtual_memory_ex(
-            system, handle, base, size, operation->type, operation->protect,
-            extended_parameters(&operation->parameter, operation->parameter_count, &storage),
-            operation->parameter_count);
-        break;
     case VERB_OFFER:
         outcome->status = ntmm_offer_virtual_memory(system, handle, operation->base,
                                                     operation->size, operation->priority);
@@ -180,17 +170,6 @@ static void run_core(struct compared *world, const struct operation *operation,
     case VERB_DISCARD:
         outcome->status =
             ntmm_discard_virtual_memory(system, handle, operation->base, operation->size);
-        break;
-    case VERB_FREE:
-        outcome->status = ntmm_free_virtual_memory(system, handle, base, size, operation->type);
-        break;
-    case VERB_PROTECT:
-        outcome->status =
-            ntmm_protect_virtual_memory(system, handle, base, size, operation->protect,
-                                        operation->is_old_null ? NULL : &outcome->old);
-        break;
-    case VERB_QUERY:
-        query_core(world, operation->who, operation->base, !base, outcome);
         break;
     case VERB_READ_MEMORY:
         outcome->status = ntmm_read_virtual_memory(system, handle, operation->base, outcome->bytes,
@@ -206,6 +185,45 @@ static void run_core(struct compared *world, const struct operation *operation,
     case VERB_UNLOCK:
         outcome->status = ntmm_unlock_virtual_memory(system, handle, base, size, operation->type);
         break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+static void run_core(struct compared *world, const struct operation *operation,
+                     struct outcome *outcome)
+{
+    struct ntmm_system *system = world->system;
+    ntmm_handle handle = world->handles[operation->who];
+    uint64_t *base = operation->is_base_null ? NULL : &outcome->base;
+    uint64_t *size = operation->is_size_null ? NULL : &outcome->size;
+    struct extended_parameters storage;
+
+    if (run_outside(world, operation, outcome))
+        return;
+    switch (operation->verb) {
+    case VERB_ALLOCATE:
+        outcome->status = ntmm_allocate_virtual_memory(system, handle, base, operation->zero_bits,
+                                                       size, operation->type, operation->protect);
+        break;
+    case VERB_ALLOCATE_EX:
+        outcome->status = ntmm_allocate_virtual_memory_ex(
+            system, handle, base, size, operation->type, operation->protect,
+            extended_parameters(&operation->parameter, operation->parameter_count, &storage),
+            operation->parameter_count);
+        break;
+    case VERB_FREE:
+        outcome->status = ntmm_free_virtual_memory(system, handle, base, size, operation->type);
+        break;
+    case VERB_PROTECT:
+        outcome->status =
+            ntmm_protect_virtual_memory(system, handle, base, size, operation->protect,
+                                        operation->is_old_null ? NULL : &outcome->old);
+        break;
+    case VERB_QUERY:
+        query_core(world, operation->who, operation->base, !base, outcome);
+        break;
     case VERB_READ:
     case VERB_WRITE:
     case VERB_EXECUTE:
@@ -220,6 +238,8 @@ static void run_core(struct compared *world, const struct operation *operation,
         break;
     case VERB_ZERO_PAGES:
         (void)ntmm_zero_free_pages(system, 64);
+        break;
+    default:
         break;
     }
 }

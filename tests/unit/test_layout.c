@@ -53,7 +53,8 @@ static void the_end_follows_the_image(void **state)
     end_world(&w);
 }
 
-/* Draws of many processes: all inside the bounds, and every bit of the entropy takes both values. */
+/* Draws of many processes: all inside the bounds, and every bit of the entropy takes both values.
+ * */
 static void check_draws(uint32_t flags, uint32_t type, uint64_t from, unsigned bits)
 {
     struct world w;

@@ -7,9 +7,9 @@
  *     v
  *   ntmm_translate --denied--> ntmm_page_fault, again
  *
- * With one thread each access is made by the emulated processor too, and both must agree with it and
- * with what was last written, or raise the same exception. With threads, each worker's lock is the
- * "inside" of the contract: the sink waits for it.
+ * With one thread each access is made by the emulated processor too, and both must agree with it
+ * and with what was last written, or raise the same exception. With threads, each worker's lock is
+ * the "inside" of the contract: the sink waits for it.
  */
 #include "paging/page_out.h"
 #include "unit/storage.h"

@@ -191,9 +191,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_borrowed(struct ntmm_system *syste
  * Map the page of KUSER_SHARED_DATA: one frame of the embedder's, which fills it in and keeps it
  * true, read-only at NTMM_SHARED_USER_DATA_ADDRESS for as long as the process lives.
  *
- * It queries as NT's: a region of one page of its own, committed, private, PAGE_READONLY. Nobody can
- * free, protect or commit it (NTMM_STATUS_INVALID_PAGE_PROTECTION), nor unmap it. A process that
- * ends below 2 GiB has it above its last reservation, as in NT.
+ * It queries as NT's: a region of one page of its own, committed, private, PAGE_READONLY. Nobody
+ * can free, protect or commit it (NTMM_STATUS_INVALID_PAGE_PROTECTION), nor unmap it. A process
+ * that ends below 2 GiB has it above its last reservation, as in NT.
  *
  * @param system   any
  * @param process  target

@@ -58,6 +58,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_user_physical_pages(struct ntmm
  *         NTMM_STATUS_ACCESS_VIOLATION        count or frames is NULL
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
+ *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C), (N). Waits for a shootdown when a frame was mapped.
  * Source: NtFreeUserPhysicalPages, Microsoft documentation of FreeUserPhysicalPages.
  */
@@ -105,6 +106,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_user_physical_pages(struct ntmm_syst
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
  *         NTMM_STATUS_ACCESS_VIOLATION        addresses is NULL and count is not 0
  *         and as ntmm_map_user_physical_pages, but for NTMM_STATUS_INVALID_PARAMETER_2
+ *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). Waits for a shootdown when a page showed a frame before.
  * Source: NtMapUserPhysicalPagesScatter, Microsoft documentation of MapUserPhysicalPagesScatter.
  */

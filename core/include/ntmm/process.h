@@ -91,8 +91,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *syste
  * @return NTMM_STATUS_SUCCESS; or NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_ACCESS_DENIED when the handle lacks NTMM_PROCESS_TERMINATE, or
  *         NTMM_STATUS_PROCESS_IS_TERMINATING when another thread ends it already; or
- *         NTMM_STATUS_NO_MEMORY when no frame came free in time for a page table that is out, or the
- *         status of a read that failed: of such a table. Then the process is ended so far as it
+ *         NTMM_STATUS_NO_MEMORY when no frame came free in time for a page table that is out, or
+ *         the status of a read that failed: of such a table. Then the process is ended so far as it
  *         could, no call but this one reaches it, and it may be ended again
  * Locks: takes (A), (W) and the process list lock. Waits for a shootdown. Source: ours.
  */

@@ -84,8 +84,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_user_stack(struct ntmm_system *syst
  * @param process       with NTMM_PROCESS_VM_OPERATION
  * @param reserve_size  bytes, rounded up to a page
  * @param zero_bits     as for ntmm_allocate_virtual_memory
- * @param base          out: the region's base, which ntmm_free_virtual_memory releases; untouched on
- *                      failure
+ * @param base          out: the region's base, which ntmm_free_virtual_memory releases; untouched
+ *                      on failure
  * @return NTMM_STATUS_SUCCESS; or
  *         NTMM_STATUS_ACCESS_VIOLATION   base is NULL
  *         NTMM_STATUS_INVALID_PARAMETER  no address that zero_bits allows leaves room for the size

@@ -11,8 +11,8 @@
  * K2 the draw depends on the seed and the states alone, oldest coroutine first: one seed, one run.
  * K3 a coroutine never looks at a wait after it was woken and returned; wake never looks at one at
  *    all, since its owner may have gone on as soon as is_woken was set.
- * K4 when a run ends with all coroutines finished, the completer is between two pumps: no completion
- *    is half done, and no lock is held on a stack that nobody runs.
+ * K4 when a run ends with all coroutines finished, the completer is between two pumps: no
+ *    completion is half done, and no lock is held on a stack that nobody runs.
  *
  * Completions run on a coroutine of their own, so that they may spin on a lock that a coroutine
  * holds. With threads, a runner that finds nobody runnable sleeps until some wake; without, nobody
