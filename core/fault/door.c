@@ -141,7 +141,7 @@ static bool is_watched(struct call *c, struct door *d)
 static ntmm_status make_dirty(struct call *c, struct door *d, le64 *entry, uint64_t seen)
 {
     const uint64_t dirty = FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_ACCESSED);
-    if (__builtin_expect(get32(&d->process->has_watch), 0) && is_watched(c, d) &&
+    if (__builtin_expect(get32(&d->process->has_watch) != 0, 0) && is_watched(c, d) &&
         !make_mark_room(c, d, 0))
         return door_give_up(c, d);
     while (!cas64(entry, &seen, seen | dirty)) {
