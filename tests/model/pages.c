@@ -201,7 +201,8 @@ static void split(struct model_process *process, struct model_region *region, ui
     upper->is_watched = copied.is_watched;
     upper->is_placeholder = copied.is_placeholder;
     upper->is_replaced = copied.is_replaced;
-    splice(upper, 0, 0, lower->pages + from, lower->page_count - from);
+    if (from < lower->page_count)
+        splice(upper, 0, 0, lower->pages + from, lower->page_count - from);
     splice(lower, from, lower->page_count, NULL, 0);
     lower->end = end;
 }
