@@ -76,7 +76,8 @@ class Coverage:
         lines = ["| row | mark | what | cases |", "| --- | --- | --- | --- |"]
         lines += [self.table_row(row.name, row.mark, row.words) for row in self.rows]
         lines += ["", "| checks | cases that break both |", "| --- | --- |"]
-        lines += [f"| `{name.replace('<', ' before ')}` | {self.told(name)} |" for name in self.pairs]
+        lines += [f"| `{name.replace('<', ' before ')}` | {self.told(name)} |"
+                  for name in self.pairs]
         return lines + ["", self.summary()]
 
     def table_row(self, name, mark, words):
