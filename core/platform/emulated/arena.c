@@ -12,6 +12,7 @@
  */
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
+#include "platform/emulated/file_bytes.h"
 #include "platform/emulated/machine.h"
 
 #include <errno.h>
@@ -194,48 +195,6 @@ NTMM_API uint64_t ntmm_emulated_hash(const struct ntmm_emulated *emu)
     return hash;
 }
 
-static bool is_page_zero(const uint8_t *page)
-{
-    return page[0] == 0 && memcmp(page, page + 1, NTMM_PAGE_SIZE - 1) == 0;
-}
-
-static bool write_all(int file, const void *bytes, size_t size, uint64_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t part =
-            pwrite(file, (const uint8_t *)bytes + done, size - done, (off_t)(offset + done));
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0)
-            return false;
-        done += (size_t)part;
-    }
-    return true;
-}
-
-static bool read_all(int file, void *bytes, size_t size, uint64_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t part = pread(file, (uint8_t *)bytes + done, size - done, (off_t)(offset + done));
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0)
-            return false;
-        done += (size_t)part;
-    }
-    return true;
-}
-
-static bool write_run(int file, struct run run, uint64_t offset)
-{
-    for (size_t at = 0; at < run.size_bytes; at += NTMM_PAGE_SIZE) {
-        if (!is_page_zero(run.bytes + at) &&
-            !write_all(file, run.bytes + at, NTMM_PAGE_SIZE, offset + at))
-            return false;
-    }
-    return true;
-}
-
 static struct file_header make_header(struct ntmm_emulated *emu)
 {
     struct file_header header = {
@@ -257,11 +216,11 @@ static bool write_file(struct ntmm_emulated *emu, int file)
     struct file_header header = make_header(emu);
     uint64_t offset = FILE_HEADER_BYTES;
     if (ftruncate(file, (off_t)(offset + emu->config.ram_bytes)) != 0 ||
-        !write_all(file, &header, sizeof header, 0))
+        !file_write_all(file, &header, sizeof header, 0))
         return false;
     for (uint32_t r = 0; r < emu->platform.range_count; r++) {
         struct run run = run_at(emu, r);
-        if (!write_run(file, run, offset))
+        if (!file_write_pages(file, run.bytes, run.size_bytes, offset))
             return false;
         offset += run.size_bytes;
     }
@@ -286,7 +245,7 @@ static bool read_run(int file, struct run run, uint64_t offset)
 {
     uint8_t page[NTMM_PAGE_SIZE];
     for (size_t at = 0; at < run.size_bytes; at += NTMM_PAGE_SIZE) {
-        if (!read_all(file, page, sizeof page, offset + at))
+        if (!file_read_all(file, page, sizeof page, offset + at))
             return false;
         if (memcmp(run.bytes + at, page, sizeof page) != 0)
             memcpy(run.bytes + at, page, sizeof page);
@@ -318,7 +277,7 @@ static ntmm_status restore_file(struct ntmm_emulated_config config, int file,
                                 struct ntmm_emulated **out)
 {
     struct file_header header;
-    if (!read_all(file, &header, sizeof header, 0) || get64(&header.magic) != FILE_MAGIC)
+    if (!file_read_all(file, &header, sizeof header, 0) || get64(&header.magic) != FILE_MAGIC)
         return NTMM_STATUS_FILE_INVALID;
     bool agrees = adopt(&config.ram_bytes, &header.ram_bytes);
     agrees = adopt(&config.base_pa, &header.base_pa) && agrees;

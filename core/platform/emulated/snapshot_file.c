@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
+#include "platform/emulated/file_bytes.h"
 #include "platform/emulated/snapshot.h"
 
 #include <ntmm/snapshot.h>
@@ -172,48 +173,6 @@ static void pass_layout(struct stream *s, struct ntmm_emulated_config *c)
 
 /* --- bytes of the file --- */
 
-typedef ssize_t (*mover)(int file, void *bytes, size_t size, off_t offset);
-
-static ssize_t put_bytes(int file, void *bytes, size_t size, off_t offset)
-{
-    return pwrite(file, bytes, size, offset);
-}
-
-static bool move_all(mover move, int file, void *bytes, size_t size, uint64_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t part = move(file, (uint8_t *)bytes + done, size - done, (off_t)(offset + done));
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0)
-            return false;
-        done += (size_t)part;
-    }
-    return true;
-}
-
-struct writing {
-    int file;
-    uint64_t offset; /* of the run */
-    uint8_t *bytes;  /* of the run */
-};
-
-static bool is_zero(const uint8_t *page)
-{
-    return page[0] == 0 && memcmp(page, page + 1, NTMM_PAGE_SIZE - 1) == 0;
-}
-
-static bool write_page(void *context, size_t start, size_t end)
-{
-    const struct writing *w = context;
-    for (size_t at = start; at < end; at += NTMM_PAGE_SIZE) {
-        if (!is_zero(w->bytes + at) &&
-            !move_all(put_bytes, w->file, w->bytes + at, NTMM_PAGE_SIZE, w->offset + at))
-            return false;
-    }
-    return true;
-}
-
 /* The parts of the file that hold data; the run is all zero. */
 static bool read_run(int file, const struct memory_run *run, uint64_t offset)
 {
@@ -223,8 +182,8 @@ static bool read_run(int file, const struct memory_run *run, uint64_t offset)
         off_t stop = lseek(file, at, SEEK_HOLE);
         if (stop < 0 || stop > end)
             stop = end;
-        if (!move_all(pread, file, run->bytes + ((uint64_t)at - offset), (size_t)(stop - at),
-                      (uint64_t)at))
+        if (!file_read_all(file, run->bytes + ((uint64_t)at - offset), (size_t)(stop - at),
+                           (uint64_t)at))
             return false;
         at = lseek(file, stop, SEEK_DATA);
     }
@@ -241,10 +200,9 @@ struct runs {
 static bool pass_run(struct runs *r, struct memory_run run)
 {
     uint64_t offset = r->offset;
-    struct writing w = {.file = r->file, .offset = offset, .bytes = run.bytes};
     r->offset += run.size_bytes;
     if (r->is_writing)
-        return write_page(&w, 0, run.size_bytes);
+        return file_write_pages(r->file, run.bytes, run.size_bytes, offset);
     return read_run(r->file, &run, offset);
 }
 
@@ -290,8 +248,8 @@ static bool write_machine(struct ntmm_emulated *emu, const struct stream *s, int
     struct runs r = {.file = file, .is_writing = true, .offset = runs_offset(s->at)};
     set64(&header[0], MAGIC);
     set64(&header[1], s->at);
-    return move_all(put_bytes, file, header, sizeof header, 0) &&
-           move_all(put_bytes, file, s->words, s->at * sizeof *s->words, HEADER_BYTES) &&
+    return file_write_all(file, header, sizeof header, 0) &&
+           file_write_all(file, s->words, s->at * sizeof *s->words, HEADER_BYTES) &&
            pass_runs(&r, emu) && ftruncate(file, (off_t)r.offset) == 0;
 }
 
@@ -331,14 +289,14 @@ NTMM_API ntmm_status ntmm_emulated_save_snapshot(struct ntmm_emulated *emu, cons
 static ntmm_status read_words(int file, struct stream *s)
 {
     le64 header[2];
-    if (!move_all(pread, file, header, sizeof header, 0) || get64(&header[0]) != MAGIC ||
+    if (!file_read_all(file, header, sizeof header, 0) || get64(&header[0]) != MAGIC ||
         get64(&header[1]) > WORDS_MAXIMUM || get64(&header[1]) == 0)
         return NTMM_STATUS_FILE_INVALID;
     s->count = (size_t)get64(&header[1]);
     s->words = calloc(s->count, sizeof *s->words);
     if (s->words == NULL)
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    bool is_read = move_all(pread, file, s->words, s->count * sizeof *s->words, HEADER_BYTES);
+    bool is_read = file_read_all(file, s->words, s->count * sizeof *s->words, HEADER_BYTES);
     return is_read ? NTMM_STATUS_SUCCESS : NTMM_STATUS_FILE_INVALID;
 }
 

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 #include "platform/emulated/snapshot_memory.h"
+#include "platform/emulated/file_bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -179,21 +180,6 @@ bool memory_visit_changed(const struct memory_base *base, const struct memory_ru
     return can_compare && !v.is_stopped;
 }
 
-static bool write_all(int file, const uint8_t *bytes, size_t size, size_t offset)
-{
-    while (size != 0) {
-        ssize_t part = pwrite(file, bytes, size, (off_t)offset);
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0)
-            return false;
-        bytes += part;
-        size -= (size_t)part;
-        offset += (size_t)part;
-    }
-    return true;
-}
-
 /* --- making --- */
 
 struct transfer_to_base {
@@ -211,7 +197,7 @@ static bool write_base(void *context, size_t start, size_t end)
             continue;
         if (t->base->copy != NULL)
             memcpy(t->base->copy + at, page, HOST_PAGE);
-        else if (!write_all(t->base->file, page, HOST_PAGE, at))
+        else if (!file_write_all(t->base->file, page, HOST_PAGE, at))
             return false;
     }
     return true;
