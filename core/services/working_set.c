@@ -12,6 +12,7 @@
 #include "paging/transfers.h"
 #include "services/privilege.h"
 #include "services/relief.h"
+#include "space/job.h"
 #include "space/wsl.h"
 #include "workingset/balance.h"
 
@@ -103,6 +104,8 @@ static ntmm_status apply(struct call *c, ntmm_handle handle, struct process *pro
     ntmm_status status = bound(c, &limits);
     if (!NTMM_SUCCEEDED(status))
         return status;
+    if (job_sets_working_set(c, process))
+        return NTMM_STATUS_ACCESS_DENIED;
     if (is_raised(process, &limits) && !handle_holds(handle, HELD_INCREASE_WORKING_SET))
         return NTMM_STATUS_PRIVILEGE_NOT_HELD;
     if (!promise(c, old, limits.minimum))

@@ -94,7 +94,7 @@ ntmm_status job_find(struct call *c, ntmm_handle handle, struct job **job)
 void job_apply_working_set(const struct call *c, struct process *process)
 {
     const struct job *job = job_of(c, process);
-    if (!(get32(&job->flags) & NTMM_JOB_LIMIT_WORKING_SET))
+    if (!job_sets_working_set(c, process))
         return;
     uint64_t change = get64(&job->minimum) - get64(&process->working_set_minimum);
     (void)add64(&partition_of(c)->minimum_pages, change);

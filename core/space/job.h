@@ -42,6 +42,13 @@ static inline struct job *job_of(const struct call *c, const struct process *pro
     return ref ? (struct job *)core_at(c->bias, ref) : NULL;
 }
 
+/* Whether the limits of a working set are its job's. (W) is held. */
+static inline bool job_sets_working_set(const struct call *c, const struct process *process)
+{
+    const struct job *job = job_of(c, process);
+    return job && (load32_relaxed(&job->flags) & NTMM_JOB_LIMIT_WORKING_SET);
+}
+
 /* A new job. (D) is held; NULL with c->want set. */
 struct job *job_create(struct call *c);
 

@@ -6,6 +6,7 @@
 
 #include <ntmm/access.h>
 #include <ntmm/job.h>
+#include <ntmm/working_set.h>
 
 struct office {
     struct world w;
@@ -153,6 +154,12 @@ static void working_sets_take_the_limits(void **state)
                          NTMM_STATUS_SUCCESS);
         assert_int_equal(information.working_set_minimum_pages, 25);
         assert_int_equal(information.working_set_maximum_pages, 77);
+        assert_int_equal(
+            ntmm_set_working_set_limits(o.w.system, members[i], 30 * PAGE, 90 * PAGE, 0),
+            NTMM_STATUS_ACCESS_DENIED);
+        assert_int_equal(ntmm_set_working_set_limits(o.w.system, members[i], NTMM_WORKING_SET_EMPTY,
+                                                     NTMM_WORKING_SET_EMPTY, 0),
+                         NTMM_STATUS_SUCCESS);
     }
     end_world(&o.w);
 }

@@ -50,7 +50,8 @@ extern "C" {
  *                                             or a limit of 0
  *         NTMM_STATUS_INVALID_HANDLE          no such process, or it has ended
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH    it is a handle of another kind
- *         NTMM_STATUS_ACCESS_DENIED           the handle lacks the right
+ *         NTMM_STATUS_ACCESS_DENIED           the handle lacks the right, or a job has set the
+ *                                             limits
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_BAD_WORKING_SET_LIMIT   the minimum is above the maximum, or the maximum
  *                                             below 13 pages
