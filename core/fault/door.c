@@ -24,7 +24,7 @@ ntmm_status door_raise(struct call *c, struct door *d, ntmm_status status)
     return status;
 }
 
-static ntmm_status resolved(struct door *d, enum ntmm_fault_kind kind, enum ntmm_counter counter)
+ntmm_status door_resolved(struct door *d, enum ntmm_fault_kind kind, enum ntmm_counter counter)
 {
     d->result->kind = kind;
     process_count(d->process, counter, 1);
@@ -45,7 +45,7 @@ ntmm_status door_give_up(struct call *c, struct door *d)
     return NTMM_STATUS_PENDING;
 }
 
-static bool is_allowed(const struct door *d, uint32_t protection)
+bool door_is_allowed(const struct door *d, uint32_t protection)
 {
     if ((protection & PROT_ACCESS_MASK) == 0)
         return false;
@@ -59,7 +59,7 @@ static bool is_allowed(const struct door *d, uint32_t protection)
  * a fault that lacks some from taking and giving back the others, and so from waking itself and
  * everybody else for nothing. False on shortage.
  */
-static bool make_tables(struct call *c, struct door *d, uint32_t pages)
+bool door_make_tables(struct call *c, struct door *d, uint32_t pages)
 {
     d->frames_needed = d->span.level - 1 + pages;
     if (d->span.entry)
@@ -97,7 +97,7 @@ static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t 
     struct process *process = d->process;
     uint64_t frame;
 
-    if (!make_tables(c, d, 1) || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
+    if (!door_make_tables(c, d, 1) || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
         return door_give_up(c, d);
     struct pfn *pfn = pfn_at(c, frame);
     uint64_t entry_address = (uint64_t)((uintptr_t)d->span.entry - c->bias);
@@ -109,7 +109,7 @@ static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t 
     entry_make_valid(c, d->span.table, d->span.entry,
                      entry_hardware(frame, protection, d->access == DOOR_WRITE));
     process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
-    return resolved(d, NTMM_FAULT_KIND_DEMAND_ZERO, NTMM_COUNTER_DEMAND_ZERO_FAULTS);
+    return door_resolved(d, NTMM_FAULT_KIND_DEMAND_ZERO, NTMM_COUNTER_DEMAND_ZERO_FAULTS);
 }
 
 /* (F) of the frame is held, and released. */
@@ -128,8 +128,8 @@ static ntmm_status resolve_transition(struct call *c, struct door *d, uint64_t f
     frame_unlock(c, frame);
     process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
     if (d->wait->flags & WAIT_IS_HARD)
-        return resolved(d, NTMM_FAULT_KIND_HARD, NTMM_COUNTER_HARD_FAULTS);
-    return resolved(d, NTMM_FAULT_KIND_TRANSITION, NTMM_COUNTER_TRANSITION_FAULTS);
+        return door_resolved(d, NTMM_FAULT_KIND_HARD, NTMM_COUNTER_HARD_FAULTS);
+    return door_resolved(d, NTMM_FAULT_KIND_TRANSITION, NTMM_COUNTER_TRANSITION_FAULTS);
 }
 
 static bool is_watched(struct call *c, struct door *d)
@@ -147,7 +147,7 @@ static ntmm_status make_dirty(struct call *c, struct door *d, le64 *entry, uint6
     while (!cas64(entry, &seen, seen | dirty)) {
     }
     frame_make_modified(c, field_get(seen, HW_FRAME));
-    return resolved(d, NTMM_FAULT_KIND_MAKE_DIRTY, NTMM_COUNTER_MAKE_DIRTY_FAULTS);
+    return door_resolved(d, NTMM_FAULT_KIND_MAKE_DIRTY, NTMM_COUNTER_MAKE_DIRTY_FAULTS);
 }
 
 static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, uint64_t raw)
@@ -156,15 +156,17 @@ static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, ui
     if (d->access == DOOR_WRITE && !(raw & FIELD_MASK(HW_DIRTY1))) {
         if (raw & FIELD_MASK(HW_WRITE))
             return make_dirty(c, d, entry, raw);
+        if (raw & FIELD_MASK(HW_COPY_ON_WRITE))
+            return door_copy_on_write(c, d, entry, raw);
         is_refused = true;
     }
     if (is_refused || !(raw & FIELD_MASK(HW_OWNER)))
         return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
-    return resolved(d, NTMM_FAULT_KIND_SPURIOUS, NTMM_COUNTER_SPURIOUS_FAULTS);
+    return door_resolved(d, NTMM_FAULT_KIND_SPURIOUS, NTMM_COUNTER_SPURIOUS_FAULTS);
 }
 
 /* The first access to a guard page: the guard goes, for good, and the access is not made. */
-static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad,
+ntmm_status door_consume_guard(struct call *c, struct door *d, struct vad *vad,
                                  uint32_t protection)
 {
     const struct ntmm_thread_stack *stack = d->request->stack;
@@ -175,7 +177,7 @@ static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad
 
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    if (!make_tables(c, d, 0))
+    if (!door_make_tables(c, d, 0))
         return door_give_up(c, d);
     uint32_t bare = protection_in_region(protection & PROT_ACCESS_MASK, get32(&vad->protection));
     entry_reprotect(c, d->span.table, d->span.entry, bare);
@@ -189,10 +191,10 @@ static ntmm_status consume_guard(struct call *c, struct door *d, struct vad *vad
 static ntmm_status resolve_committed(struct call *c, struct door *d, struct vad *vad, uint64_t raw,
                                      uint32_t protection)
 {
-    if (!is_allowed(d, protection))
+    if (!door_is_allowed(d, protection))
         return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
     if (protection_is_guard(protection))
-        return consume_guard(c, d, vad, protection);
+        return door_consume_guard(c, d, vad, protection);
     bool is_marked = d->access == DOOR_WRITE && vad_is_watched(vad);
     enum pte_kind kind = entry_kind(c, raw);
     if (is_marked && kind != PTE_PAGEFILE && !make_mark_room(c, d, kind != PTE_TRANSITION))
@@ -213,6 +215,13 @@ static bool is_at_hard_maximum(const struct process *process)
 {
     return (get32(&process->limit_flags) & LIMIT_HARD_MAXIMUM) &&
            get64(&process->working_set_pages) >= get64(&process->working_set_maximum);
+}
+
+/* Whether pages of a working set at its hard maximum went, and tables perhaps with them. */
+static bool has_made_room(struct call *c, struct process *process)
+{
+    return __builtin_expect(is_at_hard_maximum(process), 0) &&
+           balance_make_room(c, process) != 0;
 }
 
 static ntmm_status resolve_user(struct call *c, struct door *d)
@@ -237,18 +246,23 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
         struct vad *vad = vad_find(c, d->process, d->page);
         if (!vad)
             break;
+        if (raw == 0 && vad_is_view(vad))
+            return has_made_room(c, d->process) ? resolve_user(c, d)
+                                                : door_resolve_view(c, d, vad, raw);
         struct page_state state = page_state_of(c, vad, raw);
         if (!state.is_committed)
             break;
-        if (__builtin_expect(is_at_hard_maximum(d->process), 0) &&
-            balance_make_room(c, d->process) != 0)
-            return resolve_user(c, d); /* tables may have gone with the pages */
+        if (has_made_room(c, d->process))
+            return resolve_user(c, d);
         return resolve_committed(c, d, vad, raw, state.protection);
     }
     case PTE_DECOMMITTED:
     case PTE_NO_ACCESS:
         break;
-    case PTE_PROTOTYPE: /* no section can be made yet */
+    case PTE_PROTOTYPE:
+        if (has_made_room(c, d->process))
+            return resolve_user(c, d);
+        return door_resolve_view(c, d, vad_find(c, d->process, d->page), raw);
     case PTE_LARGE:
         NTMM_ASSERT(false);
         return NTMM_STATUS_INTERNAL_ERROR;

@@ -8,6 +8,9 @@
  *   transition            back from its list  page file          read it in (PENDING)
  *   being read            join the read       anything else      access violation
  *
+ *   page of a view        its prototype is resolved by the same table (prototype.c), and then mapped;
+ *                         a write of a page that is copied on write copies it (view.c)
+ *
  * Tables first: each level at which the walk meets a table that is out is resolved by the same
  * three (back from its list, join, read), and the walk begins anew.
  *
@@ -64,7 +67,55 @@ ntmm_status door_resolve(struct call *c, struct process *process,
 ntmm_status door_bring_tables(struct call *c, struct process *process, uint64_t page,
                               struct ntmm_wait *wait);
 
+/* --- prototype.c: pages of sections --- */
+
+struct control_area;
+
+/*
+ * A share of a page of a section, which is in memory: SUCCESS, *frame is its frame, and the share
+ * is the caller's, to be given back by frame_end_share. PENDING: c->want says for what. Otherwise
+ * ACCESS_VIOLATION (no such page, or not committed), COMMITMENT_LIMIT, or the status of the read
+ * that `wait` waited for. *kind: how it was resolved. Takes (X), (F).
+ */
+ntmm_status prototype_acquire(struct call *c, struct control_area *area, uint64_t page,
+                              struct ntmm_wait *wait, uint64_t *frame, enum ntmm_fault_kind *kind);
+
+/* --- view.c: pages of views --- */
+
+/* A page of a view that is not valid and not private: its entry is empty, or says that the
+ * prototype has it. */
+ntmm_status door_resolve_view(struct call *c, struct door *d, struct vad *vad, uint64_t raw);
+
+/* A write to a valid page that is copied on write. */
+ntmm_status door_copy_on_write(struct call *c, struct door *d, le64 *entry, uint64_t raw);
+
+/* Whether the fault's access is allowed by a protection. */
+bool door_is_allowed(const struct door *d, uint32_t protection);
+
+/* Make the page's tables if there are frames for all of them and `pages` more; false on shortage. */
+bool door_make_tables(struct call *c, struct door *d, uint32_t pages);
+
+/* The fault is resolved. */
+ntmm_status door_resolved(struct door *d, enum ntmm_fault_kind kind, enum ntmm_counter counter);
+
+/* The first access to a guard page: the guard goes, for good, and the access is not made. */
+ntmm_status door_consume_guard(struct call *c, struct door *d, struct vad *vad,
+                               uint32_t protection);
+
 /* --- hard.c: what is not in memory --- */
+
+/* Read what an entry names, in a table whose lock is held. PENDING, or the status of an earlier read
+ * of the same. *pages: of the transfer. */
+struct inpage_request;
+ntmm_status door_begin_read(struct call *c, const struct ntmm_wait *wait,
+                            struct inpage_request *request, uint32_t *pages);
+
+/* How the read that the wait waited for ended, when it was for this entry; otherwise SUCCESS. */
+ntmm_status door_earlier_read(struct call *c, const struct ntmm_wait *wait, const le64 *entry,
+                              uint32_t *span_count);
+
+/* (F) of a frame that is being read is held, and released: PENDING. */
+ntmm_status door_join(struct call *c, uint64_t frame);
 
 /* A table above the page's entry is out. On SUCCESS d->span is where the walk stops now, nothing
  * out. */

@@ -16,9 +16,8 @@ static uint64_t ref_of(const struct call *c, const le64 *entry)
     return (uint64_t)((uintptr_t)entry - c->bias);
 }
 
-/* How the read that the wait waited for ended, when it was for this entry; otherwise SUCCESS. */
-static ntmm_status earlier_read(struct call *c, const struct ntmm_wait *wait, const le64 *entry,
-                                uint32_t *span_count)
+ntmm_status door_earlier_read(struct call *c, const struct ntmm_wait *wait, const le64 *entry,
+                              uint32_t *span_count)
 {
     const struct transfer_block *block = wait->block;
     ntmm_status status = NTMM_STATUS_SUCCESS;
@@ -33,8 +32,7 @@ static ntmm_status earlier_read(struct call *c, const struct ntmm_wait *wait, co
     return status;
 }
 
-/* (F) of a frame that is being read is held, and released. */
-static ntmm_status join(struct call *c, uint64_t frame)
+ntmm_status door_join(struct call *c, uint64_t frame)
 {
     struct transfer_block *block = block_at(c, (uint32_t)get64(&pfn_at(c, frame)->flink));
     block_join(c, block);
@@ -43,12 +41,11 @@ static ntmm_status join(struct call *c, uint64_t frame)
     return NTMM_STATUS_PENDING;
 }
 
-/* Read what an entry names. PENDING, or the status of an earlier read of the same. */
-static ntmm_status begin_read(struct call *c, const struct ntmm_wait *wait,
-                              struct inpage_request *request, uint32_t *pages)
+ntmm_status door_begin_read(struct call *c, const struct ntmm_wait *wait,
+                            struct inpage_request *request, uint32_t *pages)
 {
     uint32_t span_count = 0;
-    ntmm_status earlier = earlier_read(c, wait, request->entry, &span_count);
+    ntmm_status earlier = door_earlier_read(c, wait, request->entry, &span_count);
     if (!NTMM_SUCCEEDED(earlier) && span_count == 1)
         return earlier;
     if (!NTMM_SUCCEEDED(earlier))
@@ -67,7 +64,7 @@ static ntmm_status bring_table(struct call *c, struct process *process, struct n
         return NTMM_STATUS_SUCCESS;
     uint64_t frame = entry_lock_transition(c, span->upper);
     if (frame != FRAME_NONE && pfn_is_being_read(pfn_at(c, frame)))
-        return join(c, frame);
+        return door_join(c, frame);
     if (frame != FRAME_NONE) {
         frame_unlock(c, frame); /* its read has just ended */
         return NTMM_STATUS_SUCCESS;
@@ -75,7 +72,7 @@ static ntmm_status bring_table(struct call *c, struct process *process, struct n
     struct inpage_request request = {
         .table = span->upper_table, .entry = span->upper, .use = NTMM_USE_TABLE, .cluster = 1};
     uint32_t pages = 0;
-    ntmm_status status = begin_read(c, wait, &request, &pages);
+    ntmm_status status = door_begin_read(c, wait, &request, &pages);
     if (c->want.is_new)
         process_count(process, NTMM_COUNTER_TABLE_READS, 1);
     return status;
@@ -117,7 +114,7 @@ ntmm_status door_resolve_tables(struct call *c, struct door *d)
 ntmm_status door_join_read(struct call *c, struct door *d, uint64_t frame)
 {
     process_count(d->process, NTMM_COUNTER_COLLIDED_FAULTS, 1);
-    return join(c, frame);
+    return door_join(c, frame);
 }
 
 ntmm_status door_resolve_page_file(struct call *c, struct door *d)
@@ -128,7 +125,7 @@ ntmm_status door_resolve_page_file(struct call *c, struct door *d)
                                      .cluster = c->sys->read_cluster};
     uint32_t pages = 0;
     c->want = (struct want){.kind = WANT_NOTHING};
-    ntmm_status status = begin_read(c, d->wait, &request, &pages);
+    ntmm_status status = door_begin_read(c, d->wait, &request, &pages);
     if (status != NTMM_STATUS_PENDING)
         return door_raise_in_page_error(c, d, status);
     if (c->want.is_new) {

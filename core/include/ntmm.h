@@ -11,6 +11,7 @@
 #include <ntmm/counters.h>
 #include <ntmm/event.h>
 #include <ntmm/fault.h>
+#include <ntmm/file.h>
 #include <ntmm/inspect.h>
 #include <ntmm/job.h>
 #include <ntmm/memory.h>
@@ -20,6 +21,7 @@
 #include <ntmm/platform.h>
 #include <ntmm/process.h>
 #include <ntmm/query.h>
+#include <ntmm/section.h>
 #include <ntmm/stack.h>
 #include <ntmm/statistics.h>
 #include <ntmm/status.h>

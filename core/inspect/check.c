@@ -110,6 +110,7 @@ static bool check_locks(struct checker *k)
     const struct anchor *anchor = anchor_of(k->c);
     const struct partition *partition = partition_of(k->c);
     uint32_t lists = load32_relaxed(&partition->modified.lock) |
+                     load32_relaxed(&partition->modified_mapped.lock) |
                      load32_relaxed(&partition->modified_no_write.lock) |
                      load32_relaxed(&partition->bad.lock);
     uint32_t slabs = 0;
@@ -157,7 +158,8 @@ ntmm_status ntmm_check_with_storage(struct ntmm_system *system, void *scratch, s
     __builtin_memset(report, 0, sizeof *report);
     lay_out_scratch(&k, scratch);
     bool is_sound = check_anchor(&k) && check_locks(&k) && check_lists(&k) && check_slabs(&k) &&
-                    check_page_files(&k) && check_transfers(&k) && check_processes(&k) &&
+                    check_page_files(&k) && check_transfers(&k) && check_sections(&k) &&
+                    check_processes(&k) &&
                     check_slab_owners(&k) && check_commit(&k) && check_frames(&k) &&
                     check_names(&k) && check_waits(&k);
     return is_sound ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INTERNAL_ERROR;

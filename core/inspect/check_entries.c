@@ -9,6 +9,7 @@
  * Each kind is looked at before anything that it names is trusted.
  */
 #include "inspect/checker.h"
+#include "section/view.h"
 #include "space/borrowed.h"
 #include "space/large.h"
 #include "space/protection.h"
@@ -200,7 +201,7 @@ static bool check_borrowed(struct walk *w, const struct vad *vad, uint64_t raw,
     if (!*is_shared)
         return check_equal(w->k, "V9", object, entry_software(PROT_NOACCESS),
                            entry_value(w->k->c, raw));
-    uint64_t expected = borrowed_entry(vad, at->page, borrowed_protection(raw));
+    uint64_t expected = borrowed_entry(vad, at->page, entry_own_protection(raw));
     return at->is_out || ((raw ^ expected) & ~varies) == 0 ||
            check_fail(w->k, "V7", object, expected, raw);
 }
@@ -218,10 +219,16 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
         *is_shared = true;
         return check_window_entry(w, raw, at);
     }
+    if (vad_is_view(vad) && !view_entry_is_private(w->k->c, raw))
+        return check_view_entry(w, vad, raw, at, is_shared);
     if (!check_kind(w, raw, at, is_shared))
         return false;
     if (*is_shared && at->is_out)
         return true;
+    if (vad_is_view(vad)) {
+        check_view_charge(w, vad, at->page, true);
+        return true;
+    }
     if (!check_watched_entry(w, vad, at->page, raw))
         return false;
     bool is_committed = page_state_of(w->k->c, vad, raw).is_committed;

@@ -43,6 +43,8 @@ static bool check_listed(struct checker *k, uint64_t frame, const struct frame_l
     enum ntmm_frame_location location = pfn_location(pfn);
     if (!check_equal(k, "P1", frame, get32(&list->location), (uint64_t)location))
         return false;
+    if (location == NTMM_FRAME_MODIFIED && list_of(k->c, pfn, location) != list)
+        return check_fail(k, "P1", frame, 0, 1);
     if (!check_equal(k, "P2", frame, 0, get32(&pfn->share_count)) ||
         !check_equal(k, "P2", frame, 0, get16(&pfn->reference_count)))
         return false;
@@ -144,7 +146,7 @@ bool check_lists(struct checker *k)
         if (!check_list(k, &partition->standby[i], i))
             return false;
     }
-    if (!check_list(k, &partition->modified, 0) ||
+    if (!check_list(k, &partition->modified, 0) || !check_list(k, &partition->modified_mapped, 0) ||
         !check_list(k, &partition->modified_no_write, 0) || !check_list(k, &partition->bad, 0) ||
         !check_list(k, &partition->node.zeroed, 0) || !check_list(k, &partition->node.free, 0))
         return false;
@@ -186,6 +188,17 @@ static bool check_backing(struct checker *k, uint64_t frame, const struct pfn *p
     return check_name(k, original);
 }
 
+/* PT1: a page of a section has as many shares as entries name it, and one prototype. */
+static bool check_section_frame(struct checker *k, uint64_t frame, const struct pfn *pfn,
+                                uint32_t mark)
+{
+    uint32_t shares = get32(&pfn->share_count);
+    k->section_shares += shares;
+    k->section_active += shares != 0;
+    return check_equal(k, "PT1", frame, shares, mark & MARK_SHARES) &&
+           check_equal(k, "PT1", frame, !is_orphan(pfn), (mark & MARK_PROTOTYPE) != 0);
+}
+
 /* P1, P7, P9: how a frame was met is what its row says. */
 static bool check_state(struct checker *k, uint64_t frame, const struct pfn *pfn, uint32_t mark)
 {
@@ -198,6 +211,8 @@ static bool check_state(struct checker *k, uint64_t frame, const struct pfn *pfn
         !check_equal(k, "P7", frame, expected_references(pfn, mark), get16(&pfn->reference_count)))
         return false;
     bool is_mapped = is_owned(pfn) && !is_orphan(pfn);
+    if (pfn_use(pfn) == NTMM_USE_SECTION)
+        return check_section_frame(k, frame, pfn, mark);
     if (pfn_use(pfn) == NTMM_USE_USER_PHYSICAL)
         is_mapped = get64(&pfn->entry_address) != 0;
     return check_equal(k, "P9", frame, is_mapped, mark & MARK_SHARES);
@@ -215,10 +230,11 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
         !check_equal(k, "G5", frame, (mark & MARK_PAGING) != 0, use == NTMM_USE_PAGING) ||
         !check_state(k, frame, pfn, mark))
         return false;
-    k->user_frames += use == NTMM_USE_PRIVATE;
+    k->user_frames += use == NTMM_USE_PRIVATE || use == NTMM_USE_SECTION;
     k->physical_frames -= use == NTMM_USE_USER_PHYSICAL;
     k->transition_frames += pfn_location(pfn) == NTMM_FRAME_TRANSITION;
-    return !is_owned(pfn) || check_backing(k, frame, pfn);
+    bool has_backing = is_owned(pfn) || use == NTMM_USE_SECTION;
+    return !has_backing || check_backing(k, frame, pfn);
 }
 
 /* P10. */
@@ -232,6 +248,10 @@ static bool check_frame_sums(struct checker *k)
     return check_equal(k, "P10", 0, standby, load64_relaxed(&partition->standby_pages)) &&
            check_equal(k, "P10", 1, k->user_frames, user) &&
            check_between(k, "P10", 2, user, UINT64_MAX, get64(&partition->node.user_peak)) &&
+           check_equal(k, "P10", 4, k->section_shares,
+                       load64_relaxed(&partition->section_shares)) &&
+           check_equal(k, "P10", 5, k->section_active,
+                       load64_relaxed(&partition->section_active)) &&
            check_equal(k, "P10", 3, k->transition_frames,
                        load64_relaxed(&partition->transition_pages));
 }

@@ -7,6 +7,7 @@
  * Pages in tables that cannot be looked at may be committed or not: they widen what V4 allows.
  */
 #include "inspect/checker.h"
+#include "section/view.h"
 
 /* Go to the VAD that contains or follows a page. */
 static void go_to(struct walk *w, uint64_t page)
@@ -29,17 +30,34 @@ static bool check_range(struct walk *w, const struct vad *vad)
     return true;
 }
 
-/* V4, and the VAD's own range: it is behind us. */
-static bool finish_vad(struct walk *w)
+/* V13: of a view. */
+static bool check_view_commit(struct walk *w, const struct vad *vad)
 {
-    const struct vad *vad = vad_at(w->k->c, w->at.ref);
+    uint64_t known = view_default_copies(w->k->c, vad) + (uint64_t)w->counted;
+    uint64_t least = known - min_u64(known, w->unknown_pages);
+    return check_between(w->k, "V13", w->at.ref, least, known + w->unknown_pages,
+                         get64(&vad->commit_pages));
+}
+
+static bool check_commit_of(struct walk *w, const struct vad *vad)
+{
     bool is_default = vad_is_committed_by_default(vad);
     uint64_t pages = w->at.end - w->at.start;
     uint64_t known = (is_default ? pages : 0) + (uint64_t)w->counted;
     uint64_t least = is_default ? known - w->unknown_pages : known;
+    if (vad_is_view(vad))
+        return check_view(w, vad) && check_view_commit(w, vad);
+    return check_between(w->k, "V4", w->at.ref, least, least + w->unknown_pages,
+                         get64(&vad->commit_pages));
+}
+
+/* V4, and the VAD's own range: it is behind us. */
+static bool finish_vad(struct walk *w)
+{
+    const struct vad *vad = vad_at(w->k->c, w->at.ref);
+    uint64_t pages = w->at.end - w->at.start;
     uint64_t commit = get64(&vad->commit_pages);
-    if (!check_range(w, vad) ||
-        !check_between(w->k, "V4", w->at.ref, least, least + w->unknown_pages, commit))
+    if (!check_range(w, vad) || !check_commit_of(w, vad))
         return false;
     bool is_large = vad_type(vad) == VAD_LARGE_PAGES;
     w->k->large_pages += w->large_pages;

@@ -176,7 +176,8 @@ bool check_slabs(struct checker *k)
 bool check_slab_owners(struct checker *k)
 {
     k->process = 0;
-    return check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used) &&
+    return check_section_owners(k) &&
+           check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used) &&
            check_equal(k, "S4", SLAB_VAD_NODE, k->vad_nodes, k->slabs[SLAB_VAD_NODE].used) &&
            check_equal(k, "S4", SLAB_WATCH_NODE, k->watch_nodes, k->slabs[SLAB_WATCH_NODE].used);
 }

@@ -36,6 +36,7 @@
 #define MARK_READ 0x40000000u    /* met in a read in flight */
 #define MARK_WRITTEN 0x20000000u /* met in a write in flight */
 #define MARK_PAGING 0x10000000u  /* met as a frame of page files */
+#define MARK_PROTOTYPE 0x08000000u /* met by a prototype entry, or as a table of them */
 #define MARK_KEPT_SHIFT 16u /* 21:16, blocks that keep a reference of it, at most READ_BLOCKS */
 #define MARK_KEPT 0x003F0000u
 #define MARK_SHARES 0x0000FFFFu /* entries that were met */
@@ -85,6 +86,18 @@ struct checker {
     uint64_t paging_frames;     /* frames of page files met */
     uint64_t user_frames;       /* frames with pages of processes met */
     uint64_t transition_frames; /* frames in transition met */
+    uint64_t sections;      /* section objects met so far, and so on */
+    uint64_t files_known;
+    uint64_t names;
+    uint64_t areas;
+    uint64_t subsections;
+    uint64_t object_frames; /* of the table of objects */
+    uint64_t area_tables;   /* frames of prototype tables */
+    uint64_t area_sections; /* sections that areas count */
+    uint64_t area_views;    /* views that areas count */
+    uint64_t views;         /* met so far */
+    uint64_t section_shares; /* shares of frames of sections */
+    uint64_t section_active; /* such frames that have one */
     struct unknown unknown;
     struct slab_totals slabs[SLAB_KIND_COUNT];
 };
@@ -179,6 +192,29 @@ bool walk_reach(struct walk *w, uint64_t page, const struct vad **vad);
 /* What lies in [start, end) is not known, but that it is not nothing. */
 bool walk_pass_unknown(struct walk *w, uint64_t start, uint64_t end);
 
+/* Where an entry stands. */
+struct entry_place {
+    uint64_t page;    /* first one that it decides */
+    uint64_t address; /* core address; 0: its table is in a page file */
+    uint64_t table;   /* frame of its table */
+    bool is_out;      /* its table is not in use by the processor */
+};
+
+/* --- check_sections.c --- */
+
+bool check_sections(struct checker *k);       /* OB1 OB2 CA1 to CA4 PT1 PT2 L1, before the processes */
+bool check_section_owners(struct checker *k); /* S4 CA1, after the processes */
+
+/* CA1: a view, before it is looked at. */
+bool check_view(struct walk *w, const struct vad *vad);
+
+/* A non-empty entry of a view that names no private page. */
+bool check_view_entry(struct walk *w, const struct vad *vad, uint64_t raw,
+                      const struct entry_place *at, bool *is_shared);
+
+/* V13: whether a page with an entry is charged, against what it would be without. */
+void check_view_charge(struct walk *w, const struct vad *vad, uint64_t page, bool is_charged);
+
 /* --- check_watch.c --- */
 
 /* M1, M2, S4: the marks of a process whose regions are sound. */
@@ -204,14 +240,6 @@ bool check_jobs(struct checker *k);
 bool check_tables(struct walk *w, uint64_t root);
 
 /* --- check_entries.c --- */
-
-/* Where an entry stands. */
-struct entry_place {
-    uint64_t page;    /* first one that it decides */
-    uint64_t address; /* core address; 0: its table is in a page file */
-    uint64_t table;   /* frame of its table */
-    bool is_out;      /* its table is not in use by the processor */
-};
 
 /* V11, P9: a leaf above the tables of leaves. */
 bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct entry_place *at);

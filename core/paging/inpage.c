@@ -77,19 +77,16 @@ static uint32_t count_neighbours(struct call *c, const le64 *entry, uint64_t val
     return count;
 }
 
-/* Pages that may be read beside the one asked for. */
-static uint32_t count_allowed(struct call *c, const struct inpage_request *request)
+uint32_t read_ahead_allowed(struct call *c, uint32_t most, bool is_prefetch)
 {
     uint64_t credit = load64_relaxed(&partition_of(c)->read_ahead_credit);
     uint64_t spare = frames_available(c) / AVAILABLE_PART;
-    uint64_t most = request->cluster - 1;
-    if (!request->is_prefetch)
-        most = min_u64(most, credit);
-    return (uint32_t)min_u64(spare, most);
+    uint64_t wanted = is_prefetch ? most : min_u64(most, credit);
+    return (uint32_t)min_u64(spare, wanted);
 }
 
-/* A page was asked for, and so many more are read with it. Two faults may spend the same credit. */
-static void spend_credit(struct call *c, uint32_t ahead)
+/* Two faults may spend the same credit. */
+void read_ahead_spend(struct call *c, uint32_t ahead)
 {
     le64 *credit = &partition_of(c)->read_ahead_credit;
     uint64_t seen = load64_relaxed(credit);
@@ -109,7 +106,9 @@ static struct cluster choose_cluster(struct call *c, const struct inpage_request
                               .first_slot = slot_of(value),
                               .file = slot_file(value)};
     uint32_t index = (uint32_t)((uintptr_t)request->entry >> 3) & (NTMM_ENTRIES_PER_TABLE - 1);
-    uint32_t most = request->cluster > 1 ? count_allowed(c, request) : 0;
+    uint32_t most = request->cluster > 1
+                        ? read_ahead_allowed(c, request->cluster - 1, request->is_prefetch)
+                        : 0;
     if (most == 0)
         return cluster;
     uint32_t above = NTMM_ENTRIES_PER_TABLE - 1 - index;
@@ -221,8 +220,8 @@ struct transfer_block *inpage_begin(struct call *c, const struct inpage_request 
     if (above != 0)
         forward = fill_side(c, request, &cluster, block, 1, above, pages);
     fill_spans(block, cluster.target - backward, backward + 1 + forward);
-    if (request->use == NTMM_USE_PRIVATE && !request->is_prefetch)
-        spend_credit(c, *pages - 1);
+    if (request->use != NTMM_USE_TABLE && !request->is_prefetch)
+        read_ahead_spend(c, *pages - 1);
     block->file = cluster.file;
     block->first_slot = slot_of(value) - backward;
     block->target = backward;

@@ -6,7 +6,9 @@
  *   inpage.c      reads from page files
  *   writer.c      the modified page writer
  *   page_file.c   making, growing and describing page files
- *   file_writes.c which file is written to, and what its failures lead to
+ *   file_writes.c which page file is written to, and what its failures lead to
+ *   mapped_read.c  reads from files of sections
+ *   mapped_write.c writes to them: the mapped page writer, and flushes
  *
  * I1 a frame being read is a span of exactly one read block, which its row names
  * I3 a frame being written is a span of exactly one write block
@@ -81,6 +83,55 @@ struct inpage_request {
  */
 struct transfer_block *inpage_begin(struct call *c, const struct inpage_request *request,
                                     uint32_t *pages);
+
+/* Of `most` pages, how many may be read beside the one asked for: out of credit, or, of a prefetch,
+ * as far as frames are plenty. */
+uint32_t read_ahead_allowed(struct call *c, uint32_t most, bool is_prefetch);
+
+/* A page was asked for, and so many more are read with it. */
+void read_ahead_spend(struct call *c, uint32_t ahead);
+
+/* --- mapped_read.c --- */
+
+/* A page of a file's section that is asked for. */
+struct mapped_request {
+    struct control_area *area;
+    struct pfn *table; /* row of the table of its prototype entry */
+    le64 *entry;       /* which is empty or of the file */
+    uint64_t page;     /* of the area; the file has bytes of it */
+    uint32_t cluster;  /* most pages of the transfer, 1: the page alone */
+    bool is_prefetch;  /* the pages behind it are asked for, too, and no others */
+};
+
+/* As inpage_begin, with (X) of the area held. */
+struct transfer_block *mapped_read_begin(struct call *c, const struct mapped_request *request,
+                                         uint32_t *pages);
+
+/* --- mapped_write.c --- */
+
+/* As ntmm_write_mapped_pages. */
+uint64_t mapped_writer_run(struct call *c, uint64_t budget_pages);
+
+/* Pages in a row of a file that are written in one transfer. */
+struct mapped_batch {
+    struct transfer_block *block;
+    struct control_area *area;
+    uint64_t page; /* first one */
+};
+
+/* An empty batch that begins at a page. False: there is no block. The area counts it as a transfer
+ * until it is over; the caller refers to the area, or holds (F) of a frame of it. */
+bool mapped_batch_begin(struct call *c, struct control_area *area, uint64_t page,
+                        struct mapped_batch *batch);
+
+/* The next page joins, whose frame was made ready for it (frame_begin_write, frame_begin_flush).
+ * True: the batch is full. */
+bool mapped_batch_add(struct call *c, struct mapped_batch *batch, uint64_t frame);
+
+/* Write it, or give it up when it is empty; it is over. `wait`, if not NULL, is queued for the end,
+ * in the block, which then has a user more: the waiter's. False: there is nothing to wait for. No
+ * lock is held. */
+bool mapped_batch_submit(struct call *c, struct mapped_batch *batch, struct ntmm_wait *wait);
 
 /* --- page_file.c --- */
 

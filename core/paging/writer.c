@@ -32,18 +32,18 @@ static bool is_piece_zero(struct call *c, uint64_t frame, uint32_t offset_bytes)
     return bits == 0;
 }
 
-static bool is_private(struct call *c, uint64_t frame)
+static bool is_page(struct call *c, uint64_t frame)
 {
     frame_lock(c, frame);
-    bool is_private = pfn_use(pfn_at(c, frame)) == NTMM_USE_PRIVATE;
+    enum ntmm_frame_use use = pfn_use(pfn_at(c, frame));
     frame_unlock(c, frame);
-    return is_private;
+    return use == NTMM_USE_PRIVATE || use == NTMM_USE_SECTION;
 }
 
 /* Nobody writes to the page unseen: its first write makes it modified again. */
 static bool needs_no_slot(struct call *c, uint64_t frame)
 {
-    if (!(c->sys->paging_flags & NTMM_PAGING_ZEROS_NEED_NO_SLOT) || !is_private(c, frame))
+    if (!(c->sys->paging_flags & NTMM_PAGING_ZEROS_NEED_NO_SLOT) || !is_page(c, frame))
         return false;
     for (uint32_t offset = 0; offset < NTMM_PAGE_SIZE; offset += ZERO_PIECE_BYTES) {
         if (!is_piece_zero(c, frame, offset))
@@ -61,9 +61,10 @@ static uint32_t collect(struct call *c, struct transfer_block *block, uint32_t m
 {
     uint32_t count = 0;
     while (count + *zeros < most) {
-        uint64_t frame = frame_begin_write(c);
+        uint64_t frame = frame_begin_write(c, &partition_of(c)->modified);
         if (frame == FRAME_NONE)
             break;
+        frame_unlock(c, frame);
         if (needs_no_slot(c, frame)) {
             frame_end_write(c, frame, WRITE_DONE);
             ++*zeros;

@@ -58,7 +58,7 @@ struct node {
     struct frame_list free;   /* (N) */
     le64 whole_runs;          /* first run with all 512 frames zeroed or free, a reference (N) */
     le64 whole_run_count;     /* such runs (N) */
-    le64 user_pages;          /* frames with NTMM_USE_PRIVATE (N) */
+    le64 user_pages;          /* frames of pages of processes and sections (N) */
     le64 user_peak;           /* (N) */
 };
 
@@ -79,11 +79,16 @@ struct partition {
     le64 dummy_frame;   /* where pages that nobody wants are read to; fixed once there is a file */
     le64 minimum_pages; /* the working-set minima of all processes together (R) */
     le64 large_pages;   /* frames of large pages (R) */
+    le64 section_shares; /* entries of processes and calls that name pages of sections (R) */
+    le64 section_active; /* pages of sections that have a share (R) */
+    le64 area_tables;    /* frames of prototype tables (R) */
+    le64 object_pages;   /* frames of the table of objects (O) */
     le32 page_file_count; /* (D) to write, (R) */
     le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];
     le64 repurposed[STANDBY_PRIORITIES]; /* standby frames taken for something else (R) */
-    struct frame_list modified;
+    struct frame_list modified;        /* to be written to page files */
+    struct frame_list modified_mapped; /* to be written to the files they are pages of */
     struct frame_list modified_no_write;
     struct frame_list bad;
     struct node node;
@@ -100,7 +105,17 @@ struct slab_class {
     le64 used;        /* objects in use (S) */
 };
 
-enum slab_kind { SLAB_VAD, SLAB_VAD_NODE, SLAB_WATCH_NODE, SLAB_KIND_COUNT };
+enum slab_kind {
+    SLAB_VAD,
+    SLAB_VAD_NODE,
+    SLAB_WATCH_NODE,
+    SLAB_SECTION,
+    SLAB_FILE,
+    SLAB_NAME,
+    SLAB_CONTROL_AREA,
+    SLAB_SUBSECTION,
+    SLAB_KIND_COUNT
+};
 
 struct anchor {
     le64 magic;
@@ -130,6 +145,14 @@ struct anchor {
     le32 read_cluster;  /* pages; fixed */
     le32 write_cluster; /* pages; fixed */
     le32 reserved2;
+    le32 objects_lock;    /* LOCK_OBJECTS */
+    le32 object_slots;    /* that exist (O) */
+    le32 free_object;     /* first free slot + 1, or 0 (O) */
+    le32 object_generation; /* of the next object, 1..0xFFFFFF (O) */
+    le64 objects_ref;     /* frame of references to frames of slots, or 0 (O) */
+    le64 areas_head;      /* first control area, a reference, or 0 (O) */
+    le64 based_page;      /* below which the next SEC_BASED section goes; 0: none was made (O) */
+    le64 image_slots_ref; /* what image bases are in use, or 0 (O) */
     le32 frame_locks[FRAME_LOCKS];     /* LOCK_FRAME */
     le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (R) */
 };

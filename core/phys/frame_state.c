@@ -5,6 +5,9 @@
  *   share = 0, reference > 0      Transition, on no list
  *   share = 0, reference = 0      Modified or Standby; free when nothing names it any more
  *
+ * Only a frame of a section has more than one share; its entry is a prototype, which no processor
+ * sees, and becomes transition with the last share, under (F).
+ *
  * Whatever may meet a transfer's completion happens under (F). A frame that is deleted while a
  * transfer uses it loses its entry's address; the completion then frees it and its slot.
  */
@@ -30,7 +33,7 @@ static bool is_on_list(const struct pfn *pfn)
 /* Off its standby or modified list, if it is on one. (F) is held. */
 static void take_off(struct call *c, uint64_t frame, struct pfn *pfn)
 {
-    struct frame_list *list = list_for(c, pfn_location(pfn), pfn_priority(pfn));
+    struct frame_list *list = list_of(c, pfn, pfn_location(pfn));
     if (!is_on_list(pfn))
         return;
     lock_acquire(c, &list->lock, LOCK_LIST);
@@ -61,8 +64,15 @@ static void drop_slot(struct call *c, struct pfn *pfn)
 
 static bool is_disposable(const struct pfn *pfn)
 {
-    return (load64_relaxed(&pfn->original_pte) & ENTRY_DISPOSABLE) != 0;
+    return entry_is_disposable(load64_relaxed(&pfn->original_pte));
 }
+
+static bool is_of_file(const struct pfn *pfn)
+{
+    return entry_is_of_file(load64_relaxed(&pfn->original_pte));
+}
+
+static bool is_of_section(const struct pfn *pfn) { return pfn_use(pfn) == NTMM_USE_SECTION; }
 
 static void set_flags(struct pfn *pfn, uint64_t clear, uint64_t set)
 {
@@ -103,6 +113,20 @@ static void note_hit(struct call *c, struct pfn *pfn)
     (void)add64(&partition_of(c)->read_ahead_credit, 2);
 }
 
+void frame_note_first_share(struct call *c)
+{
+    (void)add64(&partition_of(c)->section_shares, 1);
+    (void)add64(&partition_of(c)->section_active, 1);
+}
+
+void frame_add_share(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    NTMM_ASSERT(is_of_section(pfn) && get32(&pfn->share_count) != 0);
+    set32(&pfn->share_count, get32(&pfn->share_count) + 1);
+    (void)add64(&partition_of(c)->section_shares, 1);
+}
+
 void frame_reactivate(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
@@ -113,13 +137,42 @@ void frame_reactivate(struct call *c, uint64_t frame)
     set32(&pfn->share_count, 1);
     set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
     set_location(c, pfn, NTMM_FRAME_ACTIVE);
+    if (is_of_section(pfn))
+        frame_note_first_share(c);
     note_state(c, frame, pfn);
+}
+
+/* The prototype entry of a frame that nobody maps any more is in transition. (F) is held. */
+static void end_prototype(struct call *c, uint64_t frame, const struct pfn *pfn)
+{
+    uint64_t protection = field_get(load64_relaxed(&pfn->original_pte), SW_PROTECTION);
+    uint64_t value = protection << (TR_PROTECTION & 0xFF) | FIELD_MASK(TR_TRANSITION);
+    value = field_set(value, TR_FRAME, frame);
+    store64_release(core_at(c->bias, get64(&pfn->entry_address)),
+                    invalid_encode(value, c->sys->invalid_mask));
+    (void)add64(&partition_of(c)->section_active, ~0ull);
+}
+
+/* One share less of a frame of a section. Whether it was the last. (F) is held. */
+static bool end_section_share(struct call *c, uint64_t frame, struct pfn *pfn)
+{
+    uint32_t shares = get32(&pfn->share_count) - 1;
+    NTMM_ASSERT(shares != UINT32_MAX);
+    set32(&pfn->share_count, shares);
+    (void)add64(&partition_of(c)->section_shares, ~0ull);
+    if (shares == 0)
+        end_prototype(c, frame, pfn);
+    return shares == 0;
 }
 
 void frame_end_share(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
+    if (is_of_section(pfn) && !end_section_share(c, frame, pfn)) {
+        frame_unlock(c, frame);
+        return;
+    }
     set32(&pfn->share_count, 0);
     if (get16(&pfn->reference_count) > 1)
         set_location(c, pfn, NTMM_FRAME_TRANSITION);
@@ -161,7 +214,15 @@ void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain)
 void frame_mark_modified(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
+    uint64_t original = load64_relaxed(&pfn->original_pte);
     pfn_set_modified(pfn);
+    if (original & ENTRY_OF_IMAGE && entry_is_of_file(original)) {
+        uint64_t protection = field_get(original, SW_PROTECTION);
+        store64_relaxed(&pfn->original_pte, protection << (SW_PROTECTION & 0xFF));
+        return;
+    }
+    if (entry_is_of_file(original))
+        return;
     set_flags(pfn, ENTRY_DISPOSABLE, 0);
     if (!pfn_is_being_written(pfn))
         drop_slot(c, pfn);
@@ -228,9 +289,9 @@ void frame_set_protection(struct call *c, uint64_t frame, uint32_t protection)
     frame_unlock(c, frame);
 }
 
-uint64_t frame_begin_write(struct call *c)
+uint64_t frame_begin_write(struct call *c, struct frame_list *list)
 {
-    uint64_t frame = frame_take_oldest(c, &partition_of(c)->modified);
+    uint64_t frame = frame_take_oldest(c, list);
     if (frame == FRAME_NONE)
         return FRAME_NONE;
     struct pfn *pfn = pfn_at(c, frame);
@@ -238,8 +299,22 @@ uint64_t frame_begin_write(struct call *c)
     set_location(c, pfn, NTMM_FRAME_TRANSITION);
     pfn_change_state(pfn, PFN_MODIFIED, PFN_WRITE_IN_PROGRESS);
     note_state(c, frame, pfn);
-    frame_unlock(c, frame);
     return frame;
+}
+
+bool frame_begin_flush(struct call *c, uint64_t frame, uint32_t own_shares)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    uint32_t shares = get32(&pfn->share_count);
+    if (pfn_is_being_written(pfn))
+        return false;
+    take_off(c, frame, pfn);
+    set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
+    if (shares == 0)
+        set_location(c, pfn, NTMM_FRAME_TRANSITION);
+    pfn_change_state(pfn, shares > own_shares ? 0 : PFN_MODIFIED, PFN_WRITE_IN_PROGRESS);
+    note_state(c, frame, pfn);
+    return true;
 }
 
 void frame_set_slot(struct call *c, uint64_t frame, uint32_t file, uint64_t slot)
@@ -257,6 +332,8 @@ void frame_end_write(struct call *c, uint64_t frame, enum write_outcome outcome)
     pfn_change_state(pfn, PFN_WRITE_IN_PROGRESS, 0);
     if (outcome != WRITE_DONE && !is_disposable(pfn))
         pfn_set_modified(pfn);
+    if (outcome == WRITE_DONE && is_of_file(pfn))
+        set_flags(pfn, 0, ENTRY_WRITTEN);
     if (outcome == WRITE_BAD_SLOT)
         store64_relaxed(&pfn->original_pte, slot_set(load64_relaxed(&pfn->original_pte), 0, 0));
     if (pfn_is_modified(pfn) || is_disposable(pfn))
@@ -284,7 +361,7 @@ void frame_restore_entry(struct call *c, const struct pfn *pfn)
 {
     uint64_t value = load64_relaxed(&pfn->original_pte);
     struct pfn *table = pfn_at(c, pfn_table_frame(pfn));
-    if (value & ENTRY_DISPOSABLE)
+    if (entry_is_disposable(value))
         value = (value & ~ENTRY_DISPOSABLE) | ENTRY_LOST;
     if (pfn_use(pfn) == NTMM_USE_TABLE)
         value = field_set(value, SW_USED, pfn_used(pfn));

@@ -102,6 +102,12 @@ static uint64_t pop(struct call *c, struct node *node, struct frame_list *list,
     return frame;
 }
 
+/* Whether a frame holds a page that processes see, and that may leave memory. */
+static bool is_user(enum ntmm_frame_use use)
+{
+    return use == NTMM_USE_PRIVATE || use == NTMM_USE_SECTION;
+}
+
 /* Frames that hold pages of processes. (N) is held. */
 static void count_user(struct node *node, int64_t difference)
 {
@@ -122,7 +128,7 @@ static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool wants_zero
     *is_zeroed = wants_zeroed && frame != FRAME_NONE;
     if (frame == FRAME_NONE)
         frame = pop(c, node, second, use);
-    if (use == NTMM_USE_PRIVATE && frame != FRAME_NONE)
+    if (is_user(use) && frame != FRAME_NONE)
         count_user(node, 1);
     lock_release(c, &node->lock, LOCK_NODE);
     return frame;
@@ -142,7 +148,7 @@ static uint64_t take_standby(struct call *c, enum ntmm_frame_use use, uint32_t p
         return FRAME_NONE;
     (void)add64(&partition->standby_pages, ~0ull);
     struct pfn *pfn = pfn_at(c, frame);
-    int64_t difference = (use == NTMM_USE_PRIVATE) - (pfn_use(pfn) == NTMM_USE_PRIVATE);
+    int64_t difference = is_user(use) - is_user(pfn_use(pfn));
     *priority = pfn_priority(pfn);
     frame_restore_entry(c, pfn);
     set64(&pfn->entry_address, 0);
@@ -234,7 +240,7 @@ bool frame_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *frame)
 static void retire(struct call *c, uint64_t frame, enum ntmm_frame_use use)
 {
     struct node *node = &partition_of(c)->node;
-    if (use == NTMM_USE_PRIVATE) {
+    if (is_user(use)) {
         lock_acquire(c, &node->lock, LOCK_NODE);
         count_user(node, -1);
         lock_release(c, &node->lock, LOCK_NODE);
@@ -300,7 +306,7 @@ void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)
 static void give_back(struct call *c, struct node *node, uint64_t previous, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
-    if (pfn_use(pfn) == NTMM_USE_PRIVATE)
+    if (is_user(pfn_use(pfn)))
         count_user(node, -1);
     set64(&pfn->entry_address, 0);
     store64_relaxed(&pfn->original_pte, 0);
@@ -349,7 +355,7 @@ static void take_run(struct call *c, struct node *node, struct run *run, enum nt
         list_remove(c, list_for(c, pfn_location(pfn), 0), frame);
         make_active(pfn, use);
     }
-    if (use == NTMM_USE_PRIVATE)
+    if (is_user(use))
         count_user(node, RUN_FRAMES);
 }
 

@@ -6,6 +6,7 @@
  * The push and remove functions only link; the caller holds the list's lock and keeps P1 to P3.
  */
 #include "phys/pfn.h"
+#include "x64/formats.h"
 
 void list_init(struct frame_list *list, enum ntmm_frame_location location)
 {
@@ -92,6 +93,16 @@ struct frame_list *list_for(const struct call *c, enum ntmm_frame_location locat
     return NULL;
 }
 
+struct frame_list *list_of(const struct call *c, const struct pfn *pfn,
+                           enum ntmm_frame_location location)
+{
+    bool is_of_file = location == NTMM_FRAME_MODIFIED &&
+                      (load64_relaxed(&pfn->original_pte) & FIELD_MASK(SUBSECTION_PROTOTYPE));
+    if (is_of_file)
+        return &partition_of(c)->modified_mapped;
+    return list_for(c, location, pfn_priority(pfn));
+}
+
 static void set_location(struct pfn *pfn, enum ntmm_frame_location location)
 {
     store16_relaxed(&pfn->state,
@@ -101,7 +112,7 @@ static void set_location(struct pfn *pfn, enum ntmm_frame_location location)
 void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location)
 {
     struct pfn *pfn = pfn_at(c, frame);
-    struct frame_list *list = list_for(c, location, pfn_priority(pfn));
+    struct frame_list *list = list_of(c, pfn, location);
 
     NTMM_ASSERT(location >= NTMM_FRAME_STANDBY && location <= NTMM_FRAME_BAD);
     lock_acquire(c, &list->lock, LOCK_LIST);
@@ -139,7 +150,7 @@ static bool take_when_free(struct call *c, struct frame_list *list, uint64_t fra
 {
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
-    if (list_for(c, pfn_location(pfn), pfn_priority(pfn)) != list) {
+    if (list_of(c, pfn, pfn_location(pfn)) != list) {
         frame_unlock(c, frame);
         return false;
     }

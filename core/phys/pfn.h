@@ -181,6 +181,10 @@ void list_remove(struct call *c, struct frame_list *list, uint64_t frame);
 struct frame_list *list_for(const struct call *c, enum ntmm_frame_location location,
                             uint32_t priority);
 
+/* The same for a frame, whose row says where its page is to be written. */
+struct frame_list *list_of(const struct call *c, const struct pfn *pfn,
+                           enum ntmm_frame_location location);
+
 /* Put an unreferenced frame without share at the tail of a standby, modified or bad list, and wake
  * who waits when it can be taken. Takes (L), (Q). Needs (F) unless nobody else can reach it. */
 void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location);
@@ -214,8 +218,15 @@ static inline void frame_unlock(struct call *c, uint64_t frame)
  * (L). The frame is not being read. */
 void frame_reactivate(struct call *c, uint64_t frame);
 
-/* The last share of a frame went, and no processor can reach it: to Modified or Standby, or into
- * transition while it is referenced. Takes (F), (L), (Q). */
+/* One more share of an active frame of a section. (F) held. */
+void frame_add_share(struct call *c, uint64_t frame);
+
+/* Counts that a page of a section got its first share, which frame_reactivate does itself. */
+void frame_note_first_share(struct call *c);
+
+/* A share of a frame went, and no processor can reach it through that: with the last one to
+ * Modified or Standby, or into transition while it is referenced. The prototype entry of a page of
+ * a section becomes transition with it. Takes (F), (L), (Q). */
 void frame_end_share(struct call *c, uint64_t frame);
 
 /*
@@ -254,10 +265,17 @@ void frame_mark_modified(struct call *c, uint64_t frame);
 void frame_set_protection(struct call *c, uint64_t frame, uint32_t protection);
 
 /*
- * The oldest frame of the modified list: in transition, being written, not modified, one
- * reference. FRAME_NONE: there is none. Takes (L), (F).
+ * The oldest frame of a modified list: in transition, being written, not modified, one
+ * reference, and (F) held. FRAME_NONE: there is none. Takes (L), (F).
  */
-uint64_t frame_begin_write(struct call *c);
+uint64_t frame_begin_write(struct call *c, struct frame_list *list);
+
+/*
+ * A modified frame of a file that its row's entry names begins to be written where it is, active or
+ * not: one reference more. While others than the caller map it, who may write to it unseen, it
+ * stays modified. False: it is being written already. (F) is held; takes (L).
+ */
+bool frame_begin_flush(struct call *c, uint64_t frame, uint32_t own_shares);
 
 /* Name the slot that a frame being written is written to. Takes (F). */
 void frame_set_slot(struct call *c, uint64_t frame, uint32_t file, uint64_t slot);

@@ -79,8 +79,18 @@ static inline bool page_files_exist(const struct call *c)
     return load32_acquire(&partition_of(c)->page_file_count) != 0;
 }
 
+/* Whether a value, of a prototype entry or a frame's original entry, says that the page is that of
+ * a file: then it names a subsection, and no slot. */
+static inline bool entry_is_of_file(uint64_t value)
+{
+    return (value & FIELD_MASK(SUBSECTION_PROTOTYPE)) != 0;
+}
+
 /* The slot that an entry value names; 0: none. */
-static inline uint64_t slot_of(uint64_t value) { return field_get(value, SW_PAGEFILE_HIGH); }
+static inline uint64_t slot_of(uint64_t value)
+{
+    return entry_is_of_file(value) ? 0 : field_get(value, SW_PAGEFILE_HIGH);
+}
 
 static inline uint32_t slot_file(uint64_t value)
 {
@@ -95,6 +105,20 @@ static inline uint32_t slot_file(uint64_t value)
  */
 #define ENTRY_DISPOSABLE (1ull << (SW_UNUSED28 & 0xFF))
 #define ENTRY_LOST (2ull << (SW_UNUSED28 & 0xFF))
+
+/*
+ * Of a value that is of a file, in bits that NT leaves unused.
+ *
+ *   image    what is written to the page never goes to the file: it becomes a page of page files
+ *   written  the file has the whole page, though its valid data may end before
+ */
+#define ENTRY_OF_IMAGE (1ull << (SUBSECTION_UNUSED12 & 0xFF))
+#define ENTRY_WRITTEN (2ull << (SUBSECTION_UNUSED12 & 0xFF))
+
+static inline bool entry_is_disposable(uint64_t value)
+{
+    return !entry_is_of_file(value) && (value & ENTRY_DISPOSABLE) != 0;
+}
 
 /* The value with its slot replaced; slot 0: none. Protection and used count stay. */
 static inline uint64_t slot_set(uint64_t value, uint32_t file, uint64_t slot)

@@ -7,6 +7,7 @@
  * exists in another, commit_in_region.
  */
 #include "services/allocate.h"
+#include "section/view.h"
 #include "services/relief.h"
 #include "space/awe.h"
 #include "space/large.h"
@@ -167,6 +168,10 @@ static ntmm_status commit_in_region(struct call *c, struct process *process,
         return private_commit(c, process, vad, range.start, range.end, a->protection);
     case VAD_LARGE_PAGES:
         return large_commit(c, process, vad, range.start, range.end, a->protection);
+    case VAD_DATA_MAP:
+        return view_commit(c, process, vad, range.start, range.end, a->protection);
+    case VAD_IMAGE_MAP:
+        return NTMM_STATUS_ALREADY_COMMITTED;
     case VAD_DEVICE_PHYSICAL:
     case VAD_AWE:
         break;
@@ -191,10 +196,14 @@ static ntmm_status reset(struct call *c, struct process *process, const struct a
     bool is_undo = (a->type & NTMM_MEM_RESET_UNDO) != 0;
     struct page_range asked = capture_range(a->base, a->size);
     struct vad *vad = vad_find(c, process, asked.start);
-    if (!vad || asked.end > vad_end(vad) || !vad_is_private(vad))
+    if (!vad || asked.end > vad_end(vad) || !(vad_is_private(vad) || vad_is_view(vad)))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    if (vad_is_view(vad) && area_is(view_area(c, vad), AREA_OF_FILE))
+        return NTMM_STATUS_USER_MAPPED_FILE;
     range->start = round_up(a->base, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT;
     range->end = max_u64(range->start, (a->base + a->size) >> NTMM_PAGE_SHIFT);
+    if (vad_is_view(vad))
+        return NTMM_STATUS_SUCCESS; /* others may see the pages: their contents stay */
     return private_reset(c, process, vad, range->start, range->end,
                          is_undo ? RESET_UNDO : RESET_CONTENTS, 0);
 }

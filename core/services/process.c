@@ -3,6 +3,7 @@
  */
 #include "base/bits.h"
 #include "services/access.h"
+#include "services/map_view.h"
 #include "services/process_end.h"
 #include "services/relief.h"
 #include "space/private.h"
@@ -79,7 +80,7 @@ ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     private_discard_resident(&c, process);
-    while (!private_run_down(&c, process)) {
+    while (!views_run_down(&c, process) || !private_run_down(&c, process)) {
         process_unlock_address(&c, process);
         relief.tables = 0; /* each brought in is done with: there is no limit to their number */
         bool is_relieved = relieve(&c, &relief, process, &status);
@@ -99,7 +100,7 @@ void process_end_with_system(struct call *c, ntmm_handle handle)
     struct process *process;
     if (process_lock_ending(c, handle, 0, &process) != NTMM_STATUS_SUCCESS)
         return;
-    while (!private_run_down(c, process))
+    while (!views_run_down(c, process) || !private_run_down(c, process))
         private_abandon_table(c, process, c->want.page);
     retire(c, process);
 }

@@ -6,6 +6,7 @@
  * again.
  */
 #include "services/query.h"
+#include "section/view.h"
 #include "services/capture.h"
 #include "services/relief.h"
 #include "services/space_search.h"
@@ -57,21 +58,30 @@ static bool is_reserved_all_over(const struct vad *vad)
     return vad_is_private(vad) && get64(&vad->commit_pages) == 0;
 }
 
+static uint32_t type_of(const struct vad *vad)
+{
+    if (vad_type(vad) == VAD_IMAGE_MAP)
+        return NTMM_MEM_IMAGE;
+    bool is_mapped = vad_is_view(vad) || (vad_is_borrowed(vad) && vad_may_change(vad));
+    return is_mapped ? NTMM_MEM_MAPPED : NTMM_MEM_PRIVATE;
+}
+
 static void describe_region(struct call *c, struct process *process, const struct vad *vad,
                             uint64_t page, uint64_t limit,
                             struct ntmm_memory_basic_information *information)
 {
     uint64_t end = min_u64(limit, vad_end(vad));
     struct page_state state = {.is_committed = false};
-    if (!is_reserved_all_over(vad))
+    if (vad_is_view(vad))
+        state = view_query(c, process, vad, page, limit, &end);
+    else if (!is_reserved_all_over(vad))
         state = private_query(c, process, vad, page, limit, &end);
     information->allocation_base = vad_start(vad) << NTMM_PAGE_SHIFT;
     information->allocation_protect = get32(&vad->win32_protection);
     information->region_size = (end - page) << NTMM_PAGE_SHIFT;
     information->state = state.is_committed ? NTMM_MEM_COMMIT : NTMM_MEM_RESERVE;
     information->protect = state.is_committed ? protection_to_win32(state.protection) : 0;
-    information->type =
-        vad_is_borrowed(vad) && vad_may_change(vad) ? NTMM_MEM_MAPPED : NTMM_MEM_PRIVATE;
+    information->type = type_of(vad);
 }
 
 static inline __attribute__((always_inline)) void describe_until(

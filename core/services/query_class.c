@@ -7,6 +7,7 @@
  * Source: nt_semantics 3.3; where it marks a doubt, docs/fidelity.md.
  */
 #include "base/bits.h"
+#include "section/view.h"
 #include "services/query.h"
 #include "space/vad.h"
 
@@ -52,7 +53,7 @@ static ntmm_status query_basic(struct question *q)
     return status;
 }
 
-static uint32_t region_type(const struct vad *vad)
+static uint32_t region_type(const struct call *c, const struct vad *vad)
 {
     uint32_t bits = NTMM_REGION_PRIVATE;
     if (get32(&vad->flags) & VAD_PLACEHOLDER)
@@ -62,6 +63,11 @@ static uint32_t region_type(const struct vad *vad)
         return bits;
     case VAD_DEVICE_PHYSICAL:
         return NTMM_REGION_MAPPED_PHYSICAL;
+    case VAD_IMAGE_MAP:
+        return NTMM_REGION_MAPPED_IMAGE;
+    case VAD_DATA_MAP:
+        return area_is(view_area(c, vad), AREA_OF_FILE) ? NTMM_REGION_MAPPED_DATA_FILE
+                                                        : NTMM_REGION_MAPPED_PAGE_FILE;
     case VAD_AWE:
         return bits | NTMM_REGION_MAPPED_AWE;
     case VAD_WRITE_WATCH:
@@ -73,12 +79,13 @@ static uint32_t region_type(const struct vad *vad)
     return bits;
 }
 
-static struct ntmm_memory_region_information describe_vad(const struct vad *vad)
+static struct ntmm_memory_region_information describe_vad(const struct call *c,
+                                                         const struct vad *vad)
 {
     return (struct ntmm_memory_region_information){
         .allocation_base = vad_start(vad) << NTMM_PAGE_SHIFT,
         .allocation_protect = get32(&vad->win32_protection),
-        .region_type = region_type(vad),
+        .region_type = region_type(c, vad),
         .region_size = (vad_end(vad) - vad_start(vad)) << NTMM_PAGE_SHIFT,
         .commit_size = get64(&vad->commit_pages) << NTMM_PAGE_SHIFT,
         .node_preference = NODE_NONE,
@@ -99,7 +106,7 @@ static ntmm_status find_region(const struct question *q,
         return status;
     const struct vad *vad = vad_find(&c, process, q->address >> NTMM_PAGE_SHIFT);
     if (vad)
-        *found = describe_vad(vad);
+        *found = describe_vad(&c, vad);
     process_unlock_working_set(&c, process);
     return vad ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_ADDRESS;
 }

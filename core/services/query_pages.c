@@ -98,7 +98,7 @@ static uint64_t attributes_of_valid(struct call *c, uint64_t raw)
 {
     uint64_t frame = field_get(raw, HW_FRAME);
     if (raw & ENTRY_BORROWED)
-        return NTMM_PAGE_STATE_VALID | (uint64_t)protection_to_win32(borrowed_protection(raw))
+        return NTMM_PAGE_STATE_VALID | (uint64_t)protection_to_win32(entry_own_protection(raw))
                                            << NTMM_PAGE_STATE_PROTECTION_SHIFT;
     uint64_t protection = protection_to_win32(protection_of_frame(c, frame));
     uint64_t priority = pfn_priority(pfn_at(c, frame));

@@ -5,6 +5,7 @@
 #include "paging/transfers.h"
 #include "phys/slab.h"
 #include "services/process_end.h"
+#include "services/section_make.h"
 #include "space/private.h"
 #include "space/watch.h"
 
@@ -116,6 +117,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         list_init(&partition->standby[i], NTMM_FRAME_STANDBY);
     list_init(&partition->modified, NTMM_FRAME_MODIFIED);
+    list_init(&partition->modified_mapped, NTMM_FRAME_MODIFIED);
     list_init(&partition->modified_no_write, NTMM_FRAME_MODIFIED_NO_WRITE);
     list_init(&partition->bad, NTMM_FRAME_BAD);
     list_init(&partition->node.zeroed, NTMM_FRAME_ZEROED);
@@ -123,6 +125,11 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     slab_class_init(&anchor->slabs[SLAB_VAD], VAD_TAG, sizeof(struct vad));
     slab_class_init(&anchor->slabs[SLAB_VAD_NODE], VAD_NODE_TAG, sizeof(struct gap_node));
     slab_class_init(&anchor->slabs[SLAB_WATCH_NODE], WATCH_TAG, sizeof(struct watch_node));
+    slab_class_init(&anchor->slabs[SLAB_SECTION], SECTION_TAG, sizeof(struct section));
+    slab_class_init(&anchor->slabs[SLAB_FILE], FILE_TAG, sizeof(struct file));
+    slab_class_init(&anchor->slabs[SLAB_NAME], NAME_TAG, sizeof(struct object_name));
+    slab_class_init(&anchor->slabs[SLAB_CONTROL_AREA], AREA_TAG, sizeof(struct control_area));
+    slab_class_init(&anchor->slabs[SLAB_SUBSECTION], SUBSECTION_TAG, sizeof(struct subsection));
 }
 
 /* Thresholds of available frames. */
@@ -255,6 +262,7 @@ void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teard
                                               load32_relaxed(&system->transfers.for_block.count)};
 
     report.processes_ended = end_all_processes(&c);
+    objects_end_with_system(&c);
     report.transfers = finish_transfers(&c);
     slots_free_all(&c);
     process_directory_free(&c);

@@ -2,6 +2,7 @@
  * NtFreeVirtualMemory, with placeholders, and NtProtectVirtualMemory.
  */
 #include "base/bits.h"
+#include "section/view.h"
 #include "services/capture.h"
 #include "services/relief.h"
 #include "space/awe.h"
@@ -72,7 +73,7 @@ static ntmm_status free_range(struct call *c, struct process *process, uint32_t 
         return status;
     if (!vad_may_change(vad))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
-    if (vad_is_borrowed(vad))
+    if (vad_is_borrowed(vad) || vad_is_view(vad))
         return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
     if (!vad_is_private(vad))
         return free_whole(c, process, type, vad, *range);
@@ -178,6 +179,10 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     if (!vad_may_change(vad))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (vad_is_view(vad))
+        return view_protect(c, process, vad, range.start, range.end, protection, old);
+    if (protection_is_copy(protection))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (vad_is_borrowed(vad))
         return borrowed_protect(c, process, vad, range.start, range.end, protection, old);
     if (vad_type(vad) == VAD_AWE)
@@ -200,7 +205,7 @@ __attribute__((flatten)) ntmm_status ntmm_protect_virtual_memory(struct ntmm_sys
     uint32_t protection;
     uint32_t before;
 
-    if (!protection_of_private(protect, &protection))
+    if (!protection_of_view(protect, &protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!base || !size || !old)
         return NTMM_STATUS_ACCESS_VIOLATION;

@@ -9,18 +9,8 @@
 uint64_t borrowed_entry(const struct vad *vad, uint64_t page, uint32_t protection)
 {
     uint64_t frame = get64(&vad->detail) + (page - vad_start(vad));
-    uint64_t entry = entry_hardware(frame, protection, true) & ~FIELD_MASK(HW_ACCESSED);
-    return field_set(entry | ENTRY_BORROWED, HW_WS_PROTECTION, protection & PROT_ACCESS_MASK);
-}
-
-uint32_t borrowed_protection(uint64_t entry)
-{
-    uint32_t protection = (uint32_t)field_get(entry, HW_WS_PROTECTION);
-    if (entry & FIELD_MASK(HW_CACHE_DISABLE))
-        protection |= PROT_NOCACHE;
-    else if (entry & FIELD_MASK(HW_WRITE_THROUGH))
-        protection |= PROT_WRITECOMBINE;
-    return protection;
+    return entry_with_protection(frame, protection, true, ENTRY_BORROWED) &
+           ~FIELD_MASK(HW_ACCESSED);
 }
 
 /* One page takes a protection. */

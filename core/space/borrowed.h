@@ -22,9 +22,6 @@
 /* The entry of a page of such a region, without the accessed bit. */
 uint64_t borrowed_entry(const struct vad *vad, uint64_t page, uint32_t protection);
 
-/* The protection that a valid one of them has. */
-uint32_t borrowed_protection(uint64_t entry);
-
 static inline bool entry_is_borrowed(uint64_t entry)
 {
     const uint64_t bits = FIELD_MASK(HW_VALID) | ENTRY_BORROWED;

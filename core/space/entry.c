@@ -84,6 +84,22 @@ uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty)
     return bits;
 }
 
+uint64_t entry_with_protection(uint64_t frame, uint32_t protection, bool is_dirty, uint64_t kind)
+{
+    uint64_t entry = entry_hardware(frame, protection, is_dirty) | kind;
+    return field_set(entry, HW_WS_PROTECTION, protection & PROT_ACCESS_MASK);
+}
+
+uint32_t entry_own_protection(uint64_t entry)
+{
+    uint32_t protection = (uint32_t)field_get(entry, HW_WS_PROTECTION);
+    if (entry & FIELD_MASK(HW_CACHE_DISABLE))
+        protection |= PROT_NOCACHE;
+    else if (entry & FIELD_MASK(HW_WRITE_THROUGH))
+        protection |= PROT_WRITECOMBINE;
+    return protection;
+}
+
 void entry_replace_borrowed(const struct call *c, struct pfn *table, le64 *entry, uint64_t value)
 {
     bool is_valid = (value & FIELD_MASK(HW_VALID)) != 0;
@@ -109,6 +125,32 @@ uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *tab
         process_subtract(&process->locked_pages, 1);
     gather_range(g, page, page + 1);
     return frame;
+}
+
+void entry_withdraw_shared(struct call *c, struct process *process, struct pfn *table, le64 *entry,
+                           uint64_t page, uint64_t value, struct gather *g)
+{
+    uint64_t new = invalid_encode(value, c->sys->invalid_mask);
+    uint64_t old = exchange64(entry, new);
+    uint64_t frame = field_get(old, HW_FRAME);
+
+    NTMM_ASSERT(old & ENTRY_SHARED);
+    /* it may have been written to since a flush cleared the mark */
+    if (old & FIELD_MASK(HW_DIRTY))
+        frame_make_modified(c, frame);
+    keep_counts(c, table, old, new);
+    process_subtract(&process->working_set_pages, 1);
+    if (__builtin_expect((old & ENTRY_LOCKED) != 0, 0))
+        process_subtract(&process->locked_pages, 1);
+    gather_range(g, page, page + 1);
+    gather_share(c, process, g, frame);
+}
+
+void gather_share(struct call *c, struct process *process, struct gather *g, uint64_t frame)
+{
+    g->shares[g->share_count++] = frame;
+    if (g->share_count == GATHER_SHARES)
+        gather_apply(c, process, g);
 }
 
 /* Ranges that touch or overlap the last one extend it; beyond the last slot, everything. */
@@ -147,6 +189,34 @@ static void tell_sink(const struct call *c, const struct ntmm_shootdown *s)
         sink(context, s->process, s->ranges[i].base, s->ranges[i].end, s->reason);
 }
 
+/* No processor can reach them any more. */
+static void end_shares(struct call *c, struct gather *g)
+{
+    for (uint32_t i = 0; i < g->share_count; i++)
+        frame_end_share(c, g->shares[i]);
+    g->share_count = 0;
+}
+
+static void list_trimmed(struct call *c, struct gather *g)
+{
+    for (uint64_t frame = g->trimmed.head, next; frame != FRAME_NONE; frame = next) {
+        next = get64(&pfn_at(c, frame)->flink);
+        frame_end_share(c, frame);
+    }
+    g->trimmed = chain_empty();
+}
+
+static void free_freed(struct call *c, struct gather *g)
+{
+    struct frame_chain unused = chain_empty();
+    for (uint64_t frame = g->freed.head, next; frame != FRAME_NONE; frame = next) {
+        next = get64(&pfn_at(c, frame)->flink);
+        frame_delete(c, frame, &unused);
+    }
+    g->freed = chain_empty();
+    chain_free(c, &unused);
+}
+
 void gather_apply(struct call *c, struct process *process, struct gather *g)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
@@ -159,20 +229,10 @@ void gather_apply(struct call *c, struct process *process, struct gather *g)
         if (c->sys->invalidation_sink)
             tell_sink(c, &g->shootdown);
     }
-    for (uint64_t frame = g->trimmed.head, next; frame != FRAME_NONE; frame = next) {
-        next = get64(&pfn_at(c, frame)->flink);
-        frame_end_share(c, frame);
-    }
-    if (g->freed.count == 0) {
-        g->trimmed = chain_empty();
-        return;
-    }
-    struct frame_chain unused = chain_empty();
-    for (uint64_t frame = g->freed.head, next; frame != FRAME_NONE; frame = next) {
-        next = get64(&pfn_at(c, frame)->flink);
-        frame_delete(c, frame, &unused);
-    }
-    g->trimmed = chain_empty();
-    g->freed = chain_empty();
-    chain_free(c, &unused);
+    g->is_needed = false;
+    g->shootdown.range_count = 0;
+    end_shares(c, g);
+    list_trimmed(c, g);
+    if (g->freed.count != 0)
+        free_freed(c, g);
 }

@@ -18,8 +18,8 @@ struct page_state page_state_of(const struct call *c, const struct vad *vad, uin
     case PTE_DECOMMITTED:
         return (struct page_state){.is_committed = false};
     case PTE_VALID: {
-        if (entry & ENTRY_BORROWED)
-            return (struct page_state){true, borrowed_protection(entry)};
+        if (entry & (ENTRY_BORROWED | ENTRY_SHARED))
+            return (struct page_state){true, entry_own_protection(entry)};
         const struct pfn *pfn = pfn_at(c, field_get(entry, HW_FRAME));
         uint64_t original = load64_relaxed(&pfn->original_pte);
         return (struct page_state){true, (uint32_t)field_get(original, SW_PROTECTION)};
@@ -102,9 +102,9 @@ static void reprotect_valid(struct call *c, le64 *entry, uint64_t page, uint32_t
         gather_range(g, page, page + 1);
 }
 
-/* A committed page, or one being committed, takes a protection. */
-static void reprotect(struct call *c, struct process *process, struct table_span *span,
-                      uint64_t index, uint64_t page, uint32_t protection, struct gather *g)
+/* It is committed, or being committed. */
+void private_protect_page(struct call *c, struct process *process, struct table_span *span,
+                          uint64_t index, uint64_t page, uint32_t protection, struct gather *g)
 {
     le64 *entry = &span->entry[index];
     uint64_t raw = load64_relaxed(entry);
@@ -137,7 +137,7 @@ static void reprotect_range(struct call *c, struct process *process, const struc
             bool is_default = load64_relaxed(&span.entry[i]) == 0 && protection == region &&
                               vad_is_committed_by_default(vad);
             if (!is_default)
-                reprotect(c, process, &span, i, page + i, protection, &g);
+                private_protect_page(c, process, &span, i, page + i, protection, &g);
         }
         page = stop;
     }

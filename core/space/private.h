@@ -57,6 +57,16 @@ ntmm_status private_protect(struct call *c, struct process *process, struct vad 
 struct page_state private_query(struct call *c, struct process *process, const struct vad *vad,
                                 uint64_t page, uint64_t limit, uint64_t *end);
 
+/* Empty the entry of a page, which becomes `value`, of a private page of any region. Returns how
+ * many committed pages went: 0 or 1. */
+uint64_t private_delete_page(struct call *c, struct process *process, const struct vad *vad,
+                             struct table_span *span, uint64_t index, uint64_t page, uint64_t value,
+                             struct gather *g);
+
+/* A private page takes a protection. */
+void private_protect_page(struct call *c, struct process *process, struct table_span *span,
+                          uint64_t index, uint64_t page, uint32_t protection, struct gather *g);
+
 /*
  * Drop what the tables of [start, end) that are in memory name. What the VAD says of its pages and
  * their commit stays true: where it is committed by default they are as never touched, elsewhere

@@ -59,13 +59,18 @@ static bool modifier_code(uint32_t modifiers, uint32_t access, uint32_t *code)
 
 bool protection_of_private(uint32_t win32, uint32_t *code)
 {
+    if (win32 & (NTMM_PAGE_WRITECOPY | NTMM_PAGE_EXECUTE_WRITECOPY))
+        return false;
+    return protection_of_view(win32, code);
+}
+
+bool protection_of_view(uint32_t win32, uint32_t *code)
+{
     uint32_t access;
     uint32_t modifier;
     if (win32 & ~(BASE_BITS | MODIFIER_BITS))
         return false;
     if (!access_of_base(win32 & BASE_BITS, &access))
-        return false;
-    if (access == PROT_WRITECOPY || access == PROT_EXECUTE_WRITECOPY)
         return false;
     if (!modifier_code(win32 & MODIFIER_BITS, access, &modifier))
         return false;

@@ -15,6 +15,9 @@
 /* The code of a legal protection for private memory. False: NT refuses it. */
 bool protection_of_private(uint32_t win32, uint32_t *code);
 
+/* The same for a view, which may be copied on write. */
+bool protection_of_view(uint32_t win32, uint32_t *code);
+
 /* NTMM_PAGE_* of a code; NTMM_PAGE_NOACCESS for codes that nobody can access. */
 uint32_t protection_to_win32(uint32_t code);
 

@@ -13,10 +13,9 @@
 #include "space/large.h"
 #include "space/watch.h"
 
-/* Empty one entry; returns how many committed pages went: 0 or 1. */
-static uint64_t delete_page(struct call *c, struct process *process, const struct vad *vad,
-                            struct table_span *span, uint64_t index, uint64_t page, uint64_t value,
-                            struct gather *g)
+uint64_t private_delete_page(struct call *c, struct process *process, const struct vad *vad,
+                             struct table_span *span, uint64_t index, uint64_t page, uint64_t value,
+                             struct gather *g)
 {
     le64 *entry = &span->entry[index];
     uint64_t raw = load64_relaxed(entry);
@@ -67,7 +66,7 @@ static uint64_t delete_range(struct call *c, struct process *process, const stru
         if (!span.entry && vad_is_committed_by_default(vad))
             committed += stop - page;
         for (uint64_t i = 0; span.entry && i < stop - page; i++)
-            committed += delete_page(c, process, vad, &span, i, page + i, value, &g);
+            committed += private_delete_page(c, process, vad, &span, i, page + i, value, &g);
         if (span.entry && pfn_used(span.table) == 0)
             table_prune(c, process, page, &g);
         page = stop;
@@ -169,7 +168,7 @@ void private_discard(struct call *c, struct process *process, struct vad *vad, u
         uint64_t stop = min_u64(span.end, end);
         for (uint64_t i = 0; span.entry && i < stop - page; i++) {
             if (entry_kind(c, load64_relaxed(&span.entry[i])) != PTE_DECOMMITTED)
-                committed += delete_page(c, process, vad, &span, i, page + i, 0, &g);
+                committed += private_delete_page(c, process, vad, &span, i, page + i, 0, &g);
         }
         if (span.entry && pfn_used(span.table) == 0)
             table_prune(c, process, page, &g);

@@ -132,12 +132,18 @@ bool table_return(struct call *c, struct process *process, const struct table_sp
 /* Whether every table of [start, end) is in memory; false with WANT_TABLE. */
 bool tables_are_present(struct call *c, struct process *process, uint64_t start, uint64_t end);
 
+/* Shares of pages of sections that are given back at the end of a round, or in between. */
+#define GATHER_SHARES 64u
+
 /* What an operation takes away: ranges to invalidate, frames to free or list afterwards. */
 struct gather {
     struct ntmm_shootdown shootdown;
     struct frame_chain freed;   /* nothing names them any more */
     struct frame_chain trimmed; /* their entries are in transition */
     bool is_needed;             /* a processor may hold something that was withdrawn */
+    uint32_t share_count;
+    uint64_t shares[GATHER_SHARES]; /* frames of sections, a share of each; not through their rows:
+                                       several processes may give one back at once */
 };
 
 /* Its ranges are not set before there are some: most operations have one or none. */
@@ -153,11 +159,15 @@ static inline struct gather gather_begin(const struct process *process,
     g.freed = chain_empty();
     g.trimmed = chain_empty();
     g.is_needed = false;
+    g.share_count = 0;
     return g;
 }
 
 /* The translation of [page, end) may be cached and is withdrawn. */
 void gather_range(struct gather *g, uint64_t page, uint64_t end);
+
+/* A share of a section's page goes; ends the round when there are many. */
+void gather_share(struct call *c, struct process *process, struct gather *g, uint64_t frame);
 
 void gather_apply(struct call *c, struct process *process, struct gather *g);
 
@@ -194,6 +204,10 @@ void table_prune_range(struct call *c, struct process *process, uint64_t start, 
  * of HW_SOFTWARE. */
 #define ENTRY_NOT_IN_SET (4ull << (HW_SOFTWARE & 0xFF))
 
+/* Of a valid entry: its frame is a section's, which others may map with other protections; so its
+ * protection stands in the entry. */
+#define ENTRY_SHARED (8ull << (HW_SOFTWARE & 0xFF))
+
 /* Whether an entry is valid and its page in the working set. */
 static inline bool entry_is_in_set(uint64_t raw)
 {
@@ -224,6 +238,12 @@ static inline uint64_t entry_software(uint32_t protection)
  */
 uint64_t entry_lock_transition(struct call *c, const le64 *entry);
 
+/* A page of a view that is not valid here: its region says which, the entry how it is protected. */
+static inline uint64_t entry_prototype(uint32_t protection)
+{
+    return PROTO_LOOKUP_NEEDED | (uint64_t)protection << (PROTO_PROTECTION & 0xFF);
+}
+
 /* The transition form of a value: protection, and the frame. */
 static inline uint64_t entry_transition(uint32_t protection, uint64_t frame)
 {
@@ -249,6 +269,17 @@ uint64_t entry_exchange(const struct call *c, struct pfn *table, le64 *entry, ui
 
 /* A valid entry of a frame with a protection code; dirty: with the processor's write bit. */
 uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty);
+
+/* A valid entry that carries its protection itself; `kind`: ENTRY_SHARED or ENTRY_BORROWED. */
+uint64_t entry_with_protection(uint64_t frame, uint32_t protection, bool is_dirty, uint64_t kind);
+
+/* The protection that it carries. */
+uint32_t entry_own_protection(uint64_t entry);
+
+/* Take the valid entry of a section's page out: it becomes `value`, a page that was written is
+ * modified, a lock ends, the range and the share are gathered. */
+void entry_withdraw_shared(struct call *c, struct process *process, struct pfn *table, le64 *entry,
+                           uint64_t page, uint64_t value, struct gather *g);
 
 /* Take a valid entry out: it becomes `value`, its accessed and dirty bits are folded into the
  * frame, a lock ends, the range is gathered. Returns the frame. */

@@ -26,9 +26,11 @@
 enum vad_type {
     VAD_PRIVATE = 0,
     VAD_DEVICE_PHYSICAL = 1, /* the embedder's frames */
+    VAD_IMAGE_MAP = 2,       /* a view of an image */
     VAD_AWE = 3,
     VAD_WRITE_WATCH = 4, /* private memory in all else */
     VAD_LARGE_PAGES = 5,
+    VAD_DATA_MAP = 8, /* a view of data; NT says 0, and tells it by PrivateMemory */
 };
 
 enum {
@@ -37,6 +39,9 @@ enum {
     VAD_REPLACED = 1u << 2,    /* took the place of a placeholder, and may become one again */
     VAD_HUGE_PAGES = 1u << 4,  /* of VAD_LARGE_PAGES: leaves of 1 GiB */
     VAD_NO_CHANGE = 1u << 3,   /* the system's own: services refuse to free or protect it */
+    VAD_UNMAP_IN_CLONE = 1u << 5,   /* of a view: a clone of the process has it not */
+    VAD_SECTION_NO_CHANGE = 1u << 6, /* of a view: its protection stays */
+    VAD_WRITES_FILE = 1u << 7, /* of a view: counts among the views that may write */
 };
 
 struct vad {
@@ -47,6 +52,7 @@ struct vad {
     le32 win32_protection; /* the same as NTMM_PAGE_*; fixed */
     le64 commit_pages;     /* committed pages (W) */
     le64 detail;           /* what its type keeps elsewhere, a reference, or 0 (A, W) */
+    le64 first_prototype;  /* of a view: the page of its section that it begins with; fixed */
 };
 
 static inline struct vad *vad_at(const struct call *c, uint64_t ref)
@@ -72,6 +78,12 @@ static inline bool vad_is_private(const struct vad *vad)
 {
     uint32_t type = get32(&vad->type);
     return type == VAD_PRIVATE || type == VAD_WRITE_WATCH;
+}
+
+static inline bool vad_is_view(const struct vad *vad)
+{
+    uint32_t type = get32(&vad->type);
+    return type == VAD_DATA_MAP || type == VAD_IMAGE_MAP;
 }
 
 /* Whether services may free and protect it. */

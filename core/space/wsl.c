@@ -41,10 +41,15 @@ static uint32_t protection_of(struct call *c, uint64_t frame)
 static void trim_page(struct call *c, struct sweep *s, le64 *entry, uint64_t raw)
 {
     uint64_t frame = field_get(raw, HW_FRAME);
+    s->pass->trimmed++;
+    if (raw & ENTRY_SHARED) {
+        entry_withdraw_shared(c, s->process, s->span.table, entry, s->page,
+                              entry_prototype(entry_own_protection(raw)), &s->gather);
+        return;
+    }
     uint64_t value = entry_transition(protection_of(c, frame), frame);
     entry_withdraw(c, s->process, s->span.table, entry, s->page, value, &s->gather);
     chain_add(c, &s->gather.trimmed, frame);
-    s->pass->trimmed++;
 }
 
 /* Processors change accessed and dirty at the same time; when one did, look again. */
@@ -113,7 +118,7 @@ static void finish(struct call *c, struct sweep *s)
 {
     struct process *process = s->process;
     s->gather.shootdown.reason =
-        s->gather.trimmed.count ? NTMM_SHOOTDOWN_TRIM : NTMM_SHOOTDOWN_ACCESSED;
+        s->pass->trimmed ? NTMM_SHOOTDOWN_TRIM : NTMM_SHOOTDOWN_ACCESSED;
     gather_finish(c, process, &s->gather);
     if (!is_trimming(s->pass))
         process_count(process, NTMM_COUNTER_PAGES_AGED, s->pass->examined - s->pass->accessed);

@@ -40,8 +40,10 @@ static void must_reserve_in_other(struct machine *m, uint64_t base, uint64_t siz
 static void make_standby(struct machine *m)
 {
     struct call c = machine_call(m);
-    uint64_t before = frame_begin_write(&c);
-    uint64_t frame = frame_begin_write(&c);
+    uint64_t before = frame_begin_write(&c, &partition_of(&c)->modified);
+    frame_unlock(&c, before);
+    uint64_t frame = frame_begin_write(&c, &partition_of(&c)->modified);
+    frame_unlock(&c, frame);
     assert_int_equal(before, machine_frame(m, COMMITTED + 2 * PAGE));
     assert_int_equal(frame, machine_frame(m, COMMITTED + 3 * PAGE));
     frame_end_write(&c, frame, WRITE_DONE);

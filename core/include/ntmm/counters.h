@@ -27,6 +27,7 @@ extern "C" {
     X(PAGES_AGED, "pages_aged", "ours", "pages", PROCESS)                                          \
     X(PAGES_TRIMMED, "pages_trimmed", "ours", "pages", PROCESS)                                    \
     X(TABLES_TRIMMED, "tables_trimmed", "ours", "pages", PROCESS)                                  \
+    X(COPY_ON_WRITE_FAULTS, "copy_on_write_faults", "Memory\\Write Copies/sec", "faults", PROCESS) \
     X(MAKE_DIRTY_FAULTS, "make_dirty_faults", "ours", "faults", PROCESS)                           \
     X(GUARD_FAULTS, "guard_faults", "ours", "faults", PROCESS)                                     \
     X(STACK_GROWTHS, "stack_growths", "ours", "faults", PROCESS)                                   \
@@ -45,6 +46,8 @@ extern "C" {
     X(DUMMY_PAGES_READ, "dummy_pages_read", "ours", "pages", SYSTEM)                               \
     X(PAGE_WRITES, "page_writes", "Memory\\Page Writes/sec", "transfers", SYSTEM)                  \
     X(PAGES_WRITTEN, "pages_written", "Memory\\Pages Output/sec", "pages", SYSTEM)                 \
+    X(MAPPED_PAGE_WRITES, "mapped_page_writes", "ours", "transfers", SYSTEM)                       \
+    X(MAPPED_PAGES_WRITTEN, "mapped_pages_written", "ours", "pages", SYSTEM)                       \
     X(ZERO_PAGES_NOT_WRITTEN, "zero_pages_not_written", "ours", "pages", SYSTEM)                   \
     X(PAGES_REPURPOSED, "pages_repurposed", "Memory\\Transition Pages RePurposed/sec", "pages",    \
       SYSTEM)                                                                                      \

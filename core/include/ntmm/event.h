@@ -31,6 +31,8 @@ enum ntmm_event_kind {
      *  detail: those that changed. */
     NTMM_EVENT_MEMORY_CONDITION,
     NTMM_EVENT_JOB_LIMIT, /**< a: job, or 0: closed, b: pages, detail: NTMM_JOB_MESSAGE_*. */
+    NTMM_EVENT_MAP,       /**< a: base, b: size in bytes, detail: protection asked for. */
+    NTMM_EVENT_UNMAP,     /**< a: base, b: size in bytes. */
 };
 
 /** One record. 32 bytes on every host; fields in the host's byte order. */

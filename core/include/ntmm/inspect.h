@@ -105,6 +105,9 @@ enum ntmm_frame_use {
     NTMM_USE_PROCESS,       /**< Process objects. */
     NTMM_USE_PAGING,        /**< Page file descriptors and slot maps, and the dummy page. */
     NTMM_USE_USER_PHYSICAL, /**< A user physical page, mapped in a window or not. */
+    NTMM_USE_SECTION,       /**< A page of a section, whoever maps it. */
+    NTMM_USE_PROTOTYPE,     /**< A table of prototype PTEs. */
+    NTMM_USE_OBJECT,        /**< The table of section and file handles, and what images keep. */
 };
 
 /** A row of the PFN database. */

@@ -1,0 +1,269 @@
+/*
+ * The size of a file, and its bytes: read, written, flushed, purged, through the pages of its data
+ * area. See file.c.
+ */
+#include "services/area_touch.h"
+#include "base/bits.h"
+#include "paging/transfers.h"
+#include "section/prototype.h"
+#include "services/relief.h"
+#include "services/section_make.h"
+
+#include <ntmm/file.h>
+
+/* A file that a call uses, and its data area. */
+struct file_use {
+    struct file *file;
+    struct control_area *area;
+};
+
+/* Find the file and refer to its data, made if there is none yet. On failure nothing is held. */
+static ntmm_status use_file(struct call *c, ntmm_handle handle, uint32_t rights,
+                            struct file_use *use)
+{
+    struct relief relief = relief_begin();
+    uint64_t ref;
+    ntmm_status status;
+    do {
+        objects_lock(c);
+        status = object_find(c, handle, HANDLE_KIND_FILE, rights, &ref);
+        if (status == NTMM_STATUS_SUCCESS) {
+            use->file = file_at(c, ref);
+            use->area = file_data_area(c, use->file, AREA_CALL);
+            if (use->area)
+                file_keep(use->file);
+            else
+                status = want_status(c);
+        }
+        objects_unlock(c);
+    } while (relieve(c, &relief, NULL, &status));
+    return status;
+}
+
+static void leave_file(struct call *c, struct file_use *use)
+{
+    area_release(c, use->area, AREA_CALL);
+    (void)file_release(c, use->file);
+}
+
+/* --- size --- */
+
+/* The area has prototypes for so many bytes. */
+static ntmm_status grow_area(struct call *c, struct control_area *area, uint64_t bytes)
+{
+    struct relief relief = relief_begin();
+    uint64_t pages = pages_of_bytes(bytes);
+    ntmm_status status;
+    do {
+        status = NTMM_STATUS_SUCCESS;
+        area_lock(c, area);
+        if (!prototype_grow(c, area, pages)) {
+            status = want_status(c);
+        } else if (pages > get64(&area->pages)) {
+            set64(&area->pages, pages);
+            set64(&subsection_at(c, get64(&area->subsections))->page_count, pages);
+        }
+        area_unlock(c, area);
+    } while (relieve(c, &relief, NULL, &status));
+    return status;
+}
+
+/* What lies behind the end in the last page was nobody's, and becomes part of the file: zeros. */
+static ntmm_status zero_behind_end(struct call *c, struct control_area *area, uint64_t end)
+{
+    static const uint8_t zeros[256];
+    uint64_t stop = round_up(end, NTMM_PAGE_SIZE);
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    while (end < stop && NTMM_SUCCEEDED(status)) {
+        uint64_t piece = min_u64(stop - end, sizeof zeros);
+        uint64_t moved = 0;
+        status = area_write(c, area, end, zeros, piece, &moved);
+        end += piece;
+    }
+    return status;
+}
+
+static ntmm_status extend_data(struct call *c, struct file *file, struct control_area *area,
+                               uint64_t bytes)
+{
+    uint64_t before = load64_relaxed(&file->size_bytes);
+    ntmm_status status = grow_area(c, area, bytes);
+    if (status == NTMM_STATUS_SUCCESS && before < bytes)
+        status = zero_behind_end(c, area, before);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = transfer_and_wait(c, get64(&file->device), NTMM_IO_EXTEND, bytes);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    objects_lock(c);
+    if (bytes > get64(&file->size_bytes))
+        store64_relaxed(&file->size_bytes, bytes);
+    objects_unlock(c);
+    return status;
+}
+
+ntmm_status file_extend(struct call *c, struct file *file, uint64_t bytes)
+{
+    struct relief relief = relief_begin();
+    struct control_area *area;
+    ntmm_status status;
+    do {
+        objects_lock(c);
+        area = file_data_area(c, file, AREA_CALL);
+        status = area ? NTMM_STATUS_SUCCESS : want_status(c);
+        objects_unlock(c);
+    } while (relieve(c, &relief, NULL, &status));
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = extend_data(c, file, area, bytes);
+    area_release(c, area, AREA_CALL);
+    return status;
+}
+
+/* Whether a section or view reaches past a size. (O) is held. */
+static bool is_mapped_past(struct call *c, const struct file *file, uint64_t bytes)
+{
+    const struct control_area *area = area_at(c, get64(&file->data_area));
+    uint32_t slot = 0;
+    if (get64(&file->image_area) && !area_is_idle(area_at(c, get64(&file->image_area))))
+        return true;
+    if (get32(&area->view_count) != 0)
+        return true;
+    for (uint64_t ref; (ref = object_next(c, HANDLE_KIND_SECTION, &slot)) != 0;) {
+        const struct section *section = section_at(c, ref);
+        if (get64(&section->area) == get64(&file->data_area) &&
+            get64(&section->size_bytes) > bytes)
+            return true;
+    }
+    return false;
+}
+
+/* (O) is held. The new size, if nothing is in the way. */
+static ntmm_status set_smaller_size(struct call *c, struct file *file, uint64_t bytes)
+{
+    if (is_mapped_past(c, file, bytes))
+        return NTMM_STATUS_USER_MAPPED_FILE;
+    store64_relaxed(&file->size_bytes, bytes);
+    if (get64(&file->valid_bytes) > bytes)
+        store64_relaxed(&file->valid_bytes, bytes);
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* Pages behind the new end go; the last one keeps its first bytes. The device keeps its size: what
+ * it has past the end is not read. */
+static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t bytes)
+{
+    /* so that valid data reaches the new end, whatever pages were written behind a gap */
+    ntmm_status status = area_flush(c, use->area, 0, pages_of_bytes(bytes));
+    if (!NTMM_SUCCEEDED(status))
+        return status;
+    objects_lock(c);
+    status = set_smaller_size(c, use->file, bytes);
+    objects_unlock(c);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    (void)area_purge(c, use->area, pages_of_bytes(bytes));
+    return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status ntmm_set_file_size(struct ntmm_system *system, ntmm_handle handle, uint64_t size_bytes)
+{
+    struct call c = call_begin(system);
+    struct file_use use;
+    ntmm_status status = use_file(&c, handle, NTMM_FILE_WRITE_DATA, &use);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    uint64_t size = load64_relaxed(&use.file->size_bytes);
+    if (size_bytes > SECTION_BYTES_MAX)
+        status = NTMM_STATUS_INVALID_PARAMETER_3;
+    else if (size_bytes > size)
+        status = extend_data(&c, use.file, use.area, size_bytes);
+    else if (size_bytes < size)
+        status = truncate(&c, &use, size_bytes);
+    leave_file(&c, &use);
+    return status;
+}
+
+/* --- bytes --- */
+
+static bool is_buffer(const void *buffer, uint64_t size)
+{
+    return size == 0 || (buffer && size - 1 <= UINTPTR_MAX - (uintptr_t)buffer);
+}
+
+ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle handle, uint64_t offset,
+                           void *buffer, uint64_t size, uint64_t *moved)
+{
+    struct call c = call_begin(system);
+    struct file_use use;
+    *moved = 0;
+    ntmm_status status = use_file(&c, handle, NTMM_FILE_READ_DATA, &use);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    uint64_t end = load64_relaxed(&use.file->size_bytes);
+    if (!is_buffer(buffer, size))
+        status = NTMM_STATUS_ACCESS_VIOLATION;
+    else if (size != 0 && offset >= end)
+        status = NTMM_STATUS_END_OF_FILE;
+    else if (size != 0)
+        status = area_read(&c, use.area, offset, buffer, min_u64(size, end - offset), moved);
+    leave_file(&c, &use);
+    return status;
+}
+
+ntmm_status ntmm_write_file(struct ntmm_system *system, ntmm_handle handle, uint64_t offset,
+                            const void *buffer, uint64_t size, uint64_t *moved)
+{
+    struct call c = call_begin(system);
+    struct file_use use;
+    *moved = 0;
+    ntmm_status status = use_file(&c, handle, NTMM_FILE_WRITE_DATA, &use);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (!is_buffer(buffer, size))
+        status = NTMM_STATUS_ACCESS_VIOLATION;
+    else if (offset > SECTION_BYTES_MAX || size > SECTION_BYTES_MAX - offset)
+        status = NTMM_STATUS_INVALID_PARAMETER_3;
+    else if (size != 0 && offset + size > load64_relaxed(&use.file->size_bytes))
+        status = extend_data(&c, use.file, use.area, offset + size);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = area_write(&c, use.area, offset, buffer, size, moved);
+    leave_file(&c, &use);
+    return status;
+}
+
+ntmm_status ntmm_flush_file(struct ntmm_system *system, ntmm_handle handle, uint64_t offset,
+                            uint64_t size)
+{
+    struct call c = call_begin(system);
+    struct file_use use;
+    ntmm_status status = use_file(&c, handle, 0, &use);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    uint64_t end = load64_relaxed(&use.file->size_bytes);
+    uint64_t first = min_u64(offset, end);
+    uint64_t stop = size == 0 || size > end - first ? end : first + size;
+    status = area_flush(&c, use.area, first >> NTMM_PAGE_SHIFT, pages_of_bytes(stop));
+    leave_file(&c, &use);
+    return status;
+}
+
+ntmm_status ntmm_purge_file(struct ntmm_system *system, ntmm_handle handle)
+{
+    struct call c = call_begin(system);
+    struct file_use use;
+    ntmm_status status = use_file(&c, handle, 0, &use);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    objects_lock(&c);
+    bool is_mapped = get32(&use.area->view_count) != 0;
+    objects_unlock(&c);
+    status = is_mapped ? NTMM_STATUS_PURGE_FAILED : area_purge(&c, use.area, 0);
+    leave_file(&c, &use);
+    return status;
+}
+
+uint64_t ntmm_write_mapped_pages(struct ntmm_system *system, uint64_t budget_pages)
+{
+    struct call c = call_begin(system);
+    return mapped_writer_run(&c, budget_pages);
+}

@@ -1,0 +1,486 @@
+/*
+ * NtCreateSection and what is done with a section handle, but mapping.
+ *
+ *   attributes --> protection --> pointers --> size or file --> name --> control area --> object
+ *
+ * The order of the checks is that of docs/sections.md. A file that must grow grows before anything
+ * else changes; a section that then cannot be made leaves it so.
+ */
+#include "services/section_make.h"
+#include "base/bits.h"
+#include "services/relief.h"
+#include "space/protection.h"
+
+#include <ntmm/constants.h>
+#include <ntmm/section.h>
+
+#define KNOWN_ATTRIBUTES                                                                           \
+    (NTMM_SEC_BASED | NTMM_SEC_NO_CHANGE | NTMM_SEC_IMAGE | NTMM_SEC_RESERVE | NTMM_SEC_COMMIT |   \
+     NTMM_SEC_NOCACHE | NTMM_SEC_WRITECOMBINE | NTMM_SEC_LARGE_PAGES)
+#define KINDS (NTMM_SEC_IMAGE | NTMM_SEC_RESERVE | NTMM_SEC_COMMIT)
+#define CACHES (NTMM_SEC_NOCACHE | NTMM_SEC_WRITECOMBINE)
+#define ALL_RIGHTS 0x3Fu
+/* A SEC_RESERVE section of this size has more prototypes than NT's pool takes. */
+#define RESERVE_BYTES_MAX 0x80000000000ull
+
+struct section_request {
+    const struct ntmm_section_config *config; /* or NULL */
+    uint64_t size;                            /* 0: the file's */
+    uint32_t access;
+    uint32_t protect;
+    uint32_t attributes;
+    uint32_t protection; /* PROT_* code */
+    ntmm_handle file;
+    ntmm_handle handle; /* out */
+};
+
+/* --- checks --- */
+
+static ntmm_status check_attributes(uint32_t attributes, bool has_file)
+{
+    uint32_t kind = attributes & KINDS;
+    uint32_t cache = attributes & CACHES;
+    bool is_image = kind == NTMM_SEC_IMAGE;
+    if (attributes & ~KNOWN_ATTRIBUTES || kind == 0 || !is_power_of_two(kind) || cache == CACHES)
+        return NTMM_STATUS_INVALID_PARAMETER_6;
+    if (is_image && attributes & (NTMM_SEC_WRITECOMBINE | NTMM_SEC_LARGE_PAGES))
+        return NTMM_STATUS_INVALID_PARAMETER_6;
+    if (attributes & NTMM_SEC_LARGE_PAGES && (kind != NTMM_SEC_COMMIT || has_file))
+        return NTMM_STATUS_INVALID_PARAMETER_6;
+    return NTMM_STATUS_SUCCESS;
+}
+
+static bool is_section_protection(uint32_t protect, uint32_t *code)
+{
+    return (protect & ~0xFFu) == 0 && protect != NTMM_PAGE_NOACCESS &&
+           protection_of_view(protect, code);
+}
+
+static ntmm_status check_config(const struct ntmm_section_config *config)
+{
+    if (!config)
+        return NTMM_STATUS_SUCCESS;
+    if (config->size != sizeof *config || config->version != NTMM_SECTION_CONFIG_VERSION)
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if (config->name_units > NTMM_SECTION_NAME_MAXIMUM || (config->name_units && !config->name))
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* nt_semantics 4.2, 5: what the file's handle must grant. */
+static uint32_t file_rights(uint32_t protect)
+{
+    switch (protect) {
+    case NTMM_PAGE_READWRITE:
+        return NTMM_FILE_READ_DATA | NTMM_FILE_WRITE_DATA;
+    case NTMM_PAGE_EXECUTE:
+        return NTMM_FILE_EXECUTE;
+    case NTMM_PAGE_EXECUTE_READ:
+    case NTMM_PAGE_EXECUTE_WRITECOPY:
+        return NTMM_FILE_READ_DATA | NTMM_FILE_EXECUTE;
+    case NTMM_PAGE_EXECUTE_READWRITE:
+        return NTMM_FILE_READ_DATA | NTMM_FILE_WRITE_DATA | NTMM_FILE_EXECUTE;
+    default:
+        return NTMM_FILE_READ_DATA;
+    }
+}
+
+static ntmm_status check_size_without_file(const struct section_request *r)
+{
+    if (r->attributes & NTMM_SEC_IMAGE)
+        return NTMM_STATUS_INVALID_FILE_FOR_SECTION;
+    if (r->size == 0)
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    if (r->attributes & NTMM_SEC_LARGE_PAGES && !is_multiple(r->size, NTMM_LARGE_PAGE_SIZE))
+        return NTMM_STATUS_INVALID_PARAMETER_4;
+    if (r->size >= SECTION_BYTES_MAX)
+        return NTMM_STATUS_SECTION_TOO_BIG;
+    if (r->attributes & NTMM_SEC_RESERVE && r->size >= RESERVE_BYTES_MAX)
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    return r->attributes & NTMM_SEC_LARGE_PAGES ? NTMM_STATUS_NOT_SUPPORTED : NTMM_STATUS_SUCCESS;
+}
+
+/* --- making --- */
+
+/* A section of the name: opened, refused, or not there (SUCCESS). (O) is held. */
+static ntmm_status look_for_name(struct call *c, struct section_request *r)
+{
+    if (!r->config || r->config->name_units == 0)
+        return NTMM_STATUS_SUCCESS;
+    uint64_t ref =
+        object_by_name(c, HANDLE_KIND_SECTION, r->config->name, r->config->name_units);
+    if (!ref)
+        return NTMM_STATUS_SUCCESS;
+    if (!r->config->open_if)
+        return NTMM_STATUS_OBJECT_NAME_COLLISION;
+    struct section *section = section_at(c, ref);
+    set32(&section->object.handle_count, get32(&section->object.handle_count) + 1);
+    r->handle = handle_with(get64(&section->object.handle), r->access);
+    return NTMM_STATUS_OBJECT_NAME_EXISTS;
+}
+
+/* The object of an area that has a section's reference already. (O) is held. */
+static ntmm_status make_object(struct call *c, struct section_request *r,
+                               const struct control_area *area, uint64_t size)
+{
+    const struct ntmm_section_config *config = r->config;
+    ntmm_status status;
+    uint64_t ref = object_create(c, HANDLE_KIND_SECTION, config ? config->name : NULL,
+                                 config ? config->name_units : 0, &status);
+    if (!ref)
+        return status;
+    struct section *section = section_at(c, ref);
+    set64(&section->area, area_ref(c, area));
+    set64(&section->size_bytes, size);
+    set32(&section->protection, r->protect);
+    set32(&section->attributes, r->attributes);
+    if (r->attributes & NTMM_SEC_BASED)
+        set64(&section->based_page, section_take_base(c, pages_of_bytes(size)));
+    r->handle = handle_with(get64(&section->object.handle), r->access);
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* (O) is held. */
+static ntmm_status make_of_page_files(struct call *c, struct section_request *r,
+                                      struct control_area **area)
+{
+    bool is_reserve = (r->attributes & NTMM_SEC_RESERVE) != 0;
+    uint64_t pages = pages_of_bytes(r->size);
+    struct area_config config = {
+        .pages = pages,
+        .flags = (is_reserve ? AREA_RESERVE : 0u) |
+                 (r->attributes & NTMM_SEC_NOCACHE ? AREA_NOCACHE : 0u) |
+                 (r->attributes & NTMM_SEC_WRITECOMBINE ? AREA_WRITECOMBINE : 0u),
+        .protection = PROT_READWRITE,
+        .subsection_count = 1,
+    };
+    ntmm_status status = look_for_name(c, r);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    uint64_t commit = is_reserve ? 0 : pages;
+    if (commit && !commit_charge(c, commit))
+        return want_status(c);
+    uint64_t ref = area_create(c, &config);
+    if (!ref) {
+        if (commit)
+            commit_return(c, commit);
+        return want_status(c);
+    }
+    *area = area_at(c, ref);
+    set64(&(*area)->commit_pages, commit);
+    set64(&subsection_at(c, get64(&(*area)->subsections))->page_count, pages);
+    return make_object(c, r, *area, pages << NTMM_PAGE_SHIFT);
+}
+
+static ntmm_status create_of_page_files(struct call *c, struct section_request *r)
+{
+    struct relief relief = relief_begin();
+    ntmm_status status;
+    do {
+        struct control_area *area = NULL;
+        objects_lock(c);
+        status = make_of_page_files(c, r, &area);
+        objects_unlock(c);
+        if (area && status != NTMM_STATUS_SUCCESS) {
+            struct want want = c->want;
+            area_give_up(c, area, AREA_SECTION);
+            c->want = want;
+        }
+    } while (relieve(c, &relief, NULL, &status));
+    return status;
+}
+
+/* The file of a handle, kept. */
+static ntmm_status keep_file(struct call *c, const struct section_request *r, struct file **file)
+{
+    uint64_t ref;
+    objects_lock(c);
+    ntmm_status status = object_find(c, r->file, HANDLE_KIND_FILE, file_rights(r->protect), &ref);
+    if (status == NTMM_STATUS_SUCCESS) {
+        *file = file_at(c, ref);
+        file_keep(*file);
+    }
+    objects_unlock(c);
+    return status;
+}
+
+static ntmm_status check_file(const struct section_request *r, const struct file *file)
+{
+    uint64_t size = load64_relaxed(&file->size_bytes);
+    bool is_image = (r->attributes & NTMM_SEC_IMAGE) != 0;
+    bool can_grow =
+        r->protect == NTMM_PAGE_READWRITE || r->protect == NTMM_PAGE_EXECUTE_READWRITE;
+    if (get32(&file->flags) & NTMM_FILE_NO_SECTIONS)
+        return NTMM_STATUS_INVALID_FILE_FOR_SECTION;
+    if (is_image)
+        return size ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_FILE_FOR_SECTION;
+    if (size == 0 && r->size == 0)
+        return NTMM_STATUS_MAPPED_FILE_SIZE_ZERO;
+    if (r->size > size && (!can_grow || r->size >= SECTION_BYTES_MAX))
+        return NTMM_STATUS_SECTION_TOO_BIG;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* (O) is held. */
+static ntmm_status make_of_data(struct call *c, struct section_request *r, struct file *file,
+                                struct control_area **area)
+{
+    ntmm_status status = look_for_name(c, r);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    *area = file_data_area(c, file, AREA_SECTION);
+    if (!*area)
+        return want_status(c);
+    return make_object(c, r, *area, r->size ? r->size : get64(&file->size_bytes));
+}
+
+static ntmm_status make_of_image(struct call *c, struct section_request *r,
+                                 struct control_area *area)
+{
+    uint64_t size = get64(&area->pages) << NTMM_PAGE_SHIFT;
+    ntmm_status status = look_for_name(c, r);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (r->size > size)
+        return NTMM_STATUS_SECTION_TOO_BIG;
+    return make_object(c, r, area, r->size ? r->size : size);
+}
+
+static ntmm_status create_of_file(struct call *c, struct section_request *r, struct file *file)
+{
+    struct relief relief = relief_begin();
+    bool is_image = (r->attributes & NTMM_SEC_IMAGE) != 0;
+    ntmm_status status = check_file(r, file);
+    if (status == NTMM_STATUS_SUCCESS && !is_image && r->size > get64(&file->size_bytes))
+        status = file_extend(c, file, r->size);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    do {
+        struct control_area *area = NULL;
+        if (is_image)
+            status = file_image_area(c, file, &area);
+        if (status == NTMM_STATUS_SUCCESS) {
+            objects_lock(c);
+            status = is_image ? make_of_image(c, r, area) : make_of_data(c, r, file, &area);
+            objects_unlock(c);
+        }
+        if (area && status != NTMM_STATUS_SUCCESS) {
+            struct want want = c->want;
+            area_give_up(c, area, AREA_SECTION);
+            c->want = want;
+        }
+    } while (relieve(c, &relief, NULL, &status));
+    return status;
+}
+
+ntmm_status ntmm_create_section(struct ntmm_system *system, ntmm_handle *section, uint32_t access,
+                                const struct ntmm_section_config *config,
+                                const uint64_t *maximum_size, uint32_t protect,
+                                uint32_t attributes, ntmm_handle file_handle)
+{
+    struct call c = call_begin(system);
+    struct section_request r = {.config = config,
+                                .size = maximum_size ? *maximum_size : 0,
+                                .access = access & ALL_RIGHTS,
+                                .protect = protect,
+                                .attributes = attributes,
+                                .file = file_handle};
+    struct file *file;
+    ntmm_status status = check_attributes(attributes, file_handle != 0);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (!is_section_protection(protect, &r.protection))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (!section)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    status = check_config(config);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = file_handle ? keep_file(&c, &r, &file) : check_size_without_file(&r);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    area_reap(&c);
+    if (file_handle) {
+        status = create_of_file(&c, &r, file);
+        (void)file_release(&c, file); /* what could not be written stays modified */
+    } else {
+        status = create_of_page_files(&c, &r);
+    }
+    if (NTMM_SUCCEEDED(status))
+        *section = r.handle;
+    return status;
+}
+
+/* --- handles --- */
+
+ntmm_status ntmm_open_section(struct ntmm_system *system, ntmm_handle *section, uint32_t access,
+                              const uint16_t *name, uint32_t name_units)
+{
+    struct call c = call_begin(system);
+    if (!section || !name)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    objects_lock(&c);
+    uint64_t ref = object_by_name(&c, HANDLE_KIND_SECTION, name, name_units);
+    if (ref) {
+        struct section *found = section_at(&c, ref);
+        set32(&found->object.handle_count, get32(&found->object.handle_count) + 1);
+        *section = handle_with(get64(&found->object.handle), access & ALL_RIGHTS);
+    }
+    objects_unlock(&c);
+    return ref ? NTMM_STATUS_SUCCESS : NTMM_STATUS_OBJECT_NAME_NOT_FOUND;
+}
+
+ntmm_status ntmm_duplicate_section(struct ntmm_system *system, ntmm_handle handle, uint32_t access,
+                                   ntmm_handle *duplicate)
+{
+    struct call c = call_begin(system);
+    uint64_t ref;
+    access &= ALL_RIGHTS;
+    objects_lock(&c);
+    ntmm_status status = object_find(&c, handle, HANDLE_KIND_SECTION, access, &ref);
+    if (status == NTMM_STATUS_SUCCESS) {
+        struct section *found = section_at(&c, ref);
+        set32(&found->object.handle_count, get32(&found->object.handle_count) + 1);
+        *duplicate = handle_with(get64(&found->object.handle), access);
+    }
+    objects_unlock(&c);
+    return status;
+}
+
+ntmm_status ntmm_close_section(struct ntmm_system *system, ntmm_handle handle)
+{
+    struct call c = call_begin(system);
+    uint64_t ref;
+    bool is_last = false;
+    objects_lock(&c);
+    ntmm_status status = object_find(&c, handle, HANDLE_KIND_SECTION, 0, &ref);
+    if (status == NTMM_STATUS_SUCCESS)
+        is_last = object_close(&c, &section_at(&c, ref)->object);
+    objects_unlock(&c);
+    if (!is_last)
+        return status;
+    area_give_up(&c, area_at(&c, get64(&section_at(&c, ref)->area)), AREA_SECTION);
+    object_free(&c, ref);
+    return status;
+}
+
+/* --- querying --- */
+
+static uint32_t attributes_of(const struct call *c, const struct section *section)
+{
+    const struct control_area *area = area_at(c, get64(&section->area));
+    uint32_t attributes = get32(&section->attributes);
+    if (area_is(area, AREA_IMAGE))
+        return (attributes & ~(uint32_t)NTMM_SEC_NOCACHE) | NTMM_SEC_FILE;
+    if (!area_is(area, AREA_OF_FILE))
+        return attributes;
+    return (attributes & ~(uint32_t)(NTMM_SEC_COMMIT | NTMM_SEC_RESERVE)) | NTMM_SEC_FILE;
+}
+
+/* (O) is held. */
+static ntmm_status describe(struct call *c, const struct section *section, uint32_t information,
+                            void *buffer)
+{
+    const struct control_area *area = area_at(c, get64(&section->area));
+    if (information == NTMM_SECTION_IMAGE_INFORMATION) {
+        if (!area_is(area, AREA_IMAGE))
+            return NTMM_STATUS_SECTION_NOT_IMAGE;
+        image_describe(c, area, buffer);
+        return NTMM_STATUS_SUCCESS;
+    }
+    const struct ntmm_section_basic_information found = {
+        .base_address = get64(&section->based_page) << NTMM_PAGE_SHIFT,
+        .allocation_attributes = attributes_of(c, section),
+        .maximum_size = get64(&section->size_bytes),
+    };
+    __builtin_memcpy(buffer, &found, sizeof found);
+    return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status ntmm_query_section(struct ntmm_system *system, ntmm_handle handle,
+                               uint32_t information, void *buffer, uint64_t length,
+                               uint64_t *return_length)
+{
+    static const uint32_t sizes[] = {sizeof(struct ntmm_section_basic_information),
+                                     IMAGE_INFORMATION_BYTES};
+    struct call c = call_begin(system);
+    uint64_t ref;
+    if (information > NTMM_SECTION_IMAGE_INFORMATION)
+        return NTMM_STATUS_INVALID_INFO_CLASS;
+    if (length < sizes[information])
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if (!buffer)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    objects_lock(&c);
+    ntmm_status status = object_find(&c, handle, HANDLE_KIND_SECTION, NTMM_SECTION_QUERY, &ref);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = describe(&c, section_at(&c, ref), information, buffer);
+    objects_unlock(&c);
+    if (status == NTMM_STATUS_SUCCESS && return_length)
+        *return_length = sizes[information];
+    return status;
+}
+
+/* --- extending --- */
+
+/* The file that a section would have to extend, kept; NULL: the size is reached already. */
+static ntmm_status keep_section_file(struct call *c, ntmm_handle handle, uint64_t *size,
+                                     struct file **file)
+{
+    uint64_t ref;
+    ntmm_status status =
+        object_find(c, handle, HANDLE_KIND_SECTION, NTMM_SECTION_EXTEND_SIZE, &ref);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    const struct section *section = section_at(c, ref);
+    const struct control_area *area = area_at(c, get64(&section->area));
+    uint32_t protect = get32(&section->protection);
+    if (!area_is(area, AREA_OF_FILE) || area_is(area, AREA_IMAGE))
+        return NTMM_STATUS_SECTION_NOT_EXTENDED;
+    if (*size <= get64(&section->size_bytes)) {
+        *size = get64(&section->size_bytes);
+        return status;
+    }
+    if (*size >= SECTION_BYTES_MAX)
+        return NTMM_STATUS_SECTION_TOO_BIG;
+    bool can_write = protect == NTMM_PAGE_READWRITE || protect == NTMM_PAGE_EXECUTE_READWRITE;
+    struct file *found = file_at(c, get64(&area->file));
+    if (*size > get64(&found->size_bytes) && !can_write)
+        return NTMM_STATUS_SECTION_NOT_EXTENDED;
+    *file = found;
+    file_keep(found);
+    return status;
+}
+
+/* (O) is held. The section may have been closed meanwhile. */
+static ntmm_status set_size(struct call *c, ntmm_handle handle, uint64_t size)
+{
+    uint64_t ref;
+    ntmm_status status = object_find(c, handle, HANDLE_KIND_SECTION, 0, &ref);
+    if (status == NTMM_STATUS_SUCCESS && size > get64(&section_at(c, ref)->size_bytes))
+        set64(&section_at(c, ref)->size_bytes, size);
+    return status;
+}
+
+ntmm_status ntmm_extend_section(struct ntmm_system *system, ntmm_handle handle, uint64_t *size)
+{
+    struct call c = call_begin(system);
+    struct file *file = NULL;
+    if (!size)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    uint64_t wanted = *size;
+    objects_lock(&c);
+    ntmm_status status = keep_section_file(&c, handle, &wanted, &file);
+    objects_unlock(&c);
+    if (file) {
+        if (wanted > load64_relaxed(&file->size_bytes))
+            status = file_extend(&c, file, wanted);
+        objects_lock(&c);
+        if (status == NTMM_STATUS_SUCCESS)
+            status = set_size(&c, handle, wanted);
+        objects_unlock(&c);
+        (void)file_release(&c, file);
+    }
+    if (status == NTMM_STATUS_SUCCESS)
+        *size = wanted;
+    return status;
+}
