@@ -509,7 +509,7 @@ struct ntmm_emulated_disk_config {
  * @param device  out: the number for ntmm_io.device, from 0; untouched on failure
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INFO_LENGTH_MISMATCH, NTMM_STATUS_INVALID_PARAMETER_2,
  *         NTMM_STATUS_OBJECT_NAME_NOT_FOUND when the file cannot be opened or sized, or
- *         NTMM_STATUS_INSUFFICIENT_RESOURCES
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES, also when 2^24 numbers were given
  * Locks: takes the disks' lock. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_add_disk(
@@ -522,7 +522,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_add_disk(
  * @param device      a disk
  * @param size_bytes  out, may be NULL: its size now
  * @return host address; NULL when the disk is a file or does not exist
- * Locks: none. Source: ours.
+ * Locks: takes the disks' lock. Source: ours.
  */
 NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t device,
                                         uint64_t *size_bytes);

@@ -1,5 +1,5 @@
 /*
- * Simulated disks: transfers in flight, latencies, errors, power.
+ * Transfers of simulated disks: in flight, latencies, errors, what a power cut leaves of them.
  *
  *   submit --refused--> status, no completion
  *      |
@@ -24,14 +24,6 @@ struct transfer {
     uint64_t due_pump;
     ntmm_status forced; /* not SUCCESS: completes with it and moves nothing */
 };
-
-static struct disk *find_disk(struct ntmm_emulated *emu, uint64_t number)
-{
-    struct disk *disk = emu->disks;
-    while (disk != NULL && disk->number != number)
-        disk = disk->next;
-    return disk;
-}
 
 /* --- bytes --- */
 
@@ -277,7 +269,7 @@ static bool meets_errors(const struct disk *disk, const struct ntmm_io *io)
 static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_status *forced,
                           struct disk **inline_disk)
 {
-    struct disk *disk = find_disk(emu, io->device);
+    struct disk *disk = device_at(emu, io->device);
     if (disk == NULL || !is_valid(emu, io))
         return NTMM_STATUS_INVALID_PARAMETER;
     if (!disk->is_on)
@@ -312,110 +304,7 @@ ntmm_status disk_submit(void *context, struct ntmm_io *io)
     return status;
 }
 
-/* --- disks --- */
-
-static bool is_config_valid(const struct ntmm_emulated_disk_config *c)
-{
-    const uint32_t known = NTMM_EMULATED_DISK_INLINE | NTMM_EMULATED_DISK_WRITE_CACHE;
-    uint64_t sizes = c->size_bytes | c->maximum_bytes;
-    if (sizes % NTMM_EMULATED_SECTOR_SIZE != 0 || sizes == 0 || sizes >> 62)
-        return false;
-    if (c->maximum_bytes != 0 && c->maximum_bytes < c->size_bytes)
-        return false;
-    if (c->maximum_latency_pumps != 0 && c->maximum_latency_pumps < c->minimum_latency_pumps)
-        return false;
-    if (c->path != NULL && (c->flags & NTMM_EMULATED_DISK_WRITE_CACHE))
-        return false;
-    return (c->flags & ~known) == 0 && c->reserved == 0;
-}
-
-static void fill_disk(struct disk *disk, const struct ntmm_emulated_disk_config *c)
-{
-    disk->size_bytes = c->size_bytes;
-    disk->maximum_bytes = c->maximum_bytes != 0 ? c->maximum_bytes : c->size_bytes;
-    disk->flags = c->flags;
-    disk->minimum_latency_pumps = c->minimum_latency_pumps != 0 ? c->minimum_latency_pumps : 1;
-    disk->maximum_latency_pumps = c->maximum_latency_pumps != 0 ? c->maximum_latency_pumps : 8;
-    if (disk->maximum_latency_pumps < disk->minimum_latency_pumps)
-        disk->maximum_latency_pumps = disk->minimum_latency_pumps;
-    disk->is_on = 1;
-}
-
-NTMM_API ntmm_status ntmm_emulated_add_disk(struct ntmm_emulated *emu,
-                                            const struct ntmm_emulated_disk_config *config,
-                                            uint64_t *device)
-{
-    if (config->size != sizeof *config || config->version != NTMM_EMULATED_DISK_VERSION)
-        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
-    if (!is_config_valid(config))
-        return NTMM_STATUS_INVALID_PARAMETER_2;
-    struct disk *disk = calloc(1, sizeof *disk);
-    if (disk == NULL)
-        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    fill_disk(disk, config);
-    if (!store_open(disk, config->path)) {
-        store_close(disk);
-        free(disk);
-        return config->path != NULL ? NTMM_STATUS_OBJECT_NAME_NOT_FOUND
-                                    : NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    }
-    machine_lock(emu);
-    disk->number = emu->disk_count++;
-    *device = disk->number;
-    struct disk **link = &emu->disks;
-    while (*link != NULL)
-        link = &(*link)->next;
-    *link = disk;
-    machine_unlock(emu);
-    return NTMM_STATUS_SUCCESS;
-}
-
-NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t device,
-                                        uint64_t *size_bytes)
-{
-    struct disk *disk = find_disk(emu, device);
-    if (disk == NULL || disk->image == NULL)
-        return NULL;
-    if (size_bytes != NULL)
-        *size_bytes = disk->size_bytes;
-    return disk->image;
-}
-
-NTMM_API ntmm_status ntmm_emulated_read_disk(void *emulated, uint64_t device, uint64_t offset_bytes,
-                                             void *buffer, size_t size_bytes)
-{
-    struct ntmm_emulated *emu = emulated;
-    struct disk *disk = find_disk(emu, device);
-    struct iovec piece = {.iov_base = buffer, .iov_len = size_bytes};
-    if (disk == NULL)
-        return NTMM_STATUS_INVALID_PARAMETER_2;
-    machine_lock(emu);
-    bool fits = size_bytes <= disk->size_bytes && offset_bytes <= disk->size_bytes - size_bytes;
-    bool is_read = fits && store_read(disk, offset_bytes, &piece, 1);
-    machine_unlock(emu);
-    if (!fits)
-        return NTMM_STATUS_END_OF_FILE;
-    return is_read ? NTMM_STATUS_SUCCESS : NTMM_STATUS_DEVICE_DATA_ERROR;
-}
-
-NTMM_API ntmm_status ntmm_emulated_inject_disk(struct ntmm_emulated *emu, uint64_t device,
-                                               const struct ntmm_emulated_disk_errors *errors)
-{
-    struct disk *disk = find_disk(emu, device);
-    if (disk == NULL)
-        return NTMM_STATUS_INVALID_PARAMETER_2;
-    machine_lock(emu);
-    disk->errors = (struct injection){0};
-    if (errors != NULL) {
-        disk->errors =
-            (struct injection){errors->operations, errors->status, errors->after, errors->count};
-        disk->refuses_errors = errors->is_refused;
-        disk->errors_base = errors->base_bytes;
-        disk->errors_end = errors->end_bytes;
-    }
-    machine_unlock(emu);
-    return NTMM_STATUS_SUCCESS;
-}
+/* --- power --- */
 
 /* A prefix of sectors, from none to all, reaches the disk for good. (K) */
 static void tear_write(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
@@ -425,8 +314,7 @@ static void tear_write(struct ntmm_emulated *emu, struct disk *disk, struct ntmm
     (void)write_spans(emu, disk, io, kept * NTMM_EMULATED_SECTOR_SIZE);
 }
 
-/* Every transfer of a disk fails at the next pump. (K) */
-static void abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool tears)
+void disk_abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool tears)
 {
     disk->is_on = 0;
     for (struct transfer *t = emu->transfers; t != NULL; t = t->next) {
@@ -436,51 +324,5 @@ static void abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool
             tear_write(emu, disk, t->io);
         t->forced = NTMM_STATUS_VOLUME_DISMOUNTED;
         t->due_pump = 0;
-    }
-}
-
-NTMM_API ntmm_status ntmm_emulated_cut_power(struct ntmm_emulated *emu, uint64_t device,
-                                             uint32_t flags)
-{
-    struct disk *disk = find_disk(emu, device);
-    if (disk == NULL)
-        return NTMM_STATUS_INVALID_PARAMETER_2;
-    machine_lock(emu);
-    store_lose_cache(disk, flags & NTMM_EMULATED_CUT_KEEPS_SOME ? &emu->io_prng : NULL);
-    abandon_transfers(emu, disk, (flags & NTMM_EMULATED_CUT_TEARS) != 0);
-    (void)store_flush(disk); /* what was torn is durable */
-    machine_unlock(emu);
-    return NTMM_STATUS_SUCCESS;
-}
-
-NTMM_API ntmm_status ntmm_emulated_restore_power(struct ntmm_emulated *emu, uint64_t device)
-{
-    struct disk *disk = find_disk(emu, device);
-    if (disk == NULL)
-        return NTMM_STATUS_INVALID_PARAMETER_2;
-    machine_lock(emu);
-    disk->is_on = 1;
-    machine_unlock(emu);
-    return NTMM_STATUS_SUCCESS;
-}
-
-/* Every disk goes off, and every transfer completes. */
-void disk_dismount_all(struct ntmm_emulated *emu)
-{
-    machine_lock(emu);
-    for (struct disk *disk = emu->disks; disk != NULL; disk = disk->next)
-        abandon_transfers(emu, disk, false);
-    machine_unlock(emu);
-    while (emu->transfers != NULL)
-        disk_pump(emu);
-}
-
-void disk_destroy_all(struct ntmm_emulated *emu)
-{
-    while (emu->disks != NULL) {
-        struct disk *disk = emu->disks;
-        emu->disks = disk->next;
-        store_close(disk);
-        free(disk);
     }
 }

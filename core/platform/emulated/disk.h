@@ -1,5 +1,6 @@
 /*
- * Simulated disks, private to disk.c (the queue) and disk_store.c (the bytes).
+ * Simulated disks, private to devices.c (which there are), disk.c (the queue), disk_store.c (the
+ * bytes) and the snapshots.
  *
  *   in memory       image                    writes are durable when they complete
  *   with a cache    image, durable, cached   a set bit of `cached`: this sector of image is not
@@ -16,8 +17,10 @@
 
 #include <sys/uio.h>
 
+/* Most numbers that a machine gives. */
+#define DEVICES_MAXIMUM (1u << 24)
+
 struct disk {
-    struct disk *next;
     uint64_t number;
     uint64_t size_bytes;    /* (K) now */
     uint64_t maximum_bytes; /* most that it may grow to */
@@ -34,6 +37,25 @@ struct disk {
     uint8_t *durable;        /* (K) with a cache: what a power cut leaves */
     uint64_t *cached;        /* (K) with a cache: a bit a sector */
 };
+
+/* devices.c; all (K) */
+
+/* By number, or NULL. */
+struct disk *device_at(const struct ntmm_emulated *emu, uint64_t number);
+/* The one of the lowest number from this on, or NULL: the way over all of them. */
+struct disk *device_from(const struct ntmm_emulated *emu, uint64_t number);
+/* Into the index, under its number, which no other has. False: no memory. */
+bool device_enter(struct ntmm_emulated *emu, struct disk *disk);
+/* Close and free it, which may be in the index or not. */
+void device_end(struct ntmm_emulated *emu, struct disk *disk);
+
+/* disk.c */
+
+/* The disk goes off, and every transfer of it fails at the next pump; tears: a drawn part of each
+ * write in flight has happened. (K) */
+void disk_abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool tears);
+
+/* disk_store.c */
 
 bool store_open(struct disk *disk, const char *path);
 void store_close(struct disk *disk);

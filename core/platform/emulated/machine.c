@@ -151,12 +151,12 @@ NTMM_API void ntmm_emulated_destroy(struct ntmm_emulated *emu, struct ntmm_teard
         *teardown = (struct ntmm_teardown){0};
     if (emu == NULL)
         return;
-    disk_dismount_all(emu);
+    devices_dismount(emu);
     if (emu->system != NULL)
         ntmm_destroy_system(emu->system, teardown);
     free(emu->system_storage);
     scheduler_destroy(emu);
-    disk_destroy_all(emu);
+    devices_destroy(emu);
     access_destroy_processors(emu);
     arena_destroy(emu);
     snapshot_leave(emu->snapshot);

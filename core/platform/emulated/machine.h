@@ -8,7 +8,8 @@
  *   lend.c       buffers of the embedder's and devices as physical addresses
  *   access.c     processors: attach, accesses with the door around them, shootdown
  *   scheduler.c  coroutines; relax, wait, wake, yield
- *   disk.c       disks: queue, latencies, errors, power; submit and pump
+ *   devices.c    disks by number: adding, looking, errors to come, power
+ *   disk.c       their transfers: queue, latencies, errors; submit and pump
  *   disk_store.c where a disk's bytes lie
  *
  * Threads. Without NTMM_EMULATED_THREADS one host thread at a time is in here. With it, `lock`
@@ -92,8 +93,9 @@ struct ntmm_emulated {
     uint8_t *arena;
     size_t arena_bytes; /* RAM and hole */
     uint32_t owns_arena;
-    uint32_t disk_count; /* (K) */
-    void *mapping;       /* what is unmapped in the end, when owns_arena */
+    uint32_t disk_count;  /* (K) numbers given so far */
+    uint32_t device_room; /* (K) */
+    void *mapping;        /* what is unmapped in the end, when owns_arena */
     size_t mapping_bytes;
     struct processor *processors; /* config.cpu_count of them */
     struct ntmm_cpu *cpus;
@@ -113,7 +115,7 @@ struct ntmm_emulated {
     _Atomic(uint64_t) in_flight; /* (R) transfers accepted whose completion has not returned */
     struct prng entropy;         /* (K) */
     struct prng io_prng;         /* (K) */
-    struct disk *disks;          /* (K) list; rising numbers */
+    struct disk **devices;       /* (K) by number, device_room of them; NULL: none of that number */
     struct transfer *transfers;  /* (K) list of those in flight, in order of submission */
     struct injection content_errors;
     struct scheduler scheduler;
@@ -223,9 +225,11 @@ void scheduler_wake(void *context, struct ntmm_wait *wait);
 void scheduler_pump(void *context);
 uint32_t scheduler_processor(void *context);
 
+/* devices.c */
+void devices_destroy(struct ntmm_emulated *emu);
+void devices_dismount(struct ntmm_emulated *emu);
+
 /* disk.c */
-void disk_destroy_all(struct ntmm_emulated *emu);
-void disk_dismount_all(struct ntmm_emulated *emu);
 void disk_pump(struct ntmm_emulated *emu);
 ntmm_status disk_submit(void *context, struct ntmm_io *io);
 

@@ -58,7 +58,8 @@ static struct disk_state *find_state(const struct snapshot *s, uint64_t number)
 /* An entry for each disk of the machine; those that are new have no base yet. */
 static bool add_disk_states(struct ntmm_emulated *emu, struct snapshot *s)
 {
-    for (const struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (const struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         if (find_state(s, disk->number) != NULL)
             continue;
         struct disk_state *grown = realloc(s->disks, (s->disk_states + 1) * sizeof *grown);
@@ -109,7 +110,8 @@ static bool take_all(struct ntmm_emulated *emu, struct snapshot *s, const struct
         if (!take_run(&s->ram[i], &run, old != NULL ? &old->ram[i] : NULL, emu->owns_arena != 0))
             return false;
     }
-    for (struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         if (!take_disk(disk, find_state(s, disk->number), find_state(old, disk->number)))
             return false;
     }
@@ -127,7 +129,8 @@ static bool map_all(struct ntmm_emulated *emu, struct snapshot *s)
     bool is_mapped = true;
     for (uint32_t i = 0; i < emu->platform.range_count; i++)
         is_mapped = map_run(&s->ram[i], state_ram(emu, i)) && is_mapped;
-    for (struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         struct disk_state *state = find_state(s, disk->number);
         is_mapped = map_run(&state->image, state_image(disk)) && is_mapped;
         if (disk->durable != NULL)
@@ -187,15 +190,10 @@ NTMM_API ntmm_status ntmm_emulated_snapshot(struct ntmm_emulated *emu)
 /* Disks that the snapshot does not know go. */
 static void remove_new_disks(struct ntmm_emulated *emu, const struct snapshot *s)
 {
-    for (struct disk **link = &emu->disks; *link != NULL;) {
-        struct disk *disk = *link;
-        if (find_state(s, disk->number) != NULL) {
-            link = &disk->next;
-            continue;
-        }
-        *link = disk->next;
-        store_close(disk);
-        free(disk);
+    for (uint32_t number = 0; number < emu->device_room; number++) {
+        struct disk *disk = device_at(emu, number);
+        if (disk != NULL && find_state(s, number) == NULL)
+            device_end(emu, disk);
     }
 }
 
@@ -219,7 +217,8 @@ static bool restore_memory(struct ntmm_emulated *emu, const struct snapshot *s)
             return false;
     }
     remove_new_disks(emu, s);
-    for (struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         if (!restore_disk(disk, find_state(s, disk->number)))
             return false;
     }
@@ -264,7 +263,8 @@ static ntmm_status fork_into(struct ntmm_emulated *emu, struct ntmm_emulated *ch
         if (!memory_fork(&emu->snapshot->ram[i], &from, &to))
             return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     }
-    for (const struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (const struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         if (!fork_disk(child, disk, find_state(emu->snapshot, disk->number)))
             return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     }

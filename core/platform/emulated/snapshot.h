@@ -75,7 +75,7 @@ struct memory_run state_image(const struct disk *disk);
 struct memory_run state_durable(const struct disk *disk);
 size_t state_cached_bytes(const struct disk *disk);
 bool state_has_files(const struct ntmm_emulated *emu);
-/* A disk of the same numbers, empty, at the end of the machine's list; NULL: no memory. */
+/* A disk of the same numbers, empty; NULL: no memory. */
 struct disk *state_add_disk(struct ntmm_emulated *emu, const struct disk *like);
 void state_copy_numbers(struct disk *to, const struct disk *from);
 

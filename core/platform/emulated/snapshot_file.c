@@ -25,7 +25,6 @@
 #define MAGIC UINT64_C(0x31504e534d4d544e) /* "NTMMSNP1" */
 #define HEADER_BYTES 4096u
 #define WORDS_MAXIMUM (1u << 20)
-#define DISKS_MAXIMUM 4096u
 
 /* Words on their way to a file or from it. */
 struct stream {
@@ -212,7 +211,8 @@ static bool pass_runs(struct runs *r, const struct ntmm_emulated *emu)
         if (!pass_run(r, state_ram(emu, i)))
             return false;
     }
-    for (const struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (const struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         if (!pass_run(r, state_image(disk)) ||
             (disk->durable != NULL && !pass_run(r, state_durable(disk))))
             return false;
@@ -233,10 +233,12 @@ static void put_words(struct ntmm_emulated *emu, struct machine_state *state, st
     uint64_t disks = 0;
     pass_layout(s, &emu->config);
     pass_state(s, state, emu->config.cpu_count);
-    for (const struct disk *disk = emu->disks; disk != NULL; disk = disk->next)
+    for (const struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1))
         disks++;
     pass64(s, &disks);
-    for (struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         pass_disk(s, disk);
         pass_cached(s, disk);
     }
@@ -332,12 +334,13 @@ static ntmm_status take_disks(struct ntmm_emulated *emu, struct stream *s, uint3
 {
     uint64_t disks = 0;
     pass64(s, &disks);
-    if (s->is_wrong || disks > disk_count || disk_count > DISKS_MAXIMUM)
+    if (s->is_wrong || disks > disk_count || disk_count > DEVICES_MAXIMUM)
         return NTMM_STATUS_FILE_INVALID;
     for (uint64_t i = 0; i < disks; i++) {
         struct disk numbers = {.file = -1};
         pass_disk(s, &numbers);
-        if (s->is_wrong || !is_disk_sound(&numbers, disk_count))
+        if (s->is_wrong || !is_disk_sound(&numbers, disk_count) ||
+            device_at(emu, numbers.number) != NULL)
             return NTMM_STATUS_FILE_INVALID;
         struct disk *disk = state_add_disk(emu, &numbers);
         if (disk == NULL)

@@ -196,7 +196,8 @@ size_t state_cached_bytes(const struct disk *disk)
 
 bool state_has_files(const struct ntmm_emulated *emu)
 {
-    for (const struct disk *disk = emu->disks; disk != NULL; disk = disk->next) {
+    for (const struct disk *disk = device_from(emu, 0); disk != NULL;
+         disk = device_from(emu, disk->number + 1)) {
         if (disk->image == NULL)
             return true;
     }
@@ -206,7 +207,6 @@ bool state_has_files(const struct ntmm_emulated *emu)
 void state_copy_numbers(struct disk *to, const struct disk *from)
 {
     struct disk numbers = *from;
-    numbers.next = to->next;
     numbers.file = to->file;
     numbers.image = to->image;
     numbers.durable = to->durable;
@@ -220,14 +220,8 @@ struct disk *state_add_disk(struct ntmm_emulated *emu, const struct disk *like)
     if (disk == NULL)
         return NULL;
     state_copy_numbers(disk, like);
-    if (!store_open(disk, NULL)) {
-        store_close(disk);
-        free(disk);
-        return NULL;
-    }
-    struct disk **link = &emu->disks;
-    while (*link != NULL)
-        link = &(*link)->next;
-    *link = disk;
-    return disk;
+    if (store_open(disk, NULL) && device_enter(emu, disk))
+        return disk;
+    device_end(emu, disk);
+    return NULL;
 }
