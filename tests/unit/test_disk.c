@@ -264,6 +264,28 @@ static void transfers_past_the_end_fail(void **state)
     end_world(&w);
 }
 
+/* What is cut is gone: an extension over it finds zeros. */
+static void a_truncated_disk_is_smaller(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t size;
+    make_world(&w, 1, (struct ntmm_emulated_disk_config){.size_bytes = 8192});
+    memset(w.ram, 0x11, 4096);
+    assert_int_equal(transfer(&w, NTMM_IO_WRITE, 4096, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_TRUNCATE, 8193, 0), NTMM_STATUS_INVALID_PARAMETER);
+    assert_int_equal(transfer(&w, NTMM_IO_TRUNCATE, 8192, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(transfer(&w, NTMM_IO_TRUNCATE, 4100, 0), NTMM_STATUS_SUCCESS);
+    const uint8_t *image = ntmm_emulated_disk_image(w.emu, w.disk, &size);
+    assert_int_equal(size, 4100);
+    assert_int_equal(transfer(&w, NTMM_IO_READ, 4096, 1), NTMM_STATUS_END_OF_FILE);
+    assert_int_equal(transfer(&w, NTMM_IO_EXTEND, 8192, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(image[4099], 0x11);
+    for (uint32_t i = 4100; i < 8192; i++)
+        assert_int_equal(image[i], 0);
+    end_world(&w);
+}
+
 static void nonsense_is_refused(void **state)
 {
     (void)state;
@@ -275,7 +297,7 @@ static void nonsense_is_refused(void **state)
     prepare(&w, &r, NTMM_IO_WRITE, 0, 0);
     r.span.offset_bytes = 1;
     assert_int_equal(w.platform->submit(w.emu, &r.io), NTMM_STATUS_INVALID_PARAMETER);
-    prepare(&w, &r, (enum ntmm_io_operation)4, 0, 0);
+    prepare(&w, &r, (enum ntmm_io_operation)5, 0, 0);
     assert_int_equal(w.platform->submit(w.emu, &r.io), NTMM_STATUS_INVALID_PARAMETER);
     prepare(&w, &r, NTMM_IO_READ, 0, 0);
     r.io.device = w.disk + 1;
@@ -750,6 +772,7 @@ int main(void)
         cmocka_unit_test(equal_latencies_complete_in_any_order),
         cmocka_unit_test(spans_are_gathered_and_scattered_in_order),
         cmocka_unit_test(transfers_past_the_end_fail),
+        cmocka_unit_test(a_truncated_disk_is_smaller),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(errors_come_when_asked_for),
         cmocka_unit_test(errors_keep_to_their_place),

@@ -7,6 +7,12 @@
  * may be NULL, may be called with core spin locks held, must then not block and must not call the
  * core.
  *
+ * Storage. A device is a disk or a file, by the port's number. Page files move in whole pages; of
+ * other files the last span may be shorter than a page, since the core never passes the end that it
+ * knows of. A read past the device's end fails with NTMM_STATUS_END_OF_FILE and has moved what is
+ * before it, a write past it with NTMM_STATUS_DISK_FULL and has moved nothing: only NTMM_IO_EXTEND
+ * makes a device larger, as NT's paging writes never extend a file.
+ *
  * Glossary. Frame: a page of physical memory, by number. Core address: physical address plus
  * ntmm_config.core_base. Table frame: one that holds the core's own objects; it never moves and is
  * read through the direct map. User frame: one that holds a program's bytes; the core touches it
@@ -94,6 +100,9 @@ enum ntmm_io_operation {
     NTMM_IO_WRITE,  /**< Frames to device. */
     NTMM_IO_FLUSH,  /**< Make finished writes durable. */
     NTMM_IO_EXTEND, /**< Grow the device to offset_bytes. */
+    /** Shrink the device to offset_bytes. Optional: a port that cannot refuses it with
+     * NTMM_STATUS_NOT_SUPPORTED. */
+    NTMM_IO_TRUNCATE,
 };
 
 /** One asynchronous vectored transfer, owned by the submitter until its completion has run. */

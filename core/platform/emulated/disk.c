@@ -106,7 +106,7 @@ static ntmm_status write_shared(struct ntmm_emulated *emu, struct disk *disk, st
     return NTMM_STATUS_SUCCESS;
 }
 
-/* The first limit_bytes of a transfer, which lies inside the disk. */
+/* The first limit_bytes of a transfer, which lie inside the disk. */
 static ntmm_status move_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
                               uint64_t limit_bytes, store_move move)
 {
@@ -133,11 +133,15 @@ static ntmm_status move_spans(struct ntmm_emulated *emu, struct disk *disk, stru
     return NTMM_STATUS_SUCCESS;
 }
 
+/* What there is of it. */
 static ntmm_status read_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
 {
-    if (!is_inside(disk, io))
+    uint64_t size = disk->size_bytes;
+    uint64_t there_bytes = io->offset_bytes < size ? size - io->offset_bytes : 0;
+    ntmm_status status = move_spans(emu, disk, io, there_bytes, store_read);
+    if (status == NTMM_STATUS_SUCCESS && there_bytes < length_of(io))
         return NTMM_STATUS_END_OF_FILE;
-    return move_spans(emu, disk, io, UINT64_MAX, store_read);
+    return status;
 }
 
 /* The first limit_bytes of a write. */
@@ -156,6 +160,14 @@ static ntmm_status extend(struct disk *disk, const struct ntmm_io *io)
     return NTMM_STATUS_SUCCESS;
 }
 
+static ntmm_status truncate_to(struct disk *disk, const struct ntmm_io *io)
+{
+    if (io->offset_bytes > disk->size_bytes)
+        return NTMM_STATUS_INVALID_PARAMETER;
+    return store_truncate(disk, io->offset_bytes) ? NTMM_STATUS_SUCCESS
+                                                  : NTMM_STATUS_DEVICE_DATA_ERROR;
+}
+
 static ntmm_status move_bytes(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
 {
     switch (io->operation) {
@@ -167,6 +179,8 @@ static ntmm_status move_bytes(struct ntmm_emulated *emu, struct disk *disk, stru
         return store_flush(disk) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_DEVICE_DATA_ERROR;
     case NTMM_IO_EXTEND:
         return extend(disk, io);
+    case NTMM_IO_TRUNCATE:
+        return truncate_to(disk, io);
     }
     return NTMM_STATUS_INVALID_PARAMETER;
 }
@@ -221,7 +235,7 @@ void disk_pump(struct ntmm_emulated *emu)
 
 static bool is_valid(const struct ntmm_emulated *emu, const struct ntmm_io *io)
 {
-    if (io->complete == NULL || (uint32_t)io->operation > NTMM_IO_EXTEND)
+    if (io->complete == NULL || (uint32_t)io->operation > NTMM_IO_TRUNCATE)
         return false;
     if (io->operation != NTMM_IO_READ && io->operation != NTMM_IO_WRITE)
         return true;
@@ -306,12 +320,14 @@ ntmm_status disk_submit(void *context, struct ntmm_io *io)
 
 /* --- power --- */
 
-/* A prefix of sectors, from none to all, reaches the disk for good. (K) */
+/* A prefix of the sectors that it touches, from none to all, reaches the disk for good. (K) */
 static void tear_write(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
 {
-    uint64_t sectors = length_of(io) / NTMM_EMULATED_SECTOR_SIZE;
+    uint64_t skipped = io->offset_bytes % NTMM_EMULATED_SECTOR_SIZE; /* of the first sector */
+    uint64_t sectors = store_sectors(skipped + length_of(io));
     uint64_t kept = prng_below(&emu->io_prng, sectors + 1);
-    (void)write_spans(emu, disk, io, kept * NTMM_EMULATED_SECTOR_SIZE);
+    if (kept != 0)
+        (void)write_spans(emu, disk, io, kept * NTMM_EMULATED_SECTOR_SIZE - skipped);
 }
 
 void disk_abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool tears)

@@ -57,12 +57,26 @@ void disk_abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool t
 
 /* disk_store.c */
 
+/* Sectors of so many bytes, the last perhaps a part of one. */
+static inline uint64_t store_sectors(uint64_t size_bytes)
+{
+    return size_bytes / NTMM_EMULATED_SECTOR_SIZE + (size_bytes % NTMM_EMULATED_SECTOR_SIZE != 0);
+}
+
+/* Bytes that the disk's memory is mapped for: whole pages, at least one. */
+static inline uint64_t store_mapped_bytes(const struct disk *disk)
+{
+    uint64_t pages = (disk->maximum_bytes + NTMM_PAGE_SIZE - 1) / NTMM_PAGE_SIZE;
+    return (pages != 0 ? pages : 1) * NTMM_PAGE_SIZE;
+}
+
 bool store_open(struct disk *disk, const char *path);
 void store_close(struct disk *disk);
 /* Bytes in a row on the disk, from or to pieces of memory, which are not the same afterwards. */
 bool store_read(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count);
 bool store_write(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count);
 bool store_extend(struct disk *disk, uint64_t size_bytes);
+bool store_truncate(struct disk *disk, uint64_t size_bytes);
 bool store_flush(struct disk *disk);
 void store_lose_cache(struct disk *disk, struct prng *kept);
 

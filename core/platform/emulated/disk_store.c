@@ -16,10 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static uint64_t sector_count(const struct disk *disk)
-{
-    return disk->maximum_bytes / NTMM_EMULATED_SECTOR_SIZE;
-}
+static uint64_t sector_count(const struct disk *disk) { return store_sectors(disk->maximum_bytes); }
 
 static uint8_t *map_bytes(uint64_t size_bytes)
 {
@@ -47,10 +44,10 @@ bool store_open(struct disk *disk, const char *path)
     disk->file = -1;
     if (path != NULL)
         return open_file(disk, path);
-    disk->image = map_bytes(disk->maximum_bytes);
+    disk->image = map_bytes(store_mapped_bytes(disk));
     if (!(disk->flags & NTMM_EMULATED_DISK_WRITE_CACHE))
         return disk->image != NULL;
-    disk->durable = map_bytes(disk->maximum_bytes);
+    disk->durable = map_bytes(store_mapped_bytes(disk));
     disk->cached = calloc((size_t)(sector_count(disk) / 64 + 1), sizeof *disk->cached);
     return disk->image != NULL && disk->durable != NULL && disk->cached != NULL;
 }
@@ -60,9 +57,9 @@ void store_close(struct disk *disk)
     if (disk->file >= 0)
         (void)close(disk->file);
     if (disk->image != NULL)
-        (void)munmap(disk->image, (size_t)disk->maximum_bytes);
+        (void)munmap(disk->image, (size_t)store_mapped_bytes(disk));
     if (disk->durable != NULL)
-        (void)munmap(disk->durable, (size_t)disk->maximum_bytes);
+        (void)munmap(disk->durable, (size_t)store_mapped_bytes(disk));
     free(disk->cached);
 }
 
@@ -139,6 +136,21 @@ bool store_extend(struct disk *disk, uint64_t size_bytes)
         return true;
     if (disk->image == NULL && ftruncate(disk->file, (off_t)size_bytes) != 0)
         return false;
+    disk->size_bytes = size_bytes;
+    return true;
+}
+
+/* The size is durable at once, as a file system's journal makes it, and so are the zeros that a
+ * later extension finds. */
+bool store_truncate(struct disk *disk, uint64_t size_bytes)
+{
+    size_t cut = (size_t)(disk->size_bytes - size_bytes);
+    if (disk->image == NULL && ftruncate(disk->file, (off_t)size_bytes) != 0)
+        return false;
+    if (disk->image != NULL)
+        memset(disk->image + size_bytes, 0, cut);
+    if (disk->durable != NULL)
+        memset(disk->durable + size_bytes, 0, cut);
     disk->size_bytes = size_bytes;
     return true;
 }

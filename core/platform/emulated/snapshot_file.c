@@ -323,10 +323,8 @@ static ntmm_status adopt_layout(struct stream *s, struct ntmm_emulated_config *c
 
 static bool is_disk_sound(const struct disk *disk, uint32_t disk_count)
 {
-    uint64_t sizes = disk->size_bytes | disk->maximum_bytes;
     return disk->number < disk_count && disk->size_bytes <= disk->maximum_bytes &&
-           disk->maximum_bytes != 0 && sizes % NTMM_EMULATED_SECTOR_SIZE == 0 && !(sizes >> 46) &&
-           disk->minimum_latency_pumps != 0 &&
+           !(disk->maximum_bytes >> 46) && disk->minimum_latency_pumps != 0 &&
            disk->minimum_latency_pumps <= disk->maximum_latency_pumps;
 }
 

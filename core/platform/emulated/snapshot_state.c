@@ -173,25 +173,21 @@ struct memory_run state_ram(const struct ntmm_emulated *emu, uint32_t range)
     };
 }
 
-static size_t mapped_bytes(const struct disk *disk)
-{
-    return ((size_t)disk->maximum_bytes + NTMM_PAGE_SIZE - 1) & ~(size_t)(NTMM_PAGE_SIZE - 1);
-}
-
 struct memory_run state_image(const struct disk *disk)
 {
-    return (struct memory_run){.bytes = disk->image, .size_bytes = mapped_bytes(disk)};
+    return (struct memory_run){.bytes = disk->image,
+                               .size_bytes = (size_t)store_mapped_bytes(disk)};
 }
 
 struct memory_run state_durable(const struct disk *disk)
 {
-    return (struct memory_run){.bytes = disk->durable, .size_bytes = mapped_bytes(disk)};
+    return (struct memory_run){.bytes = disk->durable,
+                               .size_bytes = (size_t)store_mapped_bytes(disk)};
 }
 
 size_t state_cached_bytes(const struct disk *disk)
 {
-    uint64_t sectors = disk->maximum_bytes / NTMM_EMULATED_SECTOR_SIZE;
-    return (size_t)(sectors / 64 + 1) * sizeof *disk->cached;
+    return (size_t)(store_sectors(disk->maximum_bytes) / 64 + 1) * sizeof *disk->cached;
 }
 
 bool state_has_files(const struct ntmm_emulated *emu)
