@@ -176,6 +176,9 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %ignore ntmm_emulated_cpu;
 %ignore ntmm_emulated_disk_image;
 %ignore ntmm_emulated_disk_config::path;
+%ignore ntmm_emulated_file_config::path;
+%ignore ntmm_emulated_file_config::contents;
+%ignore ntmm_emulated_query_host_file;
 %ignore ntmm_emulated_read_disk;
 %ignore ntmm_check_with_storage;
 %ignore ntmm_storage_reader;

@@ -247,6 +247,26 @@ static void cut_power(struct world *w)
     }
 }
 
+/* A file of any size, which nothing uses. */
+static void add_file(struct world *w)
+{
+    struct ntmm_emulated_file_config file = {
+        .size = one_in(w, 32) ? take32(w) : (uint32_t)sizeof(file),
+        .version = NTMM_EMULATED_FILE_VERSION,
+        .size_bytes = take32(w) >> take8(w) % 32,
+        .maximum_bytes = one_in(w, 2) ? 0 : take32(w),
+        .flags = take8(w) % 64,
+    };
+    uint64_t device = 77;
+    uint64_t size = 77;
+
+    if (CALL(w, emulated_add_file, w->emu, &file, &device, &size)) {
+        must(w, device == 77 && size == 77, "a failed call wrote the device or its size");
+        return;
+    }
+    must(w, size == file.size_bytes, "a file of another size");
+}
+
 static void mend(struct world *w)
 {
     ntmm_emulated_inject_content(w->emu, 0, 0, 0, 0);
@@ -297,6 +317,7 @@ const struct verb SYSTEM_VERBS[] = {
     {"set-sink", set_sink},
     {"fail-disk", fail_disk},
     {"cut-power", cut_power},
+    {"add-file", add_file},
     {"mend", mend},
     {"mend", mend},
     {"fail-content", fail_content},

@@ -501,8 +501,10 @@ struct ntmm_emulated_disk_config {
  * Add a disk. Each transfer completes at a pump drawn from the seed between the two latencies, in
  * any order; its bytes move at that moment. Transfers are checked when submitted: spans outside RAM
  * or an operation of no meaning are refused with NTMM_STATUS_INVALID_PARAMETER. A read past the end
- * completes with NTMM_STATUS_END_OF_FILE, a write or an extension past it with
- * NTMM_STATUS_DISK_FULL.
+ * completes with NTMM_STATUS_END_OF_FILE and has moved what is before it; a write past the end, or
+ * an extension past maximum_bytes, with NTMM_STATUS_DISK_FULL and has moved nothing. Extension and
+ * truncation to any byte are durable when they complete; a truncation to more than the size
+ * completes with NTMM_STATUS_INVALID_PARAMETER.
  *
  * @param emu     any
  * @param config  copied
@@ -515,13 +517,95 @@ struct ntmm_emulated_disk_config {
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_add_disk(
     struct ntmm_emulated *emu, const struct ntmm_emulated_disk_config *config, uint64_t *device);
 
+/** ntmm_emulated_file_config.version of this header. */
+#define NTMM_EMULATED_FILE_VERSION 1u
+
+/** @name Flags of ntmm_emulated_file_config
+ * @{ */
+/** Transfers complete before submit returns. */
+#define NTMM_EMULATED_FILE_INLINE 0x1u
+/** Finished writes lie in a cache that only NTMM_IO_FLUSH makes durable. Not with a path. */
+#define NTMM_EMULATED_FILE_WRITE_CACHE 0x2u
+/** Writes, extensions and truncations complete with NTMM_STATUS_ACCESS_DENIED. */
+#define NTMM_EMULATED_FILE_READ_ONLY 0x4u
+/** A host file that is missing is made, empty. Not with NTMM_EMULATED_FILE_READ_ONLY. */
+#define NTMM_EMULATED_FILE_CREATE 0x8u
+/** New bytes of an extension are not zeros but what the blocks held before: bytes that depend on
+ * the machine's seed, none of them 0. Not with a path. */
+#define NTMM_EMULATED_FILE_STALE 0x10u
+/** @} */
+
+/** How a file is made. Zero the struct, set `size`, `version`, and `path` or `size_bytes`. */
+struct ntmm_emulated_file_config {
+    uint32_t size;                  /**< sizeof(struct ntmm_emulated_file_config). */
+    uint32_t version;               /**< NTMM_EMULATED_FILE_VERSION. */
+    const char *path;               /**< Regular file of the host; NULL: in memory. */
+    const void *contents;           /**< In memory: the first size_bytes, copied; NULL: zeros. */
+    uint64_t size_bytes;            /**< In memory: size at first, any; a host file has its own. */
+    uint64_t maximum_bytes;         /**< Most that NTMM_IO_EXTEND gives; 0: the size at first in
+                                         memory, what the host allows in a host file. */
+    uint32_t flags;                 /**< NTMM_EMULATED_FILE_* bits. */
+    uint32_t minimum_latency_pumps; /**< As of a disk. */
+    uint32_t maximum_latency_pumps; /**< As of a disk. */
+    uint32_t reserved;              /**< 0. */
+};
+
+/**
+ * Add a file: a disk whose size is any number of bytes, for sections. All that is said of disks
+ * holds for files, and each function that takes a disk takes a file.
+ *
+ * @param emu         any
+ * @param config      copied
+ * @param device      out: the number for ntmm_io.device, one more than the last that any disk or
+ *                    file got; untouched on failure
+ * @param size_bytes  out, may be NULL: its size, a host file's as it is now; untouched on failure
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed but that a host file may have been made,
+ *         NTMM_STATUS_INFO_LENGTH_MISMATCH      config's size or version is not this header's
+ *         NTMM_STATUS_INVALID_PARAMETER_2       a value or flag that does not go with the others
+ *         NTMM_STATUS_OBJECT_NAME_NOT_FOUND     no such host file
+ *         NTMM_STATUS_INVALID_FILE_FOR_SECTION  it is a directory, a pipe or a device
+ *         NTMM_STATUS_ACCESS_DENIED             the host does not let us read it, or write it
+ *                                               without NTMM_EMULATED_FILE_READ_ONLY
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES    the host has no memory or no more open files, or
+ *                                               2^24 numbers were given
+ * Locks: takes the disks' lock. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status
+ntmm_emulated_add_file(struct ntmm_emulated *emu, const struct ntmm_emulated_file_config *config,
+                       uint64_t *device, uint64_t *size_bytes);
+
+/**
+ * Whether ntmm_emulated_add_file could read a host file, without a machine: for tools that name the
+ * file in their message.
+ *
+ * @param path        of the host
+ * @param size_bytes  out, may be NULL: its size; untouched on failure
+ * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_OBJECT_NAME_NOT_FOUND,
+ *         NTMM_STATUS_INVALID_FILE_FOR_SECTION, NTMM_STATUS_ACCESS_DENIED or
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES, when that function would with
+ *         NTMM_EMULATED_FILE_READ_ONLY
+ * Locks: none. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_query_host_file(const char *path,
+                                                                 uint64_t *size_bytes);
+
+/**
+ * The size of a file or disk.
+ *
+ * @param emu     any
+ * @param device  a disk or a file
+ * @return bytes, as transfers that completed left it; UINT64_MAX when there is no such device
+ * Locks: takes the disks' lock. Source: ours.
+ */
+NTMM_API uint64_t ntmm_emulated_file_size(struct ntmm_emulated *emu, uint64_t device);
+
 /**
  * The bytes of a disk in memory, as reads would see them.
  *
  * @param emu         any
  * @param device      a disk
  * @param size_bytes  out, may be NULL: its size now
- * @return host address; NULL when the disk is a file or does not exist
+ * @return host address; NULL when the disk is a host file or does not exist
  * Locks: takes the disks' lock. Source: ours.
  */
 NTMM_API void *ntmm_emulated_disk_image(struct ntmm_emulated *emu, uint64_t device,

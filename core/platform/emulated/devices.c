@@ -1,10 +1,11 @@
 /*
- * The disks of a machine, by number: adding one, looking at it, errors to come, power.
+ * The disks and files of a machine, by number: adding one, looking at it, errors to come, power.
  *
  * A number is never given twice, and disks[number] is found in the index at once, however many
  * there are. The index grows by doubling and moves then, so that it is read under (K) only.
  */
 #include "platform/emulated/disk.h"
+#include "platform/emulated/host_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,34 +62,77 @@ void device_end(struct ntmm_emulated *emu, struct disk *disk)
 }
 
 /* A number of its own. False: no memory, or no numbers left. */
-static bool enter_new(struct ntmm_emulated *emu, struct disk *disk)
+static bool enter_new(struct ntmm_emulated *emu, struct disk *disk, uint64_t *number)
 {
     machine_lock(emu);
     disk->number = emu->disk_count;
+    disk->stale_seed = emu->config.seed + disk->number;
     bool is_entered = emu->disk_count < DEVICES_MAXIMUM && device_enter(emu, disk);
     emu->disk_count += is_entered;
+    if (is_entered)
+        *number = disk->number;
     machine_unlock(emu);
     return is_entered;
 }
 
 /* --- adding --- */
 
-static bool is_config_valid(const struct ntmm_emulated_disk_config *c)
+/* What a disk's flags are, a file's are too. */
+_Static_assert(NTMM_EMULATED_DISK_INLINE == NTMM_EMULATED_FILE_INLINE, "one queue");
+_Static_assert(NTMM_EMULATED_DISK_WRITE_CACHE == NTMM_EMULATED_FILE_WRITE_CACHE, "one store");
+
+/* A disk is a file of whole sectors. */
+static struct ntmm_emulated_file_config file_like(const struct ntmm_emulated_disk_config *c)
 {
-    const uint32_t known = NTMM_EMULATED_DISK_INLINE | NTMM_EMULATED_DISK_WRITE_CACHE;
-    uint64_t sizes = c->size_bytes | c->maximum_bytes;
-    if (sizes % NTMM_EMULATED_SECTOR_SIZE != 0 || sizes == 0 || sizes >> 62)
+    return (struct ntmm_emulated_file_config){
+        .path = c->path,
+        .size_bytes = c->size_bytes,
+        .maximum_bytes = c->maximum_bytes != 0 ? c->maximum_bytes : c->size_bytes,
+        .flags = c->flags,
+        .minimum_latency_pumps = c->minimum_latency_pumps,
+        .maximum_latency_pumps = c->maximum_latency_pumps,
+        .reserved = c->reserved,
+    };
+}
+
+/* What holds for disks and files. */
+static bool is_setup_valid(const struct ntmm_emulated_file_config *c)
+{
+    if ((c->size_bytes | c->maximum_bytes) >> 62)
         return false;
     if (c->maximum_bytes != 0 && c->maximum_bytes < c->size_bytes)
         return false;
     if (c->maximum_latency_pumps != 0 && c->maximum_latency_pumps < c->minimum_latency_pumps)
         return false;
-    if (c->path != NULL && (c->flags & NTMM_EMULATED_DISK_WRITE_CACHE))
+    if (c->path != NULL && (c->flags & NTMM_EMULATED_FILE_WRITE_CACHE))
         return false;
-    return (c->flags & ~known) == 0 && c->reserved == 0;
+    return c->reserved == 0;
 }
 
-static void fill_disk(struct disk *disk, const struct ntmm_emulated_disk_config *c)
+static bool is_disk_valid(const struct ntmm_emulated_file_config *c)
+{
+    const uint32_t known = NTMM_EMULATED_DISK_INLINE | NTMM_EMULATED_DISK_WRITE_CACHE;
+    uint64_t sizes = c->size_bytes | c->maximum_bytes;
+    return sizes != 0 && sizes % NTMM_EMULATED_SECTOR_SIZE == 0 && (c->flags & ~known) == 0 &&
+           is_setup_valid(c);
+}
+
+static bool is_file_valid(const struct ntmm_emulated_file_config *c)
+{
+    const uint32_t in_memory = NTMM_EMULATED_FILE_WRITE_CACHE | NTMM_EMULATED_FILE_STALE;
+    const uint32_t of_host = NTMM_EMULATED_FILE_CREATE;
+    const uint32_t known =
+        in_memory | of_host | NTMM_EMULATED_FILE_INLINE | NTMM_EMULATED_FILE_READ_ONLY;
+    const uint32_t both = NTMM_EMULATED_FILE_CREATE | NTMM_EMULATED_FILE_READ_ONLY;
+    bool is_of_host = c->path != NULL;
+    if (is_of_host && (c->size_bytes != 0 || c->contents != NULL))
+        return false;
+    if ((c->flags & (is_of_host ? in_memory : of_host)) != 0 || (c->flags & both) == both)
+        return false;
+    return (c->flags & ~known) == 0 && is_setup_valid(c);
+}
+
+static void fill_disk(struct disk *disk, const struct ntmm_emulated_file_config *c)
 {
     disk->size_bytes = c->size_bytes;
     disk->maximum_bytes = c->maximum_bytes != 0 ? c->maximum_bytes : c->size_bytes;
@@ -100,28 +144,72 @@ static void fill_disk(struct disk *disk, const struct ntmm_emulated_disk_config 
     disk->is_on = 1;
 }
 
+/* Where the bytes of a disk lie: in a host file that is made, and made large enough. */
+static ntmm_status open_disk(struct disk *disk, const struct ntmm_emulated_file_config *c)
+{
+    if (store_open(disk, c->path))
+        return NTMM_STATUS_SUCCESS;
+    return c->path != NULL ? NTMM_STATUS_OBJECT_NAME_NOT_FOUND : NTMM_STATUS_INSUFFICIENT_RESOURCES;
+}
+
+/* Of a file: in memory with its first contents, or in a host file as it is. */
+static ntmm_status open_file(struct disk *disk, const struct ntmm_emulated_file_config *c)
+{
+    if (c->path == NULL && !store_open(disk, NULL))
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    if (c->path == NULL) {
+        store_fill(disk, c->contents);
+        return NTMM_STATUS_SUCCESS;
+    }
+    ntmm_status status = host_file_open(c->path, c->flags, &disk->file, &disk->size_bytes);
+    disk->maximum_bytes = c->maximum_bytes != 0 ? c->maximum_bytes : UINT64_C(1) << 62;
+    if (disk->maximum_bytes < disk->size_bytes)
+        disk->maximum_bytes = disk->size_bytes;
+    return status;
+}
+
+typedef ntmm_status (*opener)(struct disk *disk, const struct ntmm_emulated_file_config *c);
+
+/* A device of a valid configuration. */
+static ntmm_status add_device(struct ntmm_emulated *emu, const struct ntmm_emulated_file_config *c,
+                              opener open_bytes, uint64_t *device, uint64_t *size_bytes)
+{
+    struct disk *disk = calloc(1, sizeof *disk);
+    if (disk == NULL)
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    fill_disk(disk, c);
+    ntmm_status status = open_bytes(disk, c);
+    uint64_t opened_bytes = disk->size_bytes; /* once it is entered others may change it */
+    if (status == NTMM_STATUS_SUCCESS && !enter_new(emu, disk, device))
+        status = NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    if (status != NTMM_STATUS_SUCCESS)
+        close_disk(disk);
+    else if (size_bytes != NULL)
+        *size_bytes = opened_bytes;
+    return status;
+}
+
 NTMM_API ntmm_status ntmm_emulated_add_disk(struct ntmm_emulated *emu,
                                             const struct ntmm_emulated_disk_config *config,
                                             uint64_t *device)
 {
     if (config->size != sizeof *config || config->version != NTMM_EMULATED_DISK_VERSION)
         return NTMM_STATUS_INFO_LENGTH_MISMATCH;
-    if (!is_config_valid(config))
+    const struct ntmm_emulated_file_config like = file_like(config);
+    if (!is_disk_valid(&like))
         return NTMM_STATUS_INVALID_PARAMETER_2;
-    struct disk *disk = calloc(1, sizeof *disk);
-    if (disk == NULL)
-        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    fill_disk(disk, config);
-    ntmm_status status = NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    if (!store_open(disk, config->path))
-        status = config->path != NULL ? NTMM_STATUS_OBJECT_NAME_NOT_FOUND : status;
-    else if (enter_new(emu, disk))
-        status = NTMM_STATUS_SUCCESS;
-    if (status == NTMM_STATUS_SUCCESS)
-        *device = disk->number;
-    else
-        close_disk(disk);
-    return status;
+    return add_device(emu, &like, open_disk, device, NULL);
+}
+
+NTMM_API ntmm_status ntmm_emulated_add_file(struct ntmm_emulated *emu,
+                                            const struct ntmm_emulated_file_config *config,
+                                            uint64_t *device, uint64_t *size_bytes)
+{
+    if (config->size != sizeof *config || config->version != NTMM_EMULATED_FILE_VERSION)
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    if (!is_file_valid(config))
+        return NTMM_STATUS_INVALID_PARAMETER_2;
+    return add_device(emu, config, open_file, device, size_bytes);
 }
 
 /* --- looking --- */
@@ -146,6 +234,15 @@ static ntmm_status look(struct disk *disk, uint64_t offset_bytes, void *buffer, 
         return NTMM_STATUS_END_OF_FILE;
     return store_read(disk, offset_bytes, &piece, 1) ? NTMM_STATUS_SUCCESS
                                                      : NTMM_STATUS_DEVICE_DATA_ERROR;
+}
+
+NTMM_API uint64_t ntmm_emulated_file_size(struct ntmm_emulated *emu, uint64_t device)
+{
+    machine_lock(emu);
+    const struct disk *disk = device_at(emu, device);
+    uint64_t size_bytes = disk != NULL ? disk->size_bytes : UINT64_MAX;
+    machine_unlock(emu);
+    return size_bytes;
 }
 
 NTMM_API ntmm_status ntmm_emulated_read_disk(void *emulated, uint64_t device, uint64_t offset_bytes,

@@ -168,8 +168,15 @@ static ntmm_status truncate_to(struct disk *disk, const struct ntmm_io *io)
                                                   : NTMM_STATUS_DEVICE_DATA_ERROR;
 }
 
+static bool is_change(const struct ntmm_io *io)
+{
+    return io->operation != NTMM_IO_READ && io->operation != NTMM_IO_FLUSH;
+}
+
 static ntmm_status move_bytes(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
 {
+    if (is_change(io) && (disk->flags & NTMM_EMULATED_FILE_READ_ONLY))
+        return NTMM_STATUS_ACCESS_DENIED;
     switch (io->operation) {
     case NTMM_IO_READ:
         return read_spans(emu, disk, io);

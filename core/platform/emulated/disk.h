@@ -7,6 +7,9 @@
  *   durable in a file       file                     durable when they complete, as far as the host
  *   is concerned
  *
+ * A file is a disk of any size, and so everything here is for both: a sector that the end cuts is
+ * whole in memory.
+ *
  * D1 where no bit of `cached` is set, image and durable are equal.
  * D2 is_on is 0 only between a power cut and ntmm_emulated_restore_power, or at the end.
  */
@@ -24,7 +27,7 @@ struct disk {
     uint64_t number;
     uint64_t size_bytes;    /* (K) now */
     uint64_t maximum_bytes; /* most that it may grow to */
-    uint32_t flags;         /* NTMM_EMULATED_DISK_* */
+    uint32_t flags;         /* NTMM_EMULATED_FILE_*, which those of a disk are too */
     uint32_t minimum_latency_pumps;
     uint32_t maximum_latency_pumps;
     uint32_t is_on;          /* (K) */
@@ -33,6 +36,7 @@ struct disk {
     struct injection errors; /* (K) */
     uint64_t errors_base;    /* (K) bytes that they are at */
     uint64_t errors_end;     /* (K) 0: anywhere */
+    uint64_t stale_seed;     /* of what an extension finds, with NTMM_EMULATED_FILE_STALE */
     uint8_t *image;          /* (K) what reads see; NULL for a file */
     uint8_t *durable;        /* (K) with a cache: what a power cut leaves */
     uint64_t *cached;        /* (K) with a cache: a bit a sector */
@@ -72,6 +76,8 @@ static inline uint64_t store_mapped_bytes(const struct disk *disk)
 
 bool store_open(struct disk *disk, const char *path);
 void store_close(struct disk *disk);
+/* The first contents of a disk in memory, size_bytes of them; NULL: zeros. They are durable. */
+void store_fill(struct disk *disk, const void *contents);
 /* Bytes in a row on the disk, from or to pieces of memory, which are not the same afterwards. */
 bool store_read(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count);
 bool store_write(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces, uint32_t count);

@@ -63,6 +63,15 @@ void store_close(struct disk *disk)
     free(disk->cached);
 }
 
+void store_fill(struct disk *disk, const void *contents)
+{
+    if (contents == NULL || disk->size_bytes == 0)
+        return;
+    memcpy(disk->image, contents, (size_t)disk->size_bytes);
+    if (disk->durable != NULL)
+        memcpy(disk->durable, contents, (size_t)disk->size_bytes);
+}
+
 /* --- bytes of a file --- */
 
 /* preadv, pwritev */
@@ -130,12 +139,32 @@ bool store_write(struct disk *disk, uint64_t offset_bytes, struct iovec *pieces,
     return true;
 }
 
+/* Byte `offset` of what the blocks held that files are extended by. None is 0, so that one that is
+ * shown where a zero belongs is seen. */
+static uint8_t stale_byte(const struct disk *disk, uint64_t offset)
+{
+    uint64_t state = disk->stale_seed ^ (offset / 8) << 20;
+    return (uint8_t)(splitmix64(&state) >> offset % 8 * 8) | 1u;
+}
+
+/* Whoever extends finds them, and a power cut does not take them. */
+static void leave_stale(struct disk *disk, uint64_t end_bytes)
+{
+    for (uint64_t at = disk->size_bytes; at < end_bytes; at++) {
+        disk->image[at] = stale_byte(disk, at);
+        if (disk->durable != NULL)
+            disk->durable[at] = disk->image[at];
+    }
+}
+
 bool store_extend(struct disk *disk, uint64_t size_bytes)
 {
     if (size_bytes <= disk->size_bytes)
         return true;
     if (disk->image == NULL && ftruncate(disk->file, (off_t)size_bytes) != 0)
         return false;
+    if (disk->flags & NTMM_EMULATED_FILE_STALE)
+        leave_stale(disk, size_bytes);
     disk->size_bytes = size_bytes;
     return true;
 }

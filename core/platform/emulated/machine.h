@@ -8,9 +8,10 @@
  *   lend.c       buffers of the embedder's and devices as physical addresses
  *   access.c     processors: attach, accesses with the door around them, shootdown
  *   scheduler.c  coroutines; relax, wait, wake, yield
- *   devices.c    disks by number: adding, looking, errors to come, power
+ *   devices.c    disks and files by number: adding, looking, errors to come, power
  *   disk.c       their transfers: queue, latencies, errors; submit and pump
  *   disk_store.c where a disk's bytes lie
+ *   host_file.c  opening host files
  *
  * Threads. Without NTMM_EMULATED_THREADS one host thread at a time is in here. With it, `lock`
  * protects disks, transfers and entropy (K), waits sleep on `woken` under it, counters are atomic
