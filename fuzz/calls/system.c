@@ -247,7 +247,7 @@ static void cut_power(struct world *w)
     }
 }
 
-/* A file of any size, which nothing uses. */
+/* A file of any size, which nothing uses, comes and goes. */
 static void add_file(struct world *w)
 {
     struct ntmm_emulated_file_config file = {
@@ -265,6 +265,8 @@ static void add_file(struct world *w)
         return;
     }
     must(w, size == file.size_bytes, "a file of another size");
+    must(w, !CALL(w, emulated_remove_device, w->emu, device), "a file that is not used stays");
+    must(w, CALL(w, emulated_remove_device, w->emu, device), "a file was removed twice");
 }
 
 static void mend(struct world *w)

@@ -334,6 +334,94 @@ static void errors_come_when_asked_for(void **state)
     end_world(&w);
 }
 
+/* --- removal --- */
+
+static void a_removed_file_is_gone_for_good(void **state)
+{
+    struct world w;
+    struct request r;
+    uint8_t byte;
+    (void)state;
+    make_world(&w, 1);
+    uint64_t device = add_file(&w, (struct ntmm_emulated_file_config){.size_bytes = 10});
+    uint64_t other = add_file(&w, (struct ntmm_emulated_file_config){.size_bytes = 20});
+    assert_int_equal(ntmm_emulated_remove_device(w.emu, other + 1),
+                     NTMM_STATUS_INVALID_PARAMETER_2);
+    assert_int_equal(ntmm_emulated_remove_device(w.emu, device), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_remove_device(w.emu, device), NTMM_STATUS_INVALID_PARAMETER_2);
+    for (uint32_t operation = NTMM_IO_READ; operation <= NTMM_IO_TRUNCATE; operation++) {
+        prepare(&w, &r, device, (enum ntmm_io_operation)operation, 0);
+        assert_int_equal(w.platform->submit(w.emu, &r.io), NTMM_STATUS_VOLUME_DISMOUNTED);
+        r.io.device = other + 1; /* never was one */
+        assert_int_equal(w.platform->submit(w.emu, &r.io), NTMM_STATUS_INVALID_PARAMETER);
+    }
+    pump(&w, 8);
+    assert_int_equal(r.completions, 0);
+    assert_null(ntmm_emulated_disk_image(w.emu, device, NULL));
+    assert_true(ntmm_emulated_file_size(w.emu, device) == UINT64_MAX);
+    assert_int_equal(ntmm_emulated_read_disk(w.emu, device, 0, &byte, 1),
+                     NTMM_STATUS_INVALID_PARAMETER_2);
+    assert_int_equal(ntmm_emulated_inject_disk(w.emu, device, NULL),
+                     NTMM_STATUS_INVALID_PARAMETER_2);
+    assert_int_equal(ntmm_emulated_cut_power(w.emu, device, 0), NTMM_STATUS_INVALID_PARAMETER_2);
+    assert_int_equal(ntmm_emulated_restore_power(w.emu, device), NTMM_STATUS_INVALID_PARAMETER_2);
+    assert_int_equal(ntmm_emulated_file_size(w.emu, other), 20);
+    assert_int_equal(add_file(&w, (struct ntmm_emulated_file_config){.size_bytes = 1}), other + 1);
+    end_world(&w);
+}
+
+static void a_file_in_use_is_not_removed(void **state)
+{
+    struct world w;
+    struct request r, idle;
+    (void)state;
+    make_world(&w, 1);
+    uint64_t device = add_file(
+        &w, (struct ntmm_emulated_file_config){.size_bytes = 10, .minimum_latency_pumps = 3});
+    uint64_t other = add_file(&w, (struct ntmm_emulated_file_config){.size_bytes = 10});
+    prepare(&w, &r, device, NTMM_IO_READ, 0);
+    add_spans(&r, 0, 10);
+    submit(&r);
+    pump(&w, 2);
+    assert_int_equal(ntmm_emulated_remove_device(w.emu, device), NTMM_STATUS_CANT_WAIT);
+    assert_int_equal(ntmm_emulated_remove_device(w.emu, other), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_cut_power(w.emu, device, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_remove_device(w.emu, device), NTMM_STATUS_CANT_WAIT);
+    pump(&w, 1);
+    assert_int_equal(r.completions, 1);
+    assert_int_equal(r.io.status, NTMM_STATUS_VOLUME_DISMOUNTED);
+    prepare(&w, &idle, device, NTMM_IO_FLUSH, 0); /* refused: not in flight */
+    assert_int_equal(w.platform->submit(w.emu, &idle.io), NTMM_STATUS_VOLUME_DISMOUNTED);
+    assert_int_equal(ntmm_emulated_remove_device(w.emu, device), NTMM_STATUS_SUCCESS);
+    end_world(&w);
+}
+
+static void remove_own_device(struct ntmm_io *io)
+{
+    struct request *r = io->context;
+    r->completions++;
+    assert_int_equal(ntmm_emulated_remove_device(r->w->emu, io->device), NTMM_STATUS_SUCCESS);
+}
+
+static void a_completion_may_remove_its_file(void **state)
+{
+    struct world w;
+    (void)state;
+    make_world(&w, 1);
+    for (uint32_t flags = 0; flags <= NTMM_EMULATED_FILE_INLINE; flags++) {
+        struct request r;
+        uint64_t device =
+            add_file(&w, (struct ntmm_emulated_file_config){.size_bytes = 10, .flags = flags});
+        prepare(&w, &r, device, NTMM_IO_READ, 0);
+        add_spans(&r, 0, 10);
+        r.io.complete = remove_own_device;
+        assert_int_equal(run(&r), NTMM_STATUS_SUCCESS);
+        assert_int_equal(ntmm_emulated_remove_device(w.emu, device),
+                         NTMM_STATUS_INVALID_PARAMETER_2);
+    }
+    end_world(&w);
+}
+
 /* --- many --- */
 
 static void two_files_and_a_disk_at_once(void **state)
@@ -376,6 +464,22 @@ static void two_files_and_a_disk_at_once(void **state)
 
 #define MANY 700u
 
+/* What stays keeps its number while numbers without a file grow. */
+static void thousands_of_files_come_and_go(void **state)
+{
+    struct world w;
+    (void)state;
+    make_world(&w, 4);
+    uint64_t stays = add_file(&w, (struct ntmm_emulated_file_config){.size_bytes = 77});
+    for (uint32_t i = 1; i < 10000; i++) {
+        uint64_t device = add_file(&w, (struct ntmm_emulated_file_config){.size_bytes = i});
+        assert_int_equal(device, i);
+        assert_int_equal(ntmm_emulated_remove_device(w.emu, device), NTMM_STATUS_SUCCESS);
+    }
+    assert_int_equal(transfer(&w, stays, NTMM_IO_READ, 0, 0, 77, NULL), NTMM_STATUS_SUCCESS);
+    end_world(&w);
+}
+
 static void hundreds_of_files_have_their_own_bytes(void **state)
 {
     struct world w;
@@ -413,8 +517,12 @@ int main(void)
         cmocka_unit_test(a_read_only_file_stays_as_it_is),
         cmocka_unit_test(a_bad_configuration_is_refused),
         cmocka_unit_test(errors_come_when_asked_for),
+        cmocka_unit_test(a_removed_file_is_gone_for_good),
+        cmocka_unit_test(a_file_in_use_is_not_removed),
+        cmocka_unit_test(a_completion_may_remove_its_file),
         cmocka_unit_test(two_files_and_a_disk_at_once),
         cmocka_unit_test(hundreds_of_files_have_their_own_bytes),
+        cmocka_unit_test(thousands_of_files_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

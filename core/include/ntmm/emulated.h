@@ -590,6 +590,22 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_query_host_file(const char *pat
                                                                  uint64_t *size_bytes);
 
 /**
+ * Remove a disk or a file. What was not flushed to a host file is the host's to write; bytes in
+ * memory are gone. Its number is not given again: transfers to it are refused with
+ * NTMM_STATUS_VOLUME_DISMOUNTED.
+ *
+ * @param emu     any
+ * @param device  a disk or a file; may be that of the completion that calls
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_INVALID_PARAMETER_2  there is no such device, or no longer
+ *         NTMM_STATUS_CANT_WAIT            transfers are in flight whose bytes have not moved;
+ *                                          nothing waits for them here
+ * Locks: takes the disks' lock. Source: ours.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_remove_device(struct ntmm_emulated *emu,
+                                                               uint64_t device);
+
+/**
  * The size of a file or disk.
  *
  * @param emu     any

@@ -1,5 +1,6 @@
 /*
- * The disks and files of a machine, by number: adding one, looking at it, errors to come, power.
+ * The disks and files of a machine, by number: adding and removing, looking, errors to come,
+ * power.
  *
  * A number is never given twice, and disks[number] is found in the index at once, however many
  * there are. The index grows by doubling and moves then, so that it is read under (K) only.
@@ -210,6 +211,23 @@ NTMM_API ntmm_status ntmm_emulated_add_file(struct ntmm_emulated *emu,
     if (!is_file_valid(config))
         return NTMM_STATUS_INVALID_PARAMETER_2;
     return add_device(emu, config, open_file, device, size_bytes);
+}
+
+/* --- removing --- */
+
+NTMM_API ntmm_status ntmm_emulated_remove_device(struct ntmm_emulated *emu, uint64_t device)
+{
+    machine_lock(emu);
+    struct disk *disk = device_at(emu, device);
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    if (disk == NULL)
+        status = NTMM_STATUS_INVALID_PARAMETER_2;
+    else if (disk->in_flight != 0)
+        status = NTMM_STATUS_CANT_WAIT;
+    else
+        device_end(emu, disk);
+    machine_unlock(emu);
+    return status;
 }
 
 /* --- looking --- */

@@ -201,6 +201,7 @@ static void finish(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io 
     machine_lock(emu);
     io->transferred_bytes = 0;
     io->status = forced != NTMM_STATUS_SUCCESS ? forced : move_bytes(emu, disk, io);
+    disk->in_flight--; /* the completion may remove it */
     machine_unlock(emu);
     count_one(&emu->statistics.completions);
     io->complete(io); /* io is the submitter's again, and may be gone */
@@ -291,9 +292,9 @@ static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_st
                           struct disk **inline_disk)
 {
     struct disk *disk = device_at(emu, io->device);
-    if (disk == NULL || !is_valid(emu, io))
+    if (io->device >= emu->disk_count || !is_valid(emu, io))
         return NTMM_STATUS_INVALID_PARAMETER;
-    if (!disk->is_on)
+    if (disk == NULL || !disk->is_on)
         return NTMM_STATUS_VOLUME_DISMOUNTED;
     if (meets_errors(disk, io))
         *forced = take_injection(emu, &disk->errors, 1u << io->operation);
@@ -306,6 +307,7 @@ static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_st
         if (status != NTMM_STATUS_SUCCESS)
             return status;
     }
+    disk->in_flight++;
     atomic_fetch_add_explicit(&emu->in_flight, 1, memory_order_relaxed);
     count_one(&emu->statistics.transfers);
     return NTMM_STATUS_SUCCESS;

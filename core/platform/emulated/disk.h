@@ -12,6 +12,7 @@
  *
  * D1 where no bit of `cached` is set, image and durable are equal.
  * D2 is_on is 0 only between a power cut and ntmm_emulated_restore_power, or at the end.
+ * D4 a disk whose in_flight is not 0 is not freed: a transfer's disk is there until it completes.
  */
 #ifndef NTMM_EMULATED_DISK_H
 #define NTMM_EMULATED_DISK_H
@@ -30,6 +31,7 @@ struct disk {
     uint32_t flags;         /* NTMM_EMULATED_FILE_*, which those of a disk are too */
     uint32_t minimum_latency_pumps;
     uint32_t maximum_latency_pumps;
+    uint32_t in_flight;      /* (K) transfers accepted whose bytes have not moved */
     uint32_t is_on;          /* (K) */
     uint32_t refuses_errors; /* (K) submit returns the injected status */
     int file;                /* or -1 */
