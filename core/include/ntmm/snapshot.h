@@ -2,11 +2,11 @@
  * @file
  * Snapshots of an emulated machine: a point to go back to, copies of the whole machine, files.
  *
- * What belongs to a snapshot: RAM, and with it the system in it; disks in memory, what a power cut
- * would take from them, and the errors asked for; virtual time, statistics and the three streams of
- * random numbers; registers of the processors, and which process each runs. What does not: the
- * TLBs, which are emptied; sinks (log, events, invalidation) and the event mask, which stay the
- * machine's own; buffers that were lent, which stay shared (ntmm_emulated_lend).
+ * What belongs to a snapshot: RAM and the system in it; disks and files in memory, what a power cut
+ * would take from them, errors asked for; virtual time, statistics, the streams of random numbers;
+ * registers of the processors, and which process each runs. What does not: TLBs, which are emptied;
+ * sinks (log, events, invalidation) and the event mask, which stay the machine's own; buffers that
+ * were lent, which stay shared. Host files cannot: a machine that has one is refused.
  *
  * Taking a snapshot, going back to it and forking all leave the machine in the same state to the
  * last bit, TLBs included, so that the same calls afterwards have the same results in all of them.
@@ -40,7 +40,7 @@ extern "C" {
  * @param emu  quiet
  * @return NTMM_STATUS_SUCCESS
  *         NTMM_STATUS_CANT_WAIT               not quiet
- *         NTMM_STATUS_NOT_SUPPORTED           a disk is a host file
+ *         NTMM_STATUS_NOT_SUPPORTED           a disk or file is a host file
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the host has no memory. The machine is as it was; a
  *                                             base that it had may be gone
  * Locks: none. Source: ours.
@@ -48,8 +48,8 @@ extern "C" {
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_snapshot(struct ntmm_emulated *emu);
 
 /**
- * Go back to the base; any number of times. Disks added since are gone; the pointer to the system
- * stays good, handles are those of then.
+ * Go back to the base; any number of times. Disks and files added since are gone, those removed
+ * since are there again; the pointer to the system stays good, handles are those of then.
  *
  * @param emu  quiet, with a base
  * @return NTMM_STATUS_SUCCESS
@@ -76,13 +76,14 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_fork(struct ntmm_emulated *emu,
                                                       struct ntmm_emulated **fork);
 
 /**
- * Write the machine as it is now, disks included, to a file; pages of zeros take no room in it.
+ * Write the machine as it is now, disks and files included, to a file; pages of zeros take no room
+ * in it.
  *
  * @param emu   quiet
  * @param path  a host file, created or replaced
  * @return NTMM_STATUS_SUCCESS
  *         NTMM_STATUS_CANT_WAIT               not quiet
- *         NTMM_STATUS_NOT_SUPPORTED           a disk is a host file
+ *         NTMM_STATUS_NOT_SUPPORTED           a disk or file is a host file
  *         NTMM_STATUS_UNSUCCESSFUL            the file cannot be written
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the host has no memory
  * Locks: none. Cost: O(RAM and disks that were touched). Source: ours.

@@ -46,16 +46,37 @@ static struct snapshot *create_snapshot(void)
     return s;
 }
 
+/* s->disks are in the order of their numbers. */
 static struct disk_state *find_state(const struct snapshot *s, uint64_t number)
 {
-    for (uint32_t i = 0; s != NULL && i < s->disk_states; i++) {
-        if (s->disks[i].disk.number == number)
-            return &s->disks[i];
+    uint32_t low = 0, high = s != NULL ? s->disk_states : 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (s->disks[middle].disk.number == number)
+            return &s->disks[middle];
+        if (s->disks[middle].disk.number < number)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NULL;
 }
 
-/* An entry for each disk of the machine; those that are new have no base yet. */
+/* Entries of disks that were removed go. */
+static void drop_disk_states(struct ntmm_emulated *emu, struct snapshot *s)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->disk_states; i++) {
+        if (device_at(emu, s->disks[i].disk.number) != NULL)
+            s->disks[kept++] = s->disks[i];
+        else
+            free_disk_state(&s->disks[i]);
+    }
+    s->disk_states = kept;
+}
+
+/* An entry for each disk of the machine; those that are new have no base yet, and the highest
+ * numbers. */
 static bool add_disk_states(struct ntmm_emulated *emu, struct snapshot *s)
 {
     for (const struct disk *disk = device_from(emu, 0); disk != NULL;
@@ -103,6 +124,7 @@ static bool take_disk(struct disk *disk, struct disk_state *state, const struct 
 
 static bool take_all(struct ntmm_emulated *emu, struct snapshot *s, const struct snapshot *old)
 {
+    drop_disk_states(emu, s);
     if (!add_disk_states(emu, s))
         return false;
     for (uint32_t i = 0; i < emu->platform.range_count; i++) {
@@ -197,6 +219,29 @@ static void remove_new_disks(struct ntmm_emulated *emu, const struct snapshot *s
     }
 }
 
+static bool bring_back_disk(struct ntmm_emulated *emu, const struct disk_state *state)
+{
+    struct disk *disk = state_add_disk(emu, &state->disk);
+    if (disk == NULL)
+        return false;
+    const struct memory_run image = state_image(disk), durable = state_durable(disk);
+    if (memory_adopt(&state->image, &image) &&
+        (disk->durable == NULL || memory_adopt(&state->durable, &durable)))
+        return true;
+    device_end(emu, disk);
+    return false;
+}
+
+/* Those that were removed since come back. */
+static bool bring_back_disks(struct ntmm_emulated *emu, const struct snapshot *s)
+{
+    for (uint32_t i = 0; i < s->disk_states; i++) {
+        if (device_at(emu, s->disks[i].disk.number) == NULL && !bring_back_disk(emu, &s->disks[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool restore_disk(struct disk *disk, const struct disk_state *state)
 {
     const struct memory_run image = state_image(disk), durable = state_durable(disk);
@@ -217,6 +262,8 @@ static bool restore_memory(struct ntmm_emulated *emu, const struct snapshot *s)
             return false;
     }
     remove_new_disks(emu, s);
+    if (!bring_back_disks(emu, s))
+        return false;
     for (struct disk *disk = device_from(emu, 0); disk != NULL;
          disk = device_from(emu, disk->number + 1)) {
         if (!restore_disk(disk, find_state(s, disk->number)))

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC UINT64_C(0x31504e534d4d544e) /* "NTMMSNP1" */
+#define MAGIC UINT64_C(0x32504e534d4d544e) /* "NTMMSNP2" */
 #define HEADER_BYTES 4096u
 #define WORDS_MAXIMUM (1u << 20)
 
@@ -152,6 +152,7 @@ static void pass_disk(struct stream *s, struct disk *disk)
     pass_injection(s, &disk->errors);
     pass64(s, &disk->errors_base);
     pass64(s, &disk->errors_end);
+    pass64(s, &disk->stale_seed);
 }
 
 static void pass_cached(struct stream *s, const struct disk *disk)

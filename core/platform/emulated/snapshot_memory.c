@@ -300,6 +300,11 @@ bool memory_restore(const struct memory_base *base, const struct memory_run *run
     return madvise(run->bytes, run->size_bytes, MADV_DONTNEED) == 0;
 }
 
+bool memory_adopt(const struct memory_base *base, const struct memory_run *run)
+{
+    return (base->file < 0 || map_file(base, run)) && memory_restore(base, run);
+}
+
 bool memory_fork(const struct memory_base *base, const struct memory_run *from,
                  const struct memory_run *to)
 {

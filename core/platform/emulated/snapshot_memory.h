@@ -68,6 +68,9 @@ bool memory_visit_changed(const struct memory_base *base, const struct memory_ru
 /* Back to the base. */
 bool memory_restore(const struct memory_base *base, const struct memory_run *run);
 
+/* Fresh memory becomes what the base is. */
+bool memory_adopt(const struct memory_base *base, const struct memory_run *run);
+
 /* `to`, fresh memory of the same size, becomes what `from` is, which has the base or NULL. */
 bool memory_fork(const struct memory_base *base, const struct memory_run *from,
                  const struct memory_run *to);
