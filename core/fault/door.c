@@ -3,6 +3,7 @@
  */
 #include "fault/door.h"
 #include "phys/slots.h"
+#include "section/view.h"
 #include "space/protection.h"
 #include "space/watch.h"
 #include "workingset/balance.h"
@@ -180,7 +181,10 @@ ntmm_status door_consume_guard(struct call *c, struct door *d, struct vad *vad,
     if (!door_make_tables(c, d, 0))
         return door_give_up(c, d);
     uint32_t bare = protection_in_region(protection & PROT_ACCESS_MASK, get32(&vad->protection));
-    entry_reprotect(c, d->span.table, d->span.entry, bare);
+    if (vad_is_view(vad) && !view_entry_is_private(c, load64_relaxed(d->span.entry)))
+        entry_write(c, d->span.table, d->span.entry, entry_prototype(bare));
+    else
+        entry_reprotect(c, d->span.table, d->span.entry, bare);
     process_count(d->process, NTMM_COUNTER_GUARD_FAULTS, 1);
     if (is_stack)
         return door_grow_stack(c, d, vad);

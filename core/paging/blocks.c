@@ -36,6 +36,17 @@ uint32_t transfers_in_use(struct call *c)
     return count;
 }
 
+bool transfers_are_writing(struct call *c)
+{
+    const struct transfers *transfers = &c->sys->transfers;
+    uint32_t users = 0;
+    lock_queues(c);
+    for (uint32_t i = 0; i < WRITE_BLOCKS; i++)
+        users |= transfers->writes[i].users;
+    unlock_queues(c);
+    return users != 0;
+}
+
 /* (Q) is held. */
 static struct transfer_block *find_free(struct transfer_block *blocks, uint32_t count)
 {

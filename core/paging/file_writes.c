@@ -114,18 +114,6 @@ uint32_t page_files_take_run(struct call *c, uint32_t most, uint32_t *file, uint
     }
 }
 
-bool page_files_are_writing(struct call *c)
-{
-    uint32_t writes = 0;
-    for (uint32_t i = 0; i < load32_acquire(&partition_of(c)->page_file_count); i++) {
-        struct page_file *file = page_file_at(c, i);
-        file_lock(c, file);
-        writes += get32(&file->outstanding_writes);
-        file_unlock(c, file);
-    }
-    return writes != 0;
-}
-
 /* --- outcomes --- */
 
 static void add_to(le64 *field, uint64_t by) { set64(field, get64(field) + by); }

@@ -26,6 +26,9 @@ void transfers_init(struct ntmm_system *sys);
 /* Blocks in use: transfers in flight, and reads that a fault has yet to look at. Takes (Q). */
 uint32_t transfers_in_use(struct call *c);
 
+/* Whether a write is in flight: it ends without help, and wakes who waits for frames. Takes (Q). */
+bool transfers_are_writing(struct call *c);
+
 /* A free block with `users` users (a write: 1, the transfer), its io empty but for its spans and
  * itself as the context, or NULL (c->want = WANT_BLOCK for a read). Takes (Q). */
 struct transfer_block *block_take_read(struct call *c, uint32_t users);
@@ -160,9 +163,6 @@ uint32_t page_files_next_run(struct call *c, uint32_t most);
  * that is paused or full is passed over. Counts the write as outstanding. 0: there is none. Takes
  * (G). */
 uint32_t page_files_take_run(struct call *c, uint32_t most, uint32_t *file, uint64_t *first);
-
-/* Whether a run was taken whose write is not over: it will be, without help. Takes (G). */
-bool page_files_are_writing(struct call *c);
 
 /* A read of a file is over: counts. Takes (G). */
 void page_file_note_read(struct call *c, uint32_t file, uint32_t pages, ntmm_status status);

@@ -345,6 +345,10 @@ static struct use find_use(struct call *c)
         use.sets += get64(&process->working_set_pages);
         process_unlock_working_set(c, process);
     }
+    /* a page that several map is one page */
+    uint64_t shares = load64_relaxed(&partition_of(c)->section_shares);
+    uint64_t shared = load64_relaxed(&partition_of(c)->section_active);
+    use.sets -= min_u64(use.sets, shares - min_u64(shares, shared));
     use.pages = user_pages(c);
     use.reserve = use.pages - min_u64(use.pages, use.sets);
     return use;
@@ -356,6 +360,12 @@ static uint64_t reserve_of(const struct use *use)
     return min_u64(max_u64(part, RESERVE_MINIMUM_PAGES), RESERVE_MAXIMUM_PAGES);
 }
 
+/* Write what is modified, as far as blocks and slots go; returns the pages. */
+static uint64_t write_modified(struct call *c)
+{
+    return writer_run(c, UINT64_MAX) + mapped_writer_run(c, UINT64_MAX);
+}
+
 /* Fill the reserve, and `pages` more, with pages of rank `lowest` at least; write what is modified.
  * */
 static void fill_reserve(struct call *c, uint64_t pages, uint32_t lowest)
@@ -364,20 +374,21 @@ static void fill_reserve(struct call *c, uint64_t pages, uint32_t lowest)
     uint64_t goal = reserve_of(&use) + pages;
     if (use.reserve < goal)
         (void)trim_oldest(c, goal - use.reserve, use.sets, lowest);
-    (void)writer_run(c, UINT64_MAX);
+    (void)write_modified(c);
 }
 
-/* Whether `pages` frames are there, or will be without anybody's help: a write to a page file ends,
- * and wakes who waits for frames. */
+/* Whether `pages` frames are there, or will be without anybody's help: a write ends, and wakes who
+ * waits for frames. */
 static bool is_served(struct call *c, uint64_t pages)
 {
-    return frames_available(c) >= pages || page_files_are_writing(c);
+    return frames_available(c) >= pages || transfers_are_writing(c);
 }
 
-/* Without page files every page is modified and stays so: trimming it frees nothing. */
+/* Without page files and mapped files every page is modified and stays so: trimming it frees
+ * nothing. */
 static bool can_gain(const struct call *c)
 {
-    return load32_acquire(&partition_of(c)->page_file_count) != 0 ||
+    return load64_relaxed(&anchor_of(c)->areas_head) != 0 || load32_acquire(&partition_of(c)->page_file_count) != 0 ||
            (c->sys->paging_flags & NTMM_PAGING_ZEROS_NEED_NO_SLOT);
 }
 
@@ -404,7 +415,7 @@ void balance_reclaim(struct call *c, uint64_t pages)
             return;
         uint64_t progress = trim_harder(c, pages);
         trimmed += progress;
-        if (writer_run(c, UINT64_MAX) + progress == 0)
+        if (write_modified(c) + progress == 0)
             return;
     }
 }
@@ -425,7 +436,8 @@ static bool is_modified_list_long(struct call *c, uint64_t available)
 {
     uint64_t standby = load64_relaxed(&partition_of(c)->standby_pages);
     uint64_t unused = available - min_u64(available, standby);
-    uint64_t modified = load64_relaxed(&partition_of(c)->modified.count);
+    uint64_t modified = load64_relaxed(&partition_of(c)->modified.count) +
+                        load64_relaxed(&partition_of(c)->modified_mapped.count);
     return unused < part_of_memory(c, WRITE_WHEN_UNUSED_BELOW, MEMORY_SHIFT) &&
            modified > min_u64(available >> AVAILABLE_SHIFT, WRITE_WHEN_MODIFIED_ABOVE);
 }
@@ -445,5 +457,5 @@ void balance_tick(struct call *c)
     if (is_scarce(c, available) && can_gain(c))
         fill_reserve(c, 0, 1);
     else if (is_modified_list_long(c, available))
-        (void)writer_run(c, UINT64_MAX);
+        (void)write_modified(c);
 }
