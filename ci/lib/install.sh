@@ -34,6 +34,7 @@ python   swig                  cmd:swig
 python   python3-dev           cmd:python3-config
 python   python3-numpy         py:numpy
 judges   libunicorn-dev        file:/usr/include/unicorn/unicorn.h
+images   python3-pefile        py:pefile
 wine     gcc-mingw-w64-x86-64  cmd:x86_64-w64-mingw32-gcc
 wine     wine64                file:/usr/lib/wine/wine64
 cxx      g++                   cmd:g++
