@@ -292,7 +292,7 @@ static ntmm_status take_headers(const struct image_source *source, const struct 
 ntmm_status image_parse(const struct image_source *source, uint32_t build, struct image *image)
 {
     struct headers headers = {0};
-    *image = (struct image){0};
+    __builtin_memset(image, 0, sizeof *image);
     ntmm_status status = read_headers(source, build, &headers);
     if (status == NTMM_STATUS_SUCCESS)
         status = take_headers(source, &headers, image);

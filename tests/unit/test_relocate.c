@@ -1,9 +1,9 @@
 /*
- * Relocation page by page against relocation of the whole image at once, which is written here
- * again, as plainly as the format is.
+ * Relocation page by page against relocation of the whole image at once (pe_flat.h).
  */
 #include "section/relocate.h"
 #include "unit/pe_file.h"
+#include "unit/pe_flat.h"
 
 #include "base/prng.h"
 #include "section/bytes.h"
@@ -118,53 +118,10 @@ static ntmm_status build(void)
 
 static void expect(ntmm_status expected) { assert_int_equal(build(), expected); }
 
-/* One fixup of the flat image. */
-static void flat_fixup(uint32_t kind, uint8_t *at, uint32_t parameter, uint64_t delta)
-{
-    uint32_t low = (uint32_t)delta;
-    switch (kind) {
-    case HIGH:
-        bytes_set(at, bytes_get16(at) + (low >> 16), 2);
-        break;
-    case LOW:
-        bytes_set(at, bytes_get16(at) + (low & 0xFFFF), 2);
-        break;
-    case HIGHLOW:
-        bytes_set(at, bytes_get32(at) + low, 4);
-        break;
-    case HIGHADJ: {
-        uint32_t value = (uint32_t)bytes_get16(at) << 16;
-        value += (parameter ^ 0x8000) - 0x8000; /* its sign extended */
-        bytes_set(at, (value + low + 0x8000) >> 16, 2);
-        break;
-    }
-    case DIR64:
-        bytes_set(at, bytes_get64(at) + delta, 8);
-        break;
-    default:
-        break;
-    }
-}
-
 static void relocate_flat(uint64_t base)
 {
-    const uint8_t *directory = file.bytes + reloc_at;
-    assert_int_equal(image_read_rva(&source, &image, 0, flat, IMAGE_BYTES), NTMM_STATUS_SUCCESS);
-    for (uint32_t block = 0; block + 8 <= used;) {
-        uint32_t rva = bytes_get32(directory + block), size = bytes_get32(directory + block + 4);
-        if (size == 0)
-            break;
-        for (uint32_t i = block + 8; i < block + size; i += 2) {
-            uint32_t word = bytes_get16(directory + i), kind = word >> 12, parameter = 0;
-            if (kind == HIGHADJ) {
-                i += 2;
-                parameter = bytes_get16(directory + i);
-            }
-            flat_fixup(kind, flat + rva + (word & (PAGE - 1)), parameter, base - preferred);
-        }
-        block += size;
-    }
-    bytes_set(flat + image.base_rva, base, file.is_64 ? 8 : 4);
+    assert_int_equal(pe_flat_image(&source, &image, file.bytes + reloc_at, base, flat),
+                     NTMM_STATUS_SUCCESS);
 }
 
 /* Every page of the image, alone, is its page of the flat one; and what changes, says so. */
