@@ -10,9 +10,9 @@
  *   level             letter  protects
  *   LOCK_ADDRESS      (A)     the regions of a process: the VAD tree with (W), and who changes it
  *   LOCK_WORKING_SET  (W)     valid entries and tables of a process, its accounting, VADs with (A)
- *   LOCK_OBJECTS      (O)     section and file objects, their handles and names; who refers to a
- *                             control area
- *   LOCK_SECTION      (X)     a control area: its prototype entries that name no frame, their tables
+ *   LOCK_OBJECTS      (O)     section and file objects, handles and names; who refers to an area
+ *   LOCK_SECTION      (X)     a control area: prototype entries that name no frame, their tables
+ *   LOCK_IMAGE        (I)     the page in which an image's pages are relocated
  *   LOCK_DIRECTORY    (D)     the process table, and counters of processes that have ended
  *   LOCK_SLAB         (S)     a slab class
  *   LOCK_FRAME        (F)     rows of frames in transition, on Standby or Modified, or with I/O in
@@ -43,6 +43,7 @@ enum lock_level {
     LOCK_WORKING_SET,
     LOCK_OBJECTS,
     LOCK_SECTION,
+    LOCK_IMAGE,
     LOCK_DIRECTORY,
     LOCK_SLAB,
     LOCK_FRAME,

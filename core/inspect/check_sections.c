@@ -7,6 +7,7 @@
  * compared when all entries of processes were met (check_frames.c).
  */
 #include "inspect/checker.h"
+#include "section/image_record.h"
 #include "section/prototype.h"
 #include "section/view.h"
 
@@ -232,6 +233,8 @@ static bool check_area(struct checker *k, const struct control_area *area, uint6
         return false;
     if (root != FRAME_NONE && !check_tree(&t, root, get32(&area->levels), 0))
         return false;
+    if (get64(&area->image))
+        k->image_frames += get32(&image_record_at(k->c, get64(&area->image))->charged_pages);
     k->area_sections += get32(&area->section_count);
     k->area_views += get32(&area->view_count);
     k->commit += get64(&area->commit_pages);
@@ -265,7 +268,9 @@ bool check_sections(struct checker *k)
         !check_objects(k) || !check_areas(k))
         return false;
     k->commit += k->object_frames;
+    k->commit += load64_relaxed(&partition->image_pages);
     return check_equal(k, "OB2", 0, k->object_frames, get64(&partition->object_pages)) &&
+           check_equal(k, "CA4", 1, k->image_frames, load64_relaxed(&partition->image_pages)) &&
            check_equal(k, "CA4", 0, k->area_tables, load64_relaxed(&partition->area_tables)) &&
            check_equal(k, "CA1", 0, k->sections, k->area_sections);
 }

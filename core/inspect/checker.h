@@ -92,6 +92,7 @@ struct checker {
     uint64_t areas;
     uint64_t subsections;
     uint64_t object_frames; /* of the table of objects */
+    uint64_t image_frames;  /* of what images keep */
     uint64_t area_tables;   /* frames of prototype tables */
     uint64_t area_sections; /* sections that areas count */
     uint64_t area_views;    /* views that areas count */

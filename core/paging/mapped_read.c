@@ -11,6 +11,7 @@
  */
 #include "base/bits.h"
 #include "paging/transfers.h"
+#include "section/image_record.h"
 #include "section/prototype.h"
 
 #define ZERO_PIECE_BYTES 256u
@@ -75,6 +76,24 @@ static uint64_t bytes_of(const struct ntmm_io *io)
     return bytes;
 }
 
+/* Pages of an image become what they are at its base. One that was given up meanwhile is nobody's.
+ * The frames are being read, so their entries stay what they are but for that. */
+static ntmm_status relocate_spans(struct call *c, const struct control_area *area,
+                                  const struct ntmm_io *io)
+{
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    for (uint32_t i = 0; i < io->span_count && NTMM_SUCCEEDED(status); i++) {
+        uint64_t frame = io->spans[i].frame;
+        frame_lock(c, frame);
+        uint64_t address = get64(&pfn_at(c, frame)->entry_address);
+        uint64_t page = address ? prototype_page(c, address) : 0;
+        frame_unlock(c, frame);
+        if (address)
+            status = image_relocate(c, get64(&area->image), page, frame);
+    }
+    return status;
+}
+
 static void complete(struct ntmm_io *io)
 {
     struct transfer_block *block = io->context;
@@ -85,6 +104,8 @@ static void complete(struct ntmm_io *io)
         io->status = NTMM_STATUS_END_OF_FILE;
     if (NTMM_SUCCEEDED(io->status))
         io->status = zero_tail(&c, &io->spans[io->span_count - 1]);
+    if (NTMM_SUCCEEDED(io->status) && get64(&area->image))
+        io->status = relocate_spans(&c, area, io);
     bool is_read = NTMM_SUCCEEDED(io->status);
     for (uint32_t i = 0; i < io->span_count; i++)
         frame_end_read(&c, block->spans[i].frame, is_read, i == block->target);

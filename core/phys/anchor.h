@@ -83,6 +83,7 @@ struct partition {
     le64 section_active; /* pages of sections that have a share (R) */
     le64 area_tables;    /* frames of prototype tables (R) */
     le64 object_pages;   /* frames of the table of objects (O) */
+    le64 image_pages;    /* frames of what images keep (R) */
     le32 page_file_count; /* (D) to write, (R) */
     le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];
@@ -152,7 +153,7 @@ struct anchor {
     le64 objects_ref;     /* frame of references to frames of slots, or 0 (O) */
     le64 areas_head;      /* first control area, a reference, or 0 (O) */
     le64 based_page;      /* below which the next SEC_BASED section goes; 0: none was made (O) */
-    le64 image_slots_ref; /* what image bases are in use, or 0 (O) */
+    le64 image_next[3];   /* pages: where the next image of each kind goes, 0: not begun (O) */
     le32 frame_locks[FRAME_LOCKS];     /* LOCK_FRAME */
     le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (R) */
 };

@@ -3,6 +3,7 @@
  */
 #include "section/area.h"
 #include "base/bits.h"
+#include "section/image_record.h"
 #include "section/prototype.h"
 
 struct subsection *area_subsection(const struct call *c, const struct control_area *area,
@@ -312,7 +313,7 @@ bool area_end(struct call *c, struct control_area *area)
     prototype_free_tables(c, area);
     area_unlock(c, area);
     return_commit(c, area);
-    image_free(c, area);
+    image_record_free(c, get64(&area->image));
     objects_lock(c);
     unlink_area(c, area);
     objects_unlock(c);

@@ -172,15 +172,7 @@ void area_hide(struct call *c, struct control_area *area);
  * is in flight; it is kept for area_reap. */
 bool area_end(struct call *c, struct control_area *area);
 
-/* --- image.c, base.c --- */
-
-#define IMAGE_INFORMATION_BYTES 64u
-
-/* SECTION_IMAGE_INFORMATION of an image. */
-void image_describe(const struct call *c, const struct control_area *area, void *buffer);
-
-/* Give back what an image keeps beside its pages. */
-void image_free(struct call *c, struct control_area *area);
+/* --- based.c --- */
 
 /* Where a SEC_BASED section of so many pages goes, in every process. (O) is held. */
 uint64_t section_take_base(struct call *c, uint64_t pages);

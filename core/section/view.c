@@ -12,7 +12,8 @@ uint32_t view_default_protection(const struct call *c, const struct vad *vad, ui
     if (vad_type(vad) != VAD_IMAGE_MAP)
         return get32(&vad->protection);
     const struct control_area *area = view_area(c, vad);
-    return get32(&area_subsection(c, area, view_prototype(vad, page))->protection);
+    uint32_t code = get32(&area_subsection(c, area, view_prototype(vad, page))->protection);
+    return get32(&vad->flags) & VAD_NOT_EXECUTABLE ? protection_without_execute(code) : code;
 }
 
 /* --- mapping --- */

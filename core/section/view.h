@@ -120,6 +120,19 @@ static inline uint32_t protection_before_copy(uint32_t code)
     return is_written ? code + 1u : code;
 }
 
+static inline uint32_t protection_without_execute(uint32_t code)
+{
+    static const uint8_t plain[8] = {0,
+                                     PROT_READONLY,
+                                     PROT_READONLY,
+                                     PROT_READONLY,
+                                     PROT_READWRITE,
+                                     PROT_WRITECOPY,
+                                     PROT_READWRITE,
+                                     PROT_WRITECOPY};
+    return (code & ~(uint32_t)PROT_ACCESS_MASK) | plain[code & PROT_ACCESS_MASK];
+}
+
 /* Whether an entry of a view names a private page, copied on write. */
 static inline bool view_entry_is_private(const struct call *c, uint64_t raw)
 {

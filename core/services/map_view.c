@@ -7,6 +7,7 @@
  */
 #include "services/map_view.h"
 #include "base/bits.h"
+#include "section/image_record.h"
 #include "section/view.h"
 #include "services/relief.h"
 #include "services/section_make.h"
@@ -137,6 +138,7 @@ static void choose_view(const struct map_request *m, struct mapping *found)
     struct view_config *view = &found->view;
     bool has_modifier = (m->protection & PROT_MODIFIER_MASK) != 0;
     bool is_plain = !has_modifier && (m->protection & PROT_ACCESS_MASK) != 0;
+    bool is_data_only = false; /* SEC_IMAGE_NO_EXECUTE */
     *view = (struct view_config){.area = found->area,
                                  .first_prototype = found->first_page,
                                  .protection = m->protection,
@@ -144,6 +146,7 @@ static void choose_view(const struct map_request *m, struct mapping *found)
     if (area_is(area, AREA_IMAGE)) {
         view->protection = PROT_EXECUTE_WRITECOPY;
         view->win32 = NTMM_PAGE_EXECUTE_WRITECOPY;
+        is_data_only = (get32(&found->section->attributes) & NTMM_SEC_NOCACHE) != 0;
     } else if (is_plain && area_is(area, AREA_NOCACHE)) {
         view->protection |= PROT_NOCACHE;
         view->win32 |= NTMM_PAGE_NOCACHE;
@@ -155,6 +158,7 @@ static void choose_view(const struct map_request *m, struct mapping *found)
         m->type & NTMM_SEC_NO_CHANGE || get32(&found->section->attributes) & NTMM_SEC_NO_CHANGE;
     view->flags = (m->inherit == NTMM_VIEW_UNMAP ? VAD_UNMAP_IN_CLONE : 0u) |
                   (is_fixed ? VAD_SECTION_NO_CHANGE : 0u) |
+                  (is_data_only ? VAD_NOT_EXECUTABLE : 0u) |
                   (found->user == AREA_WRITING_VIEW ? VAD_WRITES_FILE : 0u);
 }
 
@@ -217,6 +221,9 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
     if (own != 0 && fits(c, process, own + found->first_page, found->pages, &m->bounds,
                          &found->place))
         return NTMM_STATUS_SUCCESS;
+    if (area_is(found->area, AREA_IMAGE) &&
+        get32(&image_record_at(c, get64(&found->area->image))->is_stripped))
+        return NTMM_STATUS_CONFLICTING_ADDRESSES; /* it can be nowhere else */
     return search_space(c, process, found->pages, &m->bounds, &found->place);
 }
 
@@ -251,12 +258,17 @@ static ntmm_status make_view(struct call *c, struct process *process, const stru
     return status;
 }
 
-/* A success of an image says where it is. */
-static ntmm_status image_status(const struct map_request *m, const struct mapping *found)
+/* A success of an image says what is unusual about it. */
+static ntmm_status image_status(const struct call *c, const struct process *process,
+                                const struct map_request *m, const struct mapping *found)
 {
     bool is_elsewhere = found->place.start - found->first_page != get64(&found->area->base_page);
+    bool is_narrow = (get32(&process->flags) & NTMM_PROCESS_WOW64) != 0;
+    uint32_t native = is_narrow ? IMAGE_MACHINE_I386 : IMAGE_MACHINE_AMD64;
     if (!area_is(found->area, AREA_IMAGE))
         return NTMM_STATUS_SUCCESS;
+    if (get32(&image_record_at(c, get64(&found->area->image))->machine) != native)
+        return NTMM_STATUS_IMAGE_MACHINE_TYPE_MISMATCH;
     if (is_elsewhere && !(m->type & NTMM_MEM_DIFFERENT_IMAGE_BASE_OK))
         return NTMM_STATUS_IMAGE_NOT_AT_BASE;
     return NTMM_STATUS_SUCCESS;
@@ -272,7 +284,7 @@ static ntmm_status map(struct call *c, struct process *process, const struct map
                                  : find_place(c, process, m, found);
     if (status == NTMM_STATUS_SUCCESS)
         status = make_view(c, process, m, found);
-    return status == NTMM_STATUS_SUCCESS ? image_status(m, found) : status;
+    return status == NTMM_STATUS_SUCCESS ? image_status(c, process, m, found) : status;
 }
 
 ntmm_status map_run(struct call *c, const struct map_request *m, uint64_t *base, uint64_t *offset,

@@ -7,6 +7,7 @@
  * else changes; a section that then cannot be made leaves it so.
  */
 #include "services/section_make.h"
+#include "section/image_record.h"
 #include "base/bits.h"
 #include "services/relief.h"
 #include "space/protection.h"
@@ -384,7 +385,7 @@ static ntmm_status describe(struct call *c, const struct section *section, uint3
     if (information == NTMM_SECTION_IMAGE_INFORMATION) {
         if (!area_is(area, AREA_IMAGE))
             return NTMM_STATUS_SECTION_NOT_IMAGE;
-        image_describe(c, area, buffer);
+        image_record_describe(c, get64(&area->image), buffer);
         return NTMM_STATUS_SUCCESS;
     }
     const struct ntmm_section_basic_information found = {

@@ -42,6 +42,7 @@ enum {
     VAD_UNMAP_IN_CLONE = 1u << 5,   /* of a view: a clone of the process has it not */
     VAD_SECTION_NO_CHANGE = 1u << 6, /* of a view: its protection stays */
     VAD_WRITES_FILE = 1u << 7, /* of a view: counts among the views that may write */
+    VAD_NOT_EXECUTABLE = 1u << 8, /* of a view of an image: nothing of it may be executed */
 };
 
 struct vad {
