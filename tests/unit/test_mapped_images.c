@@ -1,0 +1,245 @@
+/*
+ * Views of images: what of a file becomes which pages, where, with which protection, and who shares
+ * them. Expectations: nt_semantics 5.
+ */
+#include "section_world.h"
+
+#include "pe_file.h"
+#include "pe_flat.h"
+
+#include <ntmm/query.h>
+#include <ntmm/working_set.h>
+
+struct fixture {
+    struct world w;
+    ntmm_handle first, second;
+    struct pe_file pe;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    make_section_world(&f->w, 8 * MIB);
+    f->first = make_process(&f->w);
+    f->second = make_process(&f->w);
+    attach(&f->w, 0, f->first);
+    attach(&f->w, 1, f->second);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    check_world(&f->w);
+    check_ok(ntmm_end_process(f->w.system, f->first));
+    check_ok(ntmm_end_process(f->w.system, f->second));
+    end_world(&f->w);
+    free(f);
+    return 0;
+}
+
+static ntmm_handle open_pe(struct fixture *f)
+{
+    uint64_t device;
+    struct ntmm_emulated_file_config config = {.size = sizeof config,
+                                               .version = NTMM_EMULATED_FILE_VERSION,
+                                               .contents = f->pe.bytes,
+                                               .size_bytes = f->pe.size_bytes};
+    check_ok(ntmm_emulated_add_file(f->w.emu, &config, &device, NULL));
+    return open_device(&f->w, device, f->pe.size_bytes);
+}
+
+static ntmm_handle make_image(struct fixture *f, ntmm_handle file)
+{
+    return make_section(&f->w, 0, NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file);
+}
+
+static ntmm_status map_image(struct fixture *f, ntmm_handle section, ntmm_handle process,
+                             uint64_t *base)
+{
+    uint64_t size = 0;
+    return ntmm_map_view_of_section(f->w.system, section, process, base, 0, 0, NULL, &size,
+                                    NTMM_VIEW_SHARE, 0, NTMM_PAGE_READONLY);
+}
+
+/* Relocations of 64 bits: one in .text, and one that straddles its two pages. */
+static void add_relocations(struct pe_file *pe)
+{
+    uint32_t header = pe_add_section(pe, 0x40, 0x200, PE_READ);
+    uint32_t rva = pe_get32(pe, header + 12);
+    uint32_t at = pe_get32(pe, header + 20);
+    pe_set32(pe, at, 0x1000);
+    pe_set32(pe, at + 4, 12);
+    pe_set16(pe, at + 8, 10u << 12 | 0x10);
+    pe_set16(pe, at + 10, 10u << 12 | 0xFFC);
+    pe_set_directory(pe, PE_DIRECTORY_RELOCATION, rva, 12);
+    pe_set16(pe, PE_DLL_CHARACTERISTICS, 0x160);
+}
+
+static void compare_with_flat(struct fixture *f, uint32_t cpu, uint64_t view, uint64_t base)
+{
+    struct image image;
+    struct image_source source = pe_source(&f->pe);
+    check_ok(pe_parse(&f->pe, &image));
+    uint8_t directory[64];
+    if (image.has_relocations)
+        check_ok(image_read_rva(&source, &image, image.relocation_rva, directory,
+                                image.relocation_bytes));
+    uint8_t *flat = calloc(image.image_pages, PAGE);
+    assert_non_null(flat);
+    check_ok(pe_flat_image(&source, &image, directory, base, flat));
+    for (uint32_t page = 0; page < image.image_pages; page++) {
+        uint8_t bytes[4096];
+        check_ok(ntmm_emulated_load(f->w.emu, cpu, view + page * PAGE, bytes, PAGE, NULL, NULL));
+        assert_memory_equal(bytes, flat + page * PAGE, PAGE);
+    }
+    free(flat);
+}
+
+/* Two processes have it at the same base, relocated, in the same frames. */
+static void test_relocated_and_shared(void **state)
+{
+    struct fixture *f = *state;
+    pe_make(&f->pe, true);
+    add_relocations(&f->pe);
+    ntmm_handle file = open_pe(f);
+    ntmm_handle section = make_image(f, file);
+    uint64_t a = 0, b = 0;
+    check_ok(map_image(f, section, f->first, &a));
+    check_ok(map_image(f, section, f->second, &b));
+    assert_int_equal(a, b);
+    assert_true(a >= UINT64_C(0x7FF600000000));
+    compare_with_flat(f, 0, a, a);
+    compare_with_flat(f, 1, b, b);
+    check_world(&f->w);
+    for (uint64_t page = 0; page < 3; page++) {
+        struct ntmm_explanation one, other;
+        check_ok(ntmm_explain(f->w.system, f->first, a + page * PAGE, &one));
+        check_ok(ntmm_explain(f->w.system, f->second, b + page * PAGE, &other));
+        assert_int_equal(one.frame.frame, other.frame.frame);
+    }
+    /* a second view in the same process is elsewhere, its pages as for the first */
+    uint64_t c = 0;
+    assert_int_equal(map_image(f, section, f->first, &c), NTMM_STATUS_IMAGE_NOT_AT_BASE);
+    compare_with_flat(f, 0, c, a);
+    unmap(&f->w, f->first, c);
+    /* pages that were given up come back relocated */
+    check_ok(ntmm_memory_list_command(f->w.system, f->first, NTMM_MEMORY_EMPTY_WORKING_SETS));
+    check_ok(ntmm_memory_list_command(f->w.system, f->first, NTMM_MEMORY_PURGE_STANDBY_LIST));
+    unmap(&f->w, f->second, b);
+    close_section(&f->w, section);
+    close_file(&f->w, file);
+    compare_with_flat(f, 0, a, a);
+}
+
+/* 5.3: protections, and what a write does. */
+static void test_protections(void **state)
+{
+    struct fixture *f = *state;
+    pe_make(&f->pe, true);
+    pe_add_section(&f->pe, 0x2000, 0x2000, PE_READ | PE_WRITE | PE_SHARED);
+    ntmm_handle file = open_pe(f);
+    ntmm_handle section = make_image(f, file);
+    struct image image;
+    check_ok(pe_parse(&f->pe, &image));
+    uint64_t before = about(&f->w, f->first).commit_pages;
+    uint64_t a = 0, b = 0;
+    check_ok(map_image(f, section, f->first, &a));
+    check_ok(map_image(f, section, f->second, &b));
+    assert_int_equal(a, image.preferred_base);
+    struct ntmm_memory_basic_information m = query(&f->w, f->first, a);
+    assert_int_equal(m.type, NTMM_MEM_IMAGE);
+    assert_int_equal(m.allocation_protect, NTMM_PAGE_EXECUTE_WRITECOPY);
+    assert_int_equal(m.protect, NTMM_PAGE_READONLY);
+    assert_int_equal(m.region_size, PAGE);
+    uint64_t data = a + 0x3000, shared = a + 0x6000;
+    m = query(&f->w, f->first, data);
+    assert_int_equal(m.protect, NTMM_PAGE_WRITECOPY);
+    assert_int_equal(m.region_size, 3 * PAGE);
+    assert_int_equal(about(&f->w, f->first).commit_pages - before, 3);
+    assert_int_equal(query(&f->w, f->first, shared).protect, NTMM_PAGE_READWRITE);
+    check_ok(store64(&f->w, 0, data, 0x1234));
+    check_ok(store64(&f->w, 0, data + 2 * PAGE, 0x5678)); /* of zeros */
+    check_ok(store64(&f->w, 0, shared, 0x9ABC));
+    m = query(&f->w, f->first, data);
+    assert_int_equal(m.protect, NTMM_PAGE_READWRITE);
+    assert_int_equal(m.region_size, PAGE);
+    uint64_t value;
+    check_ok(load64(&f->w, 1, b + 0x3000, &value));
+    assert_int_not_equal(value, 0x1234);
+    check_ok(load64(&f->w, 1, b + 0x5000, &value));
+    assert_int_equal(value, 0);
+    check_ok(load64(&f->w, 1, b + 0x6000, &value));
+    assert_int_equal(value, 0x9ABC);
+    assert_int_equal(store64(&f->w, 0, a + 0x1000, 1), NTMM_STATUS_ACCESS_VIOLATION);
+    check_world(&f->w);
+    /* what would write is stored as copy on write */
+    protect_page(&f->w, f->first, a + 0x1000, NTMM_PAGE_READWRITE);
+    assert_int_equal(query(&f->w, f->first, a + 0x1000).protect, NTMM_PAGE_WRITECOPY);
+    check_ok(store64(&f->w, 0, a + 0x1000, 1));
+    assert_int_equal(query(&f->w, f->first, a + 0x1000).protect, NTMM_PAGE_READWRITE);
+    check_world(&f->w);
+    unmap(&f->w, f->first, a);
+    assert_int_equal(about(&f->w, f->first).commit_pages, before);
+    unmap(&f->w, f->second, b);
+    close_section(&f->w, section);
+    close_file(&f->w, file);
+}
+
+static void test_statuses(void **state)
+{
+    struct fixture *f = *state;
+    pe_make(&f->pe, true);
+    ntmm_handle file = open_pe(f);
+    ntmm_handle section = make_image(f, file);
+    ntmm_handle other;
+    uint64_t size = 0x100000;
+    assert_int_equal(ntmm_create_section(f->w.system, &other, NTMM_SECTION_ALL_ACCESS, NULL, &size,
+                                         NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
+                     NTMM_STATUS_SECTION_TOO_BIG);
+    assert_int_equal(ntmm_open_file(f->w.system, file, NTMM_FILE_WRITE_DATA, &other),
+                     NTMM_STATUS_SHARING_VIOLATION);
+    assert_int_equal(ntmm_can_delete_file(f->w.system, file), NTMM_STATUS_CANNOT_DELETE);
+    uint8_t information[64];
+    uint64_t length;
+    check_ok(ntmm_query_section(f->w.system, section, NTMM_SECTION_IMAGE_INFORMATION, information,
+                                64, &length));
+    assert_int_equal(length, 64);
+    assert_int_equal(information[48] | information[49] << 8, 0x8664);
+    struct ntmm_section_basic_information basic;
+    check_ok(ntmm_query_section(f->w.system, section, NTMM_SECTION_BASIC_INFORMATION, &basic,
+                                sizeof basic, NULL));
+    assert_int_equal(basic.allocation_attributes, NTMM_SEC_FILE | NTMM_SEC_IMAGE);
+    close_section(&f->w, section);
+    check_ok(ntmm_can_delete_file(f->w.system, file));
+    close_file(&f->w, file);
+    pe_make(&f->pe, true);
+    pe_set16(&f->pe, 0, 0x5A5A);
+    file = open_pe(f);
+    assert_int_equal(ntmm_create_section(f->w.system, &other, NTMM_SECTION_ALL_ACCESS, NULL, NULL,
+                                         NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
+                     NTMM_STATUS_INVALID_IMAGE_NOT_MZ);
+    close_file(&f->w, file);
+    pe_make(&f->pe, false);
+    file = open_pe(f);
+    section = make_image(f, file);
+    uint64_t base = 0;
+    assert_int_equal(map_image(f, section, f->first, &base),
+                     NTMM_STATUS_IMAGE_MACHINE_TYPE_MISMATCH);
+    unmap(&f->w, f->first, base);
+    close_section(&f->w, section);
+    close_file(&f->w, file);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_relocated_and_shared),
+        TEST(test_protections),
+        TEST(test_statuses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
