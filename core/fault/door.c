@@ -167,8 +167,7 @@ static ntmm_status resolve_valid(struct call *c, struct door *d, le64 *entry, ui
 }
 
 /* The first access to a guard page: the guard goes, for good, and the access is not made. */
-ntmm_status door_consume_guard(struct call *c, struct door *d, struct vad *vad,
-                                 uint32_t protection)
+ntmm_status door_consume_guard(struct call *c, struct door *d, struct vad *vad, uint32_t protection)
 {
     const struct ntmm_thread_stack *stack = d->request->stack;
     uint64_t va = d->request->address;
@@ -224,8 +223,7 @@ static bool is_at_hard_maximum(const struct process *process)
 /* Whether pages of a working set at its hard maximum went, and tables perhaps with them. */
 static bool has_made_room(struct call *c, struct process *process)
 {
-    return __builtin_expect(is_at_hard_maximum(process), 0) &&
-           balance_make_room(c, process) != 0;
+    return __builtin_expect(is_at_hard_maximum(process), 0) && balance_make_room(c, process) != 0;
 }
 
 static ntmm_status resolve_user(struct call *c, struct door *d)

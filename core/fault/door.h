@@ -8,8 +8,8 @@
  *   transition            back from its list  page file          read it in (PENDING)
  *   being read            join the read       anything else      access violation
  *
- *   page of a view        its prototype is resolved by the same table (prototype.c), and then mapped;
- *                         a write of a page that is copied on write copies it (view.c)
+ *   page of a view        its prototype is resolved likewise (prototype.c), then mapped (view.c); a
+ *                         write of a page that is copied on write copies it
  *
  * Tables first: each level at which the walk meets a table that is out is resolved by the same
  * three (back from its list, join, read), and the walk begins anew.
@@ -92,7 +92,7 @@ ntmm_status door_copy_on_write(struct call *c, struct door *d, le64 *entry, uint
 /* Whether the fault's access is allowed by a protection. */
 bool door_is_allowed(const struct door *d, uint32_t protection);
 
-/* Make the page's tables if there are frames for all of them and `pages` more; false on shortage. */
+/* Make the page's tables if there are frames for them and `pages` more; false on shortage. */
 bool door_make_tables(struct call *c, struct door *d, uint32_t pages);
 
 /* The fault is resolved. */
@@ -104,8 +104,8 @@ ntmm_status door_consume_guard(struct call *c, struct door *d, struct vad *vad,
 
 /* --- hard.c: what is not in memory --- */
 
-/* Read what an entry names, in a table whose lock is held. PENDING, or the status of an earlier read
- * of the same. *pages: of the transfer. */
+/* Read what an entry names, in a table whose lock is held. PENDING, or the status of an earlier
+ * read of the same. *pages: of the transfer. */
 struct inpage_request;
 ntmm_status door_begin_read(struct call *c, const struct ntmm_wait *wait,
                             struct inpage_request *request, uint32_t *pages);

@@ -2,17 +2,17 @@
  * Resolving a prototype entry: the page of a section, whoever asks for it.
  *
  *   valid                 one share more           page file     read it in (PENDING)
- *   transition, listed    back from its list       of the file   read it in, or zeros where the file
- *   being read            join the read                          has nothing
+ *   transition, listed    back from its list       of the file   read it in, or zeros where the
+ *   being read            join the read                          file has nothing
  *   software, or empty    demand zero
  *
  * The entry and its table belong to (X), an entry that names a frame to the frame's (F): so what is
  * valid or in transition is looked at again under (F). A shortage leaves tables of prototypes that
  * were made, empty, to be used when the fault comes again.
  */
+#include "section/prototype.h"
 #include "fault/door.h"
 #include "paging/transfers.h"
-#include "section/prototype.h"
 
 struct acquisition {
     struct control_area *area;

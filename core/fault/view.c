@@ -7,8 +7,8 @@
  * page that was written at the first touch is made by going through the door once more.
  * Source: nt_semantics 6.1, 6.5.
  */
-#include "fault/door.h"
 #include "section/view.h"
+#include "fault/door.h"
 #include "space/protection.h"
 
 /* Count a fault by how the section's page was resolved. */
@@ -52,10 +52,9 @@ static ntmm_status not_acquired(struct call *c, struct door *d, ntmm_status stat
     if (c->want.is_new)
         process_count(d->process, NTMM_COUNTER_PAGES_READ, c->want.block->io.span_count);
     else
-        process_count(d->process,
-                      c->want.kind == WANT_READ ? NTMM_COUNTER_COLLIDED_FAULTS
-                                                : NTMM_COUNTER_FAULT_WAITS,
-                      1);
+        process_count(
+            d->process,
+            c->want.kind == WANT_READ ? NTMM_COUNTER_COLLIDED_FAULTS : NTMM_COUNTER_FAULT_WAITS, 1);
     return NTMM_STATUS_PENDING;
 }
 

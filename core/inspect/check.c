@@ -159,9 +159,8 @@ ntmm_status ntmm_check_with_storage(struct ntmm_system *system, void *scratch, s
     lay_out_scratch(&k, scratch);
     bool is_sound = check_anchor(&k) && check_locks(&k) && check_lists(&k) && check_slabs(&k) &&
                     check_page_files(&k) && check_transfers(&k) && check_sections(&k) &&
-                    check_processes(&k) &&
-                    check_slab_owners(&k) && check_commit(&k) && check_frames(&k) &&
-                    check_names(&k) && check_waits(&k);
+                    check_processes(&k) && check_slab_owners(&k) && check_commit(&k) &&
+                    check_frames(&k) && check_names(&k) && check_waits(&k);
     return is_sound ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INTERNAL_ERROR;
 }
 

@@ -128,9 +128,8 @@ static bool check_value(struct tree *t, uint64_t value, const struct prototype_p
         return area_is(area, AREA_OF_FILE) &&
                check_equal(t->k, "PT1", at->address, expected, value);
     }
-    uint64_t expected =
-        slot_set(entry_software((uint32_t)field_get(value, SW_PROTECTION)), slot_file(value),
-                 slot_of(value));
+    uint64_t expected = slot_set(entry_software((uint32_t)field_get(value, SW_PROTECTION)),
+                                 slot_file(value), slot_of(value));
     return check_equal(t->k, "PT1", at->address, expected, value) && check_name(t->k, value);
 }
 
@@ -250,8 +249,7 @@ static bool check_areas(struct checker *k)
         if (!is_object(k, SLAB_CONTROL_AREA, ref))
             return check_fail(k, "CA1", ref, 1, 0);
         const struct control_area *area = area_at(k->c, ref);
-        if (!check_equal(k, "CA1", ref, previous, get64(&area->prev)) ||
-            !check_area(k, area, ref))
+        if (!check_equal(k, "CA1", ref, previous, get64(&area->prev)) || !check_area(k, area, ref))
             return false;
         k->areas++;
         previous = ref;
@@ -281,8 +279,7 @@ bool check_section_owners(struct checker *k)
            check_equal(k, "S4", SLAB_FILE, k->files_known, k->slabs[SLAB_FILE].used) &&
            check_equal(k, "S4", SLAB_NAME, k->names, k->slabs[SLAB_NAME].used) &&
            check_equal(k, "S4", SLAB_CONTROL_AREA, k->areas, k->slabs[SLAB_CONTROL_AREA].used) &&
-           check_equal(k, "S4", SLAB_SUBSECTION, k->subsections,
-                       k->slabs[SLAB_SUBSECTION].used) &&
+           check_equal(k, "S4", SLAB_SUBSECTION, k->subsections, k->slabs[SLAB_SUBSECTION].used) &&
            check_equal(k, "CA1", 1, k->views, k->area_views);
 }
 
@@ -349,5 +346,6 @@ bool check_view_entry(struct walk *w, const struct vad *vad, uint64_t raw,
 
 void check_view_charge(struct walk *w, const struct vad *vad, uint64_t page, bool is_charged)
 {
-    w->counted += is_charged - (int64_t)protection_is_copy(view_default_protection(w->k->c, vad, page));
+    w->counted +=
+        is_charged - (int64_t)protection_is_copy(view_default_protection(w->k->c, vad, page));
 }

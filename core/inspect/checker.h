@@ -32,10 +32,10 @@
 #include <ntmm/inspect.h>
 
 /* A frame's mark. */
-#define MARK_LISTED 0x80000000u  /* met on a list */
-#define MARK_READ 0x40000000u    /* met in a read in flight */
-#define MARK_WRITTEN 0x20000000u /* met in a write in flight */
-#define MARK_PAGING 0x10000000u  /* met as a frame of page files */
+#define MARK_LISTED 0x80000000u    /* met on a list */
+#define MARK_READ 0x40000000u      /* met in a read in flight */
+#define MARK_WRITTEN 0x20000000u   /* met in a write in flight */
+#define MARK_PAGING 0x10000000u    /* met as a frame of page files */
 #define MARK_PROTOTYPE 0x08000000u /* met by a prototype entry, or as a table of them */
 #define MARK_KEPT_SHIFT 16u /* 21:16, blocks that keep a reference of it, at most READ_BLOCKS */
 #define MARK_KEPT 0x003F0000u
@@ -86,17 +86,17 @@ struct checker {
     uint64_t paging_frames;     /* frames of page files met */
     uint64_t user_frames;       /* frames with pages of processes met */
     uint64_t transition_frames; /* frames in transition met */
-    uint64_t sections;      /* section objects met so far, and so on */
+    uint64_t sections;          /* section objects met so far, and so on */
     uint64_t files_known;
     uint64_t names;
     uint64_t areas;
     uint64_t subsections;
-    uint64_t object_frames; /* of the table of objects */
-    uint64_t image_frames;  /* of what images keep */
-    uint64_t area_tables;   /* frames of prototype tables */
-    uint64_t area_sections; /* sections that areas count */
-    uint64_t area_views;    /* views that areas count */
-    uint64_t views;         /* met so far */
+    uint64_t object_frames;  /* of the table of objects */
+    uint64_t image_frames;   /* of what images keep */
+    uint64_t area_tables;    /* frames of prototype tables */
+    uint64_t area_sections;  /* sections that areas count */
+    uint64_t area_views;     /* views that areas count */
+    uint64_t views;          /* met so far */
     uint64_t section_shares; /* shares of frames of sections */
     uint64_t section_active; /* such frames that have one */
     struct unknown unknown;
@@ -203,7 +203,7 @@ struct entry_place {
 
 /* --- check_sections.c --- */
 
-bool check_sections(struct checker *k);       /* OB1 OB2 CA1 to CA4 PT1 PT2 L1, before the processes */
+bool check_sections(struct checker *k); /* OB1 OB2 CA1 to CA4 PT1 PT2 L1, before the processes */
 bool check_section_owners(struct checker *k); /* S4 CA1, after the processes */
 
 /* CA1: a view, before it is looked at. */

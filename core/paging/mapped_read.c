@@ -144,8 +144,8 @@ static void fill(struct call *c, const struct mapped_request *request, uint32_t 
 {
     struct ntmm_content_span target = block->spans[0];
     uint32_t first = 0;
-    while (first < backward &&
-           begin_page(c, request, -(int32_t)(first + 1), block, &block->spans[backward - 1 - first]))
+    while (first < backward && begin_page(c, request, -(int32_t)(first + 1), block,
+                                          &block->spans[backward - 1 - first]))
         first++;
     /* what got no frame is left out, and the others move down */
     for (uint32_t i = 0; i < first; i++)

@@ -76,9 +76,9 @@ struct partition {
     le64 paging_pages;      /* frames of descriptors, slot maps and the dummy page (R) */
     le64 transition_pages;  /* frames in transition, on no list (R) */
     le64 read_ahead_credit; /* pages that may be read ahead, at this rate of success (R) */
-    le64 dummy_frame;   /* where pages that nobody wants are read to; fixed once there is a file */
-    le64 minimum_pages; /* the working-set minima of all processes together (R) */
-    le64 large_pages;   /* frames of large pages (R) */
+    le64 dummy_frame;    /* where pages that nobody wants are read to; fixed once there is a file */
+    le64 minimum_pages;  /* the working-set minima of all processes together (R) */
+    le64 large_pages;    /* frames of large pages (R) */
     le64 section_shares; /* entries of processes and calls that name pages of sections (R) */
     le64 section_active; /* pages of sections that have a share (R) */
     le64 area_tables;    /* frames of prototype tables (R) */
@@ -88,8 +88,8 @@ struct partition {
     le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];
     le64 repurposed[STANDBY_PRIORITIES]; /* standby frames taken for something else (R) */
-    struct frame_list modified;        /* to be written to page files */
-    struct frame_list modified_mapped; /* to be written to the files they are pages of */
+    struct frame_list modified;          /* to be written to page files */
+    struct frame_list modified_mapped;   /* to be written to the files they are pages of */
     struct frame_list modified_no_write;
     struct frame_list bad;
     struct node node;
@@ -146,14 +146,14 @@ struct anchor {
     le32 read_cluster;  /* pages; fixed */
     le32 write_cluster; /* pages; fixed */
     le32 reserved2;
-    le32 objects_lock;    /* LOCK_OBJECTS */
-    le32 object_slots;    /* that exist (O) */
-    le32 free_object;     /* first free slot + 1, or 0 (O) */
+    le32 objects_lock;      /* LOCK_OBJECTS */
+    le32 object_slots;      /* that exist (O) */
+    le32 free_object;       /* first free slot + 1, or 0 (O) */
     le32 object_generation; /* of the next object, 1..0xFFFFFF (O) */
-    le64 objects_ref;     /* frame of references to frames of slots, or 0 (O) */
-    le64 areas_head;      /* first control area, a reference, or 0 (O) */
-    le64 based_page;      /* below which the next SEC_BASED section goes; 0: none was made (O) */
-    le64 image_next[3];   /* pages: where the next image of each kind goes, 0: not begun (O) */
+    le64 objects_ref;       /* frame of references to frames of slots, or 0 (O) */
+    le64 areas_head;        /* first control area, a reference, or 0 (O) */
+    le64 based_page;        /* below which the next SEC_BASED section goes; 0: none was made (O) */
+    le64 image_next[3];     /* pages: where the next image of each kind goes, 0: not begun (O) */
     le32 frame_locks[FRAME_LOCKS];     /* LOCK_FRAME */
     le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (R) */
 };

@@ -325,7 +325,8 @@ bool area_end(struct call *c, struct control_area *area)
 /* An area that is ending and was kept for its transfers, which are over. (O) is held. */
 static struct control_area *find_kept(struct call *c)
 {
-    for (uint64_t ref = get64(&anchor_of(c)->areas_head); ref; ref = get64(&area_at(c, ref)->next)) {
+    for (uint64_t ref = get64(&anchor_of(c)->areas_head); ref;
+         ref = get64(&area_at(c, ref)->next)) {
         struct control_area *area = area_at(c, ref);
         if (area_is(area, AREA_ENDING) && load32_acquire(&area->io_count) == 0 &&
             area_is_idle(area)) {

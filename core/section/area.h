@@ -20,12 +20,8 @@
  *   PT2 a table's used count is its non-empty entries, its share count one more than those that are
  *       valid or in transition; no entry lies beyond `pages`
  *
- * Who may change what. Counts, and whether it can be found, belong to (O). Its tree and entries that
- * name no frame belong to (X), its own lock; an entry that names a frame belongs to the frame's
- * lock, (F): whoever holds (X) and sees such an entry takes (F) and looks again. A frame's entry
- * becomes what its row says (the file's, a slot, demand zero) under (F) alone.
- *
- * Source: public descriptions of control areas, segments and subsections; the tree is ours.
+ * Who may change what, and the life of a page: docs/sections.md. Source: public descriptions of
+ * control areas, segments and subsections; the tree is ours.
  */
 #ifndef NTMM_SECTION_AREA_H
 #define NTMM_SECTION_AREA_H
@@ -39,10 +35,10 @@
 #define SUBSECTION_TAG SLAB_TAG('M', 'm', 'S', 'b')
 
 enum {
-    AREA_OF_FILE = 1u << 0,  /* its pages come from a file */
-    AREA_IMAGE = 1u << 1,    /* and are an image's */
-    AREA_RESERVE = 1u << 2,  /* pages are committed one by one: an empty entry is not */
-    AREA_ENDING = 1u << 3,   /* nobody can find it any more */
+    AREA_OF_FILE = 1u << 0, /* its pages come from a file */
+    AREA_IMAGE = 1u << 1,   /* and are an image's */
+    AREA_RESERVE = 1u << 2, /* pages are committed one by one: an empty entry is not */
+    AREA_ENDING = 1u << 3,  /* nobody can find it any more */
     AREA_NOCACHE = 1u << 4,
     AREA_WRITECOMBINE = 1u << 5,
 };
@@ -135,7 +131,7 @@ uint64_t subsection_value(const struct call *c, const struct control_area *area,
 
 /* What an area is made of. */
 struct area_config {
-    uint64_t file;       /* a reference, or 0 */
+    uint64_t file; /* a reference, or 0 */
     uint64_t pages;
     uint32_t flags;      /* AREA_* */
     uint32_t protection; /* PROT_* code */

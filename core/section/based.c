@@ -3,8 +3,8 @@
  *
  * Source: nt_semantics 4.10: the second section of one page lies 64 KiB below the first.
  */
-#include "section/area.h"
 #include "base/bits.h"
+#include "section/area.h"
 
 #include <ntmm/constants.h>
 

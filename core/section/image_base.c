@@ -5,8 +5,8 @@
  *   64-bit program   0x7FF600000000 to 0x7FF7FFFF0000    a random slot each
  *   below 4 GiB      0x50000000 to 0x78000000            downwards from a random slot
  *
- * A region's first slot is drawn from the seed or the platform's entropy when the first image of its
- * kind comes. An image whose preferred base is below 4 GiB stays there, as one of 32 bits does; a
+ * A region's first slot is drawn from the seed or the platform's entropy when the first image of
+ * its kind comes. An image whose preferred base is below 4 GiB stays there, as 32-bit ones do; a
  * program of them moves by up to 255 slots from its preferred base. Source: nt_semantics 5.5, 5.6.
  */
 #include "base/bits.h"
@@ -81,8 +81,8 @@ static uint64_t choose_in(struct call *c, enum image_kind kind, uint64_t pages)
     const struct region *region = &regions[kind];
     le64 *next = &anchor_of(c)->image_next[kind];
     if (get64(next) == 0 || kind == IMAGE_PROGRAM_64)
-        set64(next, region->end - draw(c, (uint64_t)kind + get64(next), slots_of(region)) *
-                                      GRANULE_PAGES);
+        set64(next, region->end -
+                        draw(c, (uint64_t)kind + get64(next), slots_of(region)) * GRANULE_PAGES);
     uint64_t found = find_below(c, region, get64(next), pages);
     if (!found) /* around the end */
         found = find_below(c, region, region->end, pages);
@@ -112,9 +112,10 @@ uint64_t image_choose_base(struct call *c, const struct image *image)
     if (is_low && !is_library)
         page = choose_near(c, PAGE_OF(image->preferred_base), image->image_pages);
     else
-        page = choose_in(c, is_low       ? IMAGE_LOW
-                            : is_library ? IMAGE_LIBRARY_64
-                                         : IMAGE_PROGRAM_64,
+        page = choose_in(c,
+                         is_low       ? IMAGE_LOW
+                         : is_library ? IMAGE_LIBRARY_64
+                                      : IMAGE_PROGRAM_64,
                          image->image_pages);
     return page ? page << NTMM_PAGE_SHIFT : image->preferred_base;
 }

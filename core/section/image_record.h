@@ -4,8 +4,8 @@
  *   control area --> record: numbers, lists --> frame: 512 references --> chunks of the index,
  *                                                                         then the directory
  *
- * The record and all that it names lie in frames of their own, of use OBJECT, each charged to commit.
- * Pages are relocated in one page of the record, under (I): completions may come at the same time.
+ * The record and all that it names lie in frames of their own, each charged to commit. Pages are
+ * relocated in one page of the record, under (I): completions may come at the same time.
  */
 #ifndef NTMM_SECTION_IMAGE_RECORD_H
 #define NTMM_SECTION_IMAGE_RECORD_H
@@ -17,24 +17,24 @@
 #define IMAGE_LISTS 64u
 
 struct image_record {
-    le32 lock;             /* LOCK_IMAGE */
-    le32 machine;          /* fixed from here on */
-    le64 preferred_base;   /* bytes */
-    le64 base;             /* bytes: what its pages are relocated to */
+    le32 lock;           /* LOCK_IMAGE */
+    le32 machine;        /* fixed from here on */
+    le64 preferred_base; /* bytes */
+    le64 base;           /* bytes: what its pages are relocated to */
     le32 image_pages;
     le32 base_rva;
     le32 is_64;
-    le32 can_move;         /* it has relocations, all of them good */
-    le32 is_stripped;      /* it says that it has none */
+    le32 can_move;    /* it has relocations, all of them good */
+    le32 is_stripped; /* it says that it has none */
     le32 relocation_rva;
     le32 relocation_bytes;
     le32 block_count;
     le32 straddle_count;
-    le32 chunk_count;      /* of the index; the directory's frames follow */
-    le32 frame_count;      /* in the lists */
-    le32 charged_pages;    /* frames of the record, the lists and what they name */
-    le64 bounce;           /* frame in which pages are relocated, a reference (I) */
-    le64 scratch;          /* frame for what the relocation is told (I) */
+    le32 chunk_count;   /* of the index; the directory's frames follow */
+    le32 frame_count;   /* in the lists */
+    le32 charged_pages; /* frames of the record, the lists and what they name */
+    le64 bounce;        /* frame in which pages are relocated, a reference (I) */
+    le64 scratch;       /* frame for what the relocation is told (I) */
     le64 lists[IMAGE_LISTS];
     uint8_t information[IMAGE_INFORMATION_BYTES];
 };

@@ -10,7 +10,10 @@
 #define GENERATION_MAX 0xFFFFFFu
 #define SLOT_MASK 0xFFFFFFull
 
-static struct object *object_at(const struct call *c, uint64_t ref) { return core_at(c->bias, ref); }
+static struct object *object_at(const struct call *c, uint64_t ref)
+{
+    return core_at(c->bias, ref);
+}
 
 static struct object_slot *slot_at(const struct call *c, uint32_t number)
 {

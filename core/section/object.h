@@ -18,8 +18,8 @@
 #ifndef NTMM_SECTION_OBJECT_H
 #define NTMM_SECTION_OBJECT_H
 
-#include "phys/slab.h"
 #include "base/lock.h"
+#include "phys/slab.h"
 
 #include <ntmm/file.h>
 #include <ntmm/section.h>
@@ -59,12 +59,12 @@ struct section {
 
 struct file {
     struct object object;
-    le64 device;         /* fixed */
-    le64 size_bytes;     /* (R) to read, with (O) to write */
-    le64 valid_bytes;    /* (R) to read, with (O) to write */
-    le64 data_area;      /* a reference, or 0 */
-    le64 image_area;     /* a reference, or 0 */
-    le32 flags;          /* NTMM_FILE_*; fixed */
+    le64 device;          /* fixed */
+    le64 size_bytes;      /* (R) to read, with (O) to write */
+    le64 valid_bytes;     /* (R) to read, with (O) to write */
+    le64 data_area;       /* a reference, or 0 */
+    le64 image_area;      /* a reference, or 0 */
+    le32 flags;           /* NTMM_FILE_*; fixed */
     le32 is_write_failed; /* (R) */
 };
 

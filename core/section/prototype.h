@@ -4,8 +4,8 @@
  *   root_frame (level n) --> table (n - 1) --> ... --> table (1): prototype entries, 512 to a frame
  *
  * The geometry is that of page tables, so an entry's address says which page it is of, and a frame
- * names its prototype entry as a private frame names its page table's. Tables are made when an entry
- * is first needed, charged to commit, and freed with their area, or when nothing in them is known.
+ * names its prototype entry as a private frame names its page table's. Tables are made when an
+ * entry is first needed, charged to commit, and freed with their area.
  *
  * Everything here needs (X) of the area, but where it says otherwise.
  */

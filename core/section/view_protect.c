@@ -5,8 +5,8 @@
  *   view of an image  anything; what would write is stored as copy on write
  *   a copied page     is private: copy on write is stored as write
  */
-#include "section/view.h"
 #include "base/bits.h"
+#include "section/view.h"
 #include "space/job.h"
 #include "space/protection.h"
 
@@ -37,7 +37,8 @@ bool view_may_protect(uint32_t mapped, uint32_t wanted)
 bool view_is_allowed(uint32_t section, uint32_t view)
 {
     const uint32_t readers = NTMM_PAGE_NOACCESS | NTMM_PAGE_READONLY | NTMM_PAGE_WRITECOPY;
-    const uint32_t runners = NTMM_PAGE_EXECUTE | NTMM_PAGE_EXECUTE_READ | NTMM_PAGE_EXECUTE_WRITECOPY;
+    const uint32_t runners =
+        NTMM_PAGE_EXECUTE | NTMM_PAGE_EXECUTE_READ | NTMM_PAGE_EXECUTE_WRITECOPY;
     uint32_t views = 0;
     switch (section & 0xFFu) {
     case NTMM_PAGE_READONLY:

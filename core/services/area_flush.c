@@ -7,13 +7,13 @@
  *
  * With a view the dirty bits of its process are cleared first, under the (W) under which the pages
  * are taken: so a store that comes later makes its page modified again. Who else maps a page keeps
- * it modified. At the end what the file lacks below the pages written is written as zeros, and valid
- * data reaches up to them: whatever becomes of the system, the file is right as far as it says.
+ * it modified. At the end what the file lacks below the pages written is written as zeros, and
+ * valid data reaches up to them: whatever comes, the file is right as far as it says.
  */
+#include "services/area_flush.h"
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "section/view.h"
-#include "services/area_flush.h"
 #include "services/area_touch.h"
 
 /* Pages of a view whose dirty bits are cleared under one hold of (W). */
@@ -26,8 +26,8 @@ struct flush {
     uint64_t stop;                 /* of this run */
     uint64_t end;
     bool has_batch;
-    bool is_busy;      /* a page is being written by somebody else */
-    bool is_blocked;   /* there was no block */
+    bool is_busy;       /* a page is being written by somebody else */
+    bool is_blocked;    /* there was no block */
     ntmm_status status; /* first failure */
     struct mapped_batch batch;
 };

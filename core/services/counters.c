@@ -83,7 +83,8 @@ static void fill_lists(struct call *c, struct ntmm_memory_information *m)
     lock_release(c, &node->lock, LOCK_NODE);
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         m->standby_pages[i] = list_count(c, &partition->standby[i]);
-    m->modified_pages = list_count(c, &partition->modified);
+    m->modified_mapped_pages = list_count(c, &partition->modified_mapped);
+    m->modified_pages = list_count(c, &partition->modified) + m->modified_mapped_pages;
     m->modified_no_write_pages = list_count(c, &partition->modified_no_write);
     m->bad_pages = list_count(c, &partition->bad);
 }

@@ -7,10 +7,10 @@
  * Whoever lets the last of these go writes and ends the file (file_release), so nothing modified is
  * forgotten; what a device refuses stays modified, and the file with it, until it is opened again.
  */
-#include "services/area_touch.h"
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "section/prototype.h"
+#include "services/area_touch.h"
 #include "services/relief.h"
 #include "services/section_make.h"
 

@@ -2,10 +2,10 @@
  * The size of a file, and its bytes: read, written, flushed, purged, through the pages of its data
  * area. See file.c.
  */
-#include "services/area_touch.h"
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "section/prototype.h"
+#include "services/area_touch.h"
 #include "services/relief.h"
 #include "services/section_make.h"
 
@@ -130,8 +130,7 @@ static bool is_mapped_past(struct call *c, const struct file *file, uint64_t byt
         return true;
     for (uint64_t ref; (ref = object_next(c, HANDLE_KIND_SECTION, &slot)) != 0;) {
         const struct section *section = section_at(c, ref);
-        if (get64(&section->area) == get64(&file->data_area) &&
-            get64(&section->size_bytes) > bytes)
+        if (get64(&section->area) == get64(&file->data_area) && get64(&section->size_bytes) > bytes)
             return true;
     }
     return false;

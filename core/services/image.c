@@ -32,9 +32,8 @@ static ntmm_status read_data(void *context, uint64_t offset, void *buffer, uint3
 
 static struct image_source source_of(struct making *m)
 {
-    return (struct image_source){.read = read_data,
-                                 .context = m,
-                                 .file_bytes = load64_relaxed(&m->file->size_bytes)};
+    return (struct image_source){
+        .read = read_data, .context = m, .file_bytes = load64_relaxed(&m->file->size_bytes)};
 }
 
 static ntmm_status read_rva(void *context, uint32_t rva, void *buffer, uint32_t size)
@@ -79,8 +78,8 @@ static ntmm_status copy_directory(struct making *m)
     for (uint32_t done = 0; done < bytes && NTMM_SUCCEEDED(status); done += NTMM_PAGE_SIZE) {
         uint32_t n = get32(&record->chunk_count) + done / NTMM_PAGE_SIZE;
         uint32_t piece = (uint32_t)min_u64(bytes - done, NTMM_PAGE_SIZE);
-        status = read_rva(m, m->image.relocation_rva + done,
-                          image_record_frame(m->c, record, n), piece);
+        status =
+            read_rva(m, m->image.relocation_rva + done, image_record_frame(m->c, record, n), piece);
     }
     return status;
 }
@@ -89,10 +88,8 @@ static ntmm_status copy_directory(struct making *m)
 static ntmm_status prepare_relocation(struct making *m)
 {
     struct image_chunks chunks = {.c = m->c};
-    struct relocation relocation = {.read = read_rva,
-                                    .read_context = m,
-                                    .chunk = image_record_chunk,
-                                    .chunk_context = &chunks};
+    struct relocation relocation = {
+        .read = read_rva, .read_context = m, .chunk = image_record_chunk, .chunk_context = &chunks};
     ntmm_status status = relocate_measure(&relocation, &m->image);
     if (status != NTMM_STATUS_SUCCESS)
         return status;

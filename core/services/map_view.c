@@ -45,8 +45,7 @@ ntmm_status map_check_arguments(struct map_request *m, const uint64_t *base,
     m->base = *base;
     m->view_size = *view_size;
     m->offset = offset ? *offset : 0;
-    if (m->base > NTMM_HIGHEST_VAD_ADDRESS ||
-        m->view_size > NTMM_HIGHEST_VAD_ADDRESS - m->base + 1)
+    if (m->base > NTMM_HIGHEST_VAD_ADDRESS || m->view_size > NTMM_HIGHEST_VAD_ADDRESS - m->base + 1)
         return NTMM_STATUS_INVALID_PARAMETER_3;
     if (m->base >> NTMM_PAGE_SHIFT >= m->bounds.end)
         return NTMM_STATUS_INVALID_PARAMETER_4;
@@ -197,8 +196,8 @@ static bool fits(struct call *c, struct process *process, uint64_t start, uint64
     uint64_t end = start + pages;
     place->start = start;
     place->end = end;
-    if (start < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT || end > get64(&process->highest_page) ||
-        end > bounds->end || start < bounds->lowest)
+    if (start < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
+        end > get64(&process->highest_page) || end > bounds->end || start < bounds->lowest)
         return false;
     return space_is_free(c, process, place);
 }
@@ -218,8 +217,8 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
         return fits(c, process, asked, found->pages, &m->bounds, &found->place)
                    ? NTMM_STATUS_SUCCESS
                    : NTMM_STATUS_CONFLICTING_ADDRESSES;
-    if (own != 0 && fits(c, process, own + found->first_page, found->pages, &m->bounds,
-                         &found->place))
+    if (own != 0 &&
+        fits(c, process, own + found->first_page, found->pages, &m->bounds, &found->place))
         return NTMM_STATUS_SUCCESS;
     if (area_is(found->area, AREA_IMAGE) &&
         get32(&image_record_at(c, get64(&found->area->image))->is_stripped))

@@ -25,8 +25,8 @@ static ntmm_status take_requirements(const struct ntmm_mem_address_requirements 
     uint64_t highest = given->highest_ending_address;
     if (given->alignment != 0 || lowest % NTMM_ALLOCATION_GRANULARITY)
         return NTMM_STATUS_INVALID_PARAMETER;
-    if (highest && ((highest + 1) % NTMM_PAGE_SIZE || highest > NTMM_HIGHEST_USER_ADDRESS ||
-                    lowest > highest))
+    if (highest &&
+        ((highest + 1) % NTMM_PAGE_SIZE || highest > NTMM_HIGHEST_USER_ADDRESS || lowest > highest))
         return NTMM_STATUS_INVALID_PARAMETER;
     *is_bounded = (lowest | highest) != 0;
     m->bounds.lowest = lowest >> NTMM_PAGE_SHIFT;

@@ -28,8 +28,14 @@ struct question {
     uint64_t address;
     char *buffer;
     uint64_t length;
-    uint64_t written; /* out: bytes, on success */
+    uint64_t written; /* out: bytes, on success; of a name that does not fit, its own */
 };
+
+/* --- query_views.c --- */
+
+ntmm_status query_mapped_name(struct question *q);
+ntmm_status query_image(struct question *q);
+ntmm_status query_shared_commit(struct question *q);
 
 /* --- query_pages.c --- */
 

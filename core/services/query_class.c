@@ -29,18 +29,6 @@ static void give(struct question *q, const void *found, uint64_t size)
     q->written = size;
 }
 
-/* Whether the handle may query; on success no lock is held. */
-static ntmm_status check_handle(const struct question *q)
-{
-    struct call c = call_begin(q->system);
-    struct process *process;
-    ntmm_status status =
-        process_lock_working_set(&c, q->process, NTMM_PROCESS_QUERY_INFORMATION, &process);
-    if (status == NTMM_STATUS_SUCCESS)
-        process_unlock_working_set(&c, process);
-    return status;
-}
-
 static ntmm_status query_basic(struct question *q)
 {
     struct ntmm_memory_basic_information found;
@@ -80,7 +68,7 @@ static uint32_t region_type(const struct call *c, const struct vad *vad)
 }
 
 static struct ntmm_memory_region_information describe_vad(const struct call *c,
-                                                         const struct vad *vad)
+                                                          const struct vad *vad)
 {
     return (struct ntmm_memory_region_information){
         .allocation_base = vad_start(vad) << NTMM_PAGE_SHIFT,
@@ -127,37 +115,6 @@ static ntmm_status query_region(struct question *q, uint64_t most, uint32_t hidd
     return NTMM_STATUS_SUCCESS;
 }
 
-/* No region is a view. */
-static ntmm_status query_view(const struct question *q)
-{
-    if (q->address > NTMM_HIGHEST_USER_ADDRESS)
-        return NTMM_STATUS_INVALID_PARAMETER;
-    ntmm_status status = check_handle(q);
-    return status == NTMM_STATUS_SUCCESS ? NTMM_STATUS_INVALID_ADDRESS : status;
-}
-
-static ntmm_status query_image(const struct question *q)
-{
-    if (q->length < sizeof(struct ntmm_memory_image_information))
-        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
-    if (!q->buffer)
-        return NTMM_STATUS_ACCESS_VIOLATION;
-    return query_view(q);
-}
-
-static ntmm_status query_shared_commit(struct question *q)
-{
-    const uint64_t bytes = 0; /* nothing is shared */
-    if (q->length < sizeof bytes)
-        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
-    if (!q->buffer)
-        return NTMM_STATUS_ACCESS_VIOLATION;
-    ntmm_status status = check_handle(q);
-    if (status == NTMM_STATUS_SUCCESS)
-        give(q, &bytes, sizeof bytes);
-    return status;
-}
-
 static ntmm_status answer(struct question *q, uint32_t information_class)
 {
     switch (information_class) {
@@ -168,7 +125,7 @@ static ntmm_status answer(struct question *q, uint32_t information_class)
     case NTMM_MEMORY_WORKING_SET_INFORMATION:
         return query_working_set(q);
     case NTMM_MEMORY_MAPPED_FILENAME_INFORMATION:
-        return query_view(q);
+        return query_mapped_name(q);
     case NTMM_MEMORY_REGION_INFORMATION:
         return query_region(q, offsetof(struct ntmm_memory_region_information, partition_id),
                             REGION_TYPES_OF_EX);
@@ -196,7 +153,10 @@ ntmm_status ntmm_query_virtual_memory_class(struct ntmm_system *system, ntmm_han
         .length = length,
     };
     ntmm_status status = answer(&q, information_class);
-    if (status == NTMM_STATUS_SUCCESS && return_length)
+    /* a name that does not fit tells its size, and so leaves q.written set */
+    bool is_known = status == NTMM_STATUS_SUCCESS ||
+                    (information_class == NTMM_MEMORY_MAPPED_FILENAME_INFORMATION && q.written);
+    if (is_known && return_length)
         *return_length = q.written;
     return status;
 }

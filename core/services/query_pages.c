@@ -7,6 +7,7 @@
  * Source: nt_semantics 3.3; PSAPI_WORKING_SET_EX_BLOCK, public SDK headers.
  */
 #include "base/bits.h"
+#include "section/view.h"
 #include "services/query.h"
 #include "services/relief.h"
 #include "space/borrowed.h"
@@ -20,6 +21,12 @@ static uint32_t protection_of_frame(struct call *c, uint64_t frame)
 {
     uint64_t original = load64_relaxed(&pfn_at(c, frame)->original_pte);
     return (uint32_t)field_get(original, SW_PROTECTION);
+}
+
+/* Of a section's page; as far as three bits tell. */
+static uint64_t share_count(struct call *c, uint64_t frame)
+{
+    return min_u64(load32_relaxed(&pfn_at(c, frame)->share_count), 7);
 }
 
 /* A list of words behind their count, in the caller's buffer. */
@@ -36,7 +43,12 @@ static void put_word(char *buffer, uint64_t index, uint64_t word)
 
 static void list_page(struct call *c, struct word_list *list, uint64_t page, uint64_t raw)
 {
-    uint32_t code = protection_of_frame(c, field_get(raw, HW_FRAME));
+    uint64_t frame = field_get(raw, HW_FRAME);
+    bool is_shared = (raw & ENTRY_SHARED) != 0;
+    uint64_t code = is_shared ? entry_own_protection(raw) : protection_of_frame(c, frame);
+    if (is_shared)
+        code |= NTMM_WORKING_SET_SHARED | share_count(c, frame)
+                                              << NTMM_WORKING_SET_SHARE_COUNT_SHIFT;
     if (list->count < list->capacity)
         put_word(list->buffer, 1 + list->count, page << NTMM_WORKING_SET_PAGE_SHIFT | code);
     list->count++;
@@ -62,7 +74,8 @@ static void list_working_set(struct call *c, struct process *process, struct wor
     struct gap_range range;
     for (uint64_t page = 0; gap_tree_find_at_or_after(c->bias, &process->vads, page, &range);
          page = range.end) {
-        if (vad_is_private(vad_at(c, range.ref)))
+        const struct vad *vad = vad_at(c, range.ref);
+        if (vad_is_private(vad) || vad_is_view(vad))
             list_region(c, process, range.start, range.end, list);
     }
 }
@@ -100,10 +113,15 @@ static uint64_t attributes_of_valid(struct call *c, uint64_t raw)
     if (raw & ENTRY_BORROWED)
         return NTMM_PAGE_STATE_VALID | (uint64_t)protection_to_win32(entry_own_protection(raw))
                                            << NTMM_PAGE_STATE_PROTECTION_SHIFT;
-    uint64_t protection = protection_to_win32(protection_of_frame(c, frame));
+    bool is_shared = (raw & ENTRY_SHARED) != 0;
+    uint64_t protection =
+        protection_to_win32(is_shared ? entry_own_protection(raw) : protection_of_frame(c, frame));
+    uint64_t sharing = is_shared ? NTMM_PAGE_STATE_SHARED | share_count(c, frame)
+                                                                << NTMM_PAGE_STATE_SHARE_COUNT_SHIFT
+                                 : 0;
     uint64_t priority = pfn_priority(pfn_at(c, frame));
     bool is_locked = (raw & (ENTRY_LOCKED | ENTRY_NOT_IN_SET)) != 0;
-    return NTMM_PAGE_STATE_VALID | protection << NTMM_PAGE_STATE_PROTECTION_SHIFT |
+    return NTMM_PAGE_STATE_VALID | protection << NTMM_PAGE_STATE_PROTECTION_SHIFT | sharing |
            (is_locked ? NTMM_PAGE_STATE_LOCKED : 0) | priority << NTMM_PAGE_STATE_PRIORITY_SHIFT;
 }
 
@@ -135,6 +153,23 @@ static uint64_t attributes_of_entry(struct call *c, const le64 *entry)
     return 0;
 }
 
+/* A page of a view that is not valid here: where its section has it. */
+static uint64_t attributes_of_prototype(struct call *c, const struct vad *vad, uint64_t page)
+{
+    struct control_area *area = view_area(c, vad);
+    uint64_t location = NTMM_PAGE_LOCATION_NONE;
+    area_lock(c, area);
+    struct prototype_span span = prototype_find(c, area, view_prototype(vad, page));
+    uint64_t raw = span.entry ? load64_acquire(span.entry) : 0;
+    area_unlock(c, area);
+    enum pte_kind kind = entry_kind(c, raw);
+    if (kind == PTE_VALID || kind == PTE_TRANSITION)
+        location = NTMM_PAGE_LOCATION_RESIDENT;
+    else if (kind == PTE_PAGEFILE)
+        location = NTMM_PAGE_LOCATION_PAGE_FILE;
+    return NTMM_PAGE_STATE_SHARED | location << NTMM_PAGE_STATE_LOCATION_SHIFT;
+}
+
 /* WANT_TABLE is set when the answer lies in a table that is out. (W) is held. */
 static uint64_t attributes_of(struct call *c, struct process *process, uint64_t page)
 {
@@ -147,6 +182,11 @@ static uint64_t attributes_of(struct call *c, struct process *process, uint64_t 
     if (span.is_large)
         return attributes_of_valid(c, load64_acquire(span.upper)) | NTMM_PAGE_STATE_LARGE |
                NTMM_PAGE_STATE_LOCKED;
+    if (vad_is_view(vad)) {
+        uint64_t raw = span.entry ? load64_acquire(span.entry) : 0;
+        if (!(raw & FIELD_MASK(HW_VALID)) && !view_entry_is_private(c, raw))
+            return attributes_of_prototype(c, vad, page);
+    }
     return span.entry ? attributes_of_entry(c, span.entry) : 0;
 }
 

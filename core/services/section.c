@@ -6,10 +6,10 @@
  * The order of the checks is that of docs/sections.md. A file that must grow grows before anything
  * else changes; a section that then cannot be made leaves it so.
  */
-#include "services/section_make.h"
-#include "section/image_record.h"
 #include "base/bits.h"
+#include "section/image_record.h"
 #include "services/relief.h"
+#include "services/section_make.h"
 #include "space/protection.h"
 
 #include <ntmm/constants.h>
@@ -108,8 +108,7 @@ static ntmm_status look_for_name(struct call *c, struct section_request *r)
 {
     if (!r->config || r->config->name_units == 0)
         return NTMM_STATUS_SUCCESS;
-    uint64_t ref =
-        object_by_name(c, HANDLE_KIND_SECTION, r->config->name, r->config->name_units);
+    uint64_t ref = object_by_name(c, HANDLE_KIND_SECTION, r->config->name, r->config->name_units);
     if (!ref)
         return NTMM_STATUS_SUCCESS;
     if (!r->config->open_if)
@@ -209,8 +208,7 @@ static ntmm_status check_file(const struct section_request *r, const struct file
 {
     uint64_t size = load64_relaxed(&file->size_bytes);
     bool is_image = (r->attributes & NTMM_SEC_IMAGE) != 0;
-    bool can_grow =
-        r->protect == NTMM_PAGE_READWRITE || r->protect == NTMM_PAGE_EXECUTE_READWRITE;
+    bool can_grow = r->protect == NTMM_PAGE_READWRITE || r->protect == NTMM_PAGE_EXECUTE_READWRITE;
     if (get32(&file->flags) & NTMM_FILE_NO_SECTIONS)
         return NTMM_STATUS_INVALID_FILE_FOR_SECTION;
     if (is_image)
@@ -276,8 +274,8 @@ static ntmm_status create_of_file(struct call *c, struct section_request *r, str
 
 ntmm_status ntmm_create_section(struct ntmm_system *system, ntmm_handle *section, uint32_t access,
                                 const struct ntmm_section_config *config,
-                                const uint64_t *maximum_size, uint32_t protect,
-                                uint32_t attributes, ntmm_handle file_handle)
+                                const uint64_t *maximum_size, uint32_t protect, uint32_t attributes,
+                                ntmm_handle file_handle)
 {
     struct call c = call_begin(system);
     struct section_request r = {.config = config,
@@ -397,9 +395,8 @@ static ntmm_status describe(struct call *c, const struct section *section, uint3
     return NTMM_STATUS_SUCCESS;
 }
 
-ntmm_status ntmm_query_section(struct ntmm_system *system, ntmm_handle handle,
-                               uint32_t information, void *buffer, uint64_t length,
-                               uint64_t *return_length)
+ntmm_status ntmm_query_section(struct ntmm_system *system, ntmm_handle handle, uint32_t information,
+                               void *buffer, uint64_t length, uint64_t *return_length)
 {
     static const uint32_t sizes[] = {sizeof(struct ntmm_section_basic_information),
                                      IMAGE_INFORMATION_BYTES};

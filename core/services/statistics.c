@@ -240,7 +240,7 @@ static ntmm_status give_memory_lists(struct call *c, struct reply *r)
         .modified_page_count = m.modified_pages,
         .modified_no_write_page_count = m.modified_no_write_pages,
         .bad_page_count = m.bad_pages,
-        .modified_page_count_page_file = m.modified_pages,
+        .modified_page_count_page_file = m.modified_pages - m.modified_mapped_pages,
     };
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++) {
         values.page_count_by_priority[i] = m.standby_pages[i];

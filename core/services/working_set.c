@@ -246,15 +246,21 @@ static bool wait_for_a_write(struct call *c, uint64_t *deadline)
     return is_woken;
 }
 
+static uint64_t modified_pages(const struct call *c)
+{
+    const struct partition *partition = partition_of(c);
+    return load64_relaxed(&partition->modified.count) +
+           load64_relaxed(&partition->modified_mapped.count);
+}
+
 /* Ends: what is written leaves the list, and what fails for good stays on it with nothing moving.
  * */
 static void flush_modified(struct call *c)
 {
-    le64 *count = &partition_of(c)->modified.count;
-    uint64_t most = load64_relaxed(count); /* others may make as many more meanwhile */
+    uint64_t most = modified_pages(c); /* others may make as many more meanwhile */
     uint64_t deadline = 0;
-    for (uint64_t begun = 0; begun < most && load64_relaxed(count) != 0;) {
-        uint64_t pages = writer_run(c, UINT64_MAX);
+    for (uint64_t begun = 0; begun < most && modified_pages(c) != 0;) {
+        uint64_t pages = writer_run(c, UINT64_MAX) + mapped_writer_run(c, UINT64_MAX);
         begun += pages;
         if (pages == 0 && !wait_for_a_write(c, &deadline))
             return;

@@ -34,15 +34,15 @@ enum vad_type {
 };
 
 enum {
-    VAD_MEM_COMMIT = 1u << 0,  /* pages with a zero entry are committed */
-    VAD_PLACEHOLDER = 1u << 1, /* address space held for a replacement */
-    VAD_REPLACED = 1u << 2,    /* took the place of a placeholder, and may become one again */
-    VAD_HUGE_PAGES = 1u << 4,  /* of VAD_LARGE_PAGES: leaves of 1 GiB */
-    VAD_NO_CHANGE = 1u << 3,   /* the system's own: services refuse to free or protect it */
-    VAD_UNMAP_IN_CLONE = 1u << 5,   /* of a view: a clone of the process has it not */
+    VAD_MEM_COMMIT = 1u << 0,        /* pages with a zero entry are committed */
+    VAD_PLACEHOLDER = 1u << 1,       /* address space held for a replacement */
+    VAD_REPLACED = 1u << 2,          /* took the place of a placeholder, and may become one again */
+    VAD_HUGE_PAGES = 1u << 4,        /* of VAD_LARGE_PAGES: leaves of 1 GiB */
+    VAD_NO_CHANGE = 1u << 3,         /* the system's own: services refuse to free or protect it */
+    VAD_UNMAP_IN_CLONE = 1u << 5,    /* of a view: a clone of the process has it not */
     VAD_SECTION_NO_CHANGE = 1u << 6, /* of a view: its protection stays */
-    VAD_WRITES_FILE = 1u << 7, /* of a view: counts among the views that may write */
-    VAD_NOT_EXECUTABLE = 1u << 8, /* of a view of an image: nothing of it may be executed */
+    VAD_WRITES_FILE = 1u << 7,       /* of a view: counts among the views that may write */
+    VAD_NOT_EXECUTABLE = 1u << 8,    /* of a view of an image: nothing of it may be executed */
 };
 
 struct vad {

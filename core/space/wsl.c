@@ -117,8 +117,7 @@ static void sweep_span(struct call *c, struct sweep *s)
 static void finish(struct call *c, struct sweep *s)
 {
     struct process *process = s->process;
-    s->gather.shootdown.reason =
-        s->pass->trimmed ? NTMM_SHOOTDOWN_TRIM : NTMM_SHOOTDOWN_ACCESSED;
+    s->gather.shootdown.reason = s->pass->trimmed ? NTMM_SHOOTDOWN_TRIM : NTMM_SHOOTDOWN_ACCESSED;
     gather_finish(c, process, &s->gather);
     if (!is_trimming(s->pass))
         process_count(process, NTMM_COUNTER_PAGES_AGED, s->pass->examined - s->pass->accessed);

@@ -388,7 +388,8 @@ static bool is_served(struct call *c, uint64_t pages)
  * nothing. */
 static bool can_gain(const struct call *c)
 {
-    return load64_relaxed(&anchor_of(c)->areas_head) != 0 || load32_acquire(&partition_of(c)->page_file_count) != 0 ||
+    return load64_relaxed(&anchor_of(c)->areas_head) != 0 ||
+           load32_acquire(&partition_of(c)->page_file_count) != 0 ||
            (c->sys->paging_flags & NTMM_PAGING_ZEROS_NEED_NO_SLOT);
 }
 

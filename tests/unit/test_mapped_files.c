@@ -98,8 +98,8 @@ static void test_coherence(void **state)
     byte = 0xCC;
     check_ok(ntmm_write_file(f->w.system, file, 5 * PAGE, &byte, 1, &moved));
     assert_int_equal(load8(f, 0, a + 5 * PAGE), 0xCC);
-    store8(f, 0, a + 20 * PAGE + 8, 0xDD);  /* the last byte */
-    store8(f, 0, a + 20 * PAGE + 9, 0xEE);  /* behind it */
+    store8(f, 0, a + 20 * PAGE + 8, 0xDD); /* the last byte */
+    store8(f, 0, a + 20 * PAGE + 9, 0xEE); /* behind it */
     check_world(&f->w);
     struct ntmm_io_status io;
     uint64_t base = a, size = 0;
@@ -235,8 +235,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_read),   TEST(test_coherence),          TEST(test_extend),
-        TEST(test_larger_than_memory), TEST(test_failing_device),
+        TEST(test_read),           TEST(test_coherence),
+        TEST(test_extend),         TEST(test_larger_than_memory),
+        TEST(test_failing_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,9 +65,8 @@ static void test_accounting(void **state)
     assert_int_equal(c.counters[NTMM_COUNTER_DEMAND_ZERO_FAULTS] -
                          b.counters[NTMM_COUNTER_DEMAND_ZERO_FAULTS],
                      1);
-    assert_int_equal(c.counters[NTMM_COUNTER_TRANSITION_FAULTS] -
-                         b.counters[NTMM_COUNTER_TRANSITION_FAULTS],
-                     1);
+    assert_int_equal(
+        c.counters[NTMM_COUNTER_TRANSITION_FAULTS] - b.counters[NTMM_COUNTER_TRANSITION_FAULTS], 1);
     check_world(&f->w);
     unmap(&f->w, f->first, one + 12345);
     unmap(&f->w, f->first, two);
@@ -178,7 +177,8 @@ static void test_paged(void **state)
     struct fixture *f = *state;
     const uint64_t pages = 3000; /* of the machine's 2048 */
     add_page_file(&f->w, 16 * MIB);
-    ntmm_handle section = make_section(&f->w, pages * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
+    ntmm_handle section =
+        make_section(&f->w, pages * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
     uint64_t a = map(&f->w, section, f->first, NTMM_PAGE_READWRITE);
     uint64_t b = map(&f->w, section, f->second, NTMM_PAGE_WRITECOPY);
     for (uint64_t i = 0; i < pages; i++)
@@ -206,15 +206,14 @@ static void test_paged(void **state)
 static void test_protect(void **state)
 {
     struct fixture *f = *state;
-    ntmm_handle section =
-        make_section(&f->w, 4 * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
+    ntmm_handle section = make_section(&f->w, 4 * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
     uint64_t a = map(&f->w, section, f->first, NTMM_PAGE_READWRITE);
     uint64_t b = map(&f->w, section, f->first, NTMM_PAGE_WRITECOPY);
     uint64_t base = b, size = PAGE;
     uint32_t old;
-    assert_int_equal(ntmm_protect_virtual_memory(f->w.system, f->first, &base, &size,
-                                                 NTMM_PAGE_READWRITE, &old),
-                     NTMM_STATUS_SECTION_PROTECTION);
+    assert_int_equal(
+        ntmm_protect_virtual_memory(f->w.system, f->first, &base, &size, NTMM_PAGE_READWRITE, &old),
+        NTMM_STATUS_SECTION_PROTECTION);
     assert_int_equal(ntmm_protect_virtual_memory(f->w.system, f->first, &base, &size,
                                                  NTMM_PAGE_EXECUTE_READ, &old),
                      NTMM_STATUS_SECTION_PROTECTION);

@@ -41,27 +41,27 @@ extern "C" {
 
 /** How a file is made. Zero the struct, set `size` and `version`. */
 struct ntmm_file_config {
-    uint32_t size;           /**< sizeof(struct ntmm_file_config). */
-    uint32_t version;        /**< NTMM_FILE_CONFIG_VERSION. */
-    uint64_t device;         /**< The platform's number of the device; no two files share one. */
-    uint64_t size_bytes;     /**< The end of the file. */
-    uint64_t valid_bytes;    /**< Valid data; at most size_bytes. */
-    uint32_t flags;          /**< NTMM_FILE_NO_SECTIONS or 0. */
-    uint32_t name_units;     /**< UTF-16 units at `name`; 0: none. */
-    const uint16_t *name;    /**< NT path, such as \\Device\\HarddiskVolume1\\a.dll; copied. */
+    uint32_t size;        /**< sizeof(struct ntmm_file_config). */
+    uint32_t version;     /**< NTMM_FILE_CONFIG_VERSION. */
+    uint64_t device;      /**< The platform's number of the device; no two files share one. */
+    uint64_t size_bytes;  /**< The end of the file. */
+    uint64_t valid_bytes; /**< Valid data; at most size_bytes. */
+    uint32_t flags;       /**< NTMM_FILE_NO_SECTIONS or 0. */
+    uint32_t name_units;  /**< UTF-16 units at `name`; 0: none. */
+    const uint16_t *name; /**< NT path, such as \\Device\\HarddiskVolume1\\a.dll; copied. */
 };
 
 /** What is known of a file. */
 struct ntmm_file_information {
-    uint64_t device;            /**< The platform's number. */
-    uint64_t size_bytes;        /**< The end of the file. */
-    uint64_t valid_bytes;       /**< Valid data. */
-    uint32_t handle_count;      /**< Handles that are open. */
-    uint32_t data_views;        /**< Views of its data sections, in all processes. */
-    uint32_t image_views;       /**< Views of its image section. */
-    uint32_t data_sections;     /**< Section objects for its data. */
-    uint32_t image_sections;    /**< Section objects for its image. */
-    uint32_t is_write_failed;   /**< 1: a write to the device failed since this was last asked. */
+    uint64_t device;          /**< The platform's number. */
+    uint64_t size_bytes;      /**< The end of the file. */
+    uint64_t valid_bytes;     /**< Valid data. */
+    uint32_t handle_count;    /**< Handles that are open. */
+    uint32_t data_views;      /**< Views of its data sections, in all processes. */
+    uint32_t image_views;     /**< Views of its image section. */
+    uint32_t data_sections;   /**< Section objects for its data. */
+    uint32_t image_sections;  /**< Section objects for its image. */
+    uint32_t is_write_failed; /**< 1: a write to the device failed since this was last asked. */
 };
 
 /**

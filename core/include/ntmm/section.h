@@ -25,29 +25,27 @@ extern "C" {
 
 /** @name Attributes of a section, NT's values
  * @{ */
-#define NTMM_SEC_HUGE_PAGES 0x00020000u
-#define NTMM_SEC_BASED 0x00200000u        /**< One address in all processes. */
-#define NTMM_SEC_NO_CHANGE 0x00400000u    /**< Protections of views cannot be changed. */
-#define NTMM_SEC_FILE 0x00800000u         /**< Query only. */
-#define NTMM_SEC_IMAGE 0x01000000u        /**< An executable image. */
-#define NTMM_SEC_PROTECTED_IMAGE 0x02000000u
-#define NTMM_SEC_RESERVE 0x04000000u      /**< Pages are committed one by one. */
-#define NTMM_SEC_COMMIT 0x08000000u       /**< Pages are committed at once. */
-#define NTMM_SEC_NOCACHE 0x10000000u
-#define NTMM_SEC_WRITECOMBINE 0x40000000u
-#define NTMM_SEC_LARGE_PAGES 0x80000000u
+#define NTMM_SEC_BASED 0x00200000u            /**< One address in all processes. */
+#define NTMM_SEC_NO_CHANGE 0x00400000u        /**< Protections of views cannot be changed. */
+#define NTMM_SEC_FILE 0x00800000u             /**< Query only. */
+#define NTMM_SEC_IMAGE 0x01000000u            /**< An executable image. */
+#define NTMM_SEC_RESERVE 0x04000000u          /**< Pages are committed one by one. */
+#define NTMM_SEC_COMMIT 0x08000000u           /**< Pages are committed at once. */
+#define NTMM_SEC_NOCACHE 0x10000000u          /**< Views are not cached. */
+#define NTMM_SEC_WRITECOMBINE 0x40000000u     /**< Views combine writes. */
+#define NTMM_SEC_LARGE_PAGES 0x80000000u      /**< Not supported yet. */
 #define NTMM_SEC_IMAGE_NO_EXECUTE 0x11000000u /**< SEC_IMAGE | SEC_NOCACHE. */
 /** @} */
 
 /** @name Rights of a section handle, NT's values
  * @{ */
-#define NTMM_SECTION_QUERY 0x01u
-#define NTMM_SECTION_MAP_WRITE 0x02u
-#define NTMM_SECTION_MAP_READ 0x04u
-#define NTMM_SECTION_MAP_EXECUTE 0x08u
-#define NTMM_SECTION_EXTEND_SIZE 0x10u
-#define NTMM_SECTION_MAP_EXECUTE_EXPLICIT 0x20u
-#define NTMM_SECTION_ALL_ACCESS 0x000F001Fu
+#define NTMM_SECTION_QUERY 0x01u                /**< ntmm_query_section. */
+#define NTMM_SECTION_MAP_WRITE 0x02u            /**< Views that write. */
+#define NTMM_SECTION_MAP_READ 0x04u             /**< Views that read. */
+#define NTMM_SECTION_MAP_EXECUTE 0x08u          /**< Views that execute. */
+#define NTMM_SECTION_EXTEND_SIZE 0x10u          /**< ntmm_extend_section. */
+#define NTMM_SECTION_MAP_EXECUTE_EXPLICIT 0x20u /**< Kept, and asked for by nothing. */
+#define NTMM_SECTION_ALL_ACCESS 0x000F001Fu     /**< All of them but the last. */
 /** @} */
 
 /** @name Inherit disposition of a view, NT's values
@@ -127,10 +125,12 @@ struct ntmm_section_basic_information {
  *         or the status of a read of the file that failed
  * Locks: takes (O), (X). Waits for I/O with a file. Source: nt_semantics 4.2.
  */
-NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_section(
-    struct ntmm_system *system, ntmm_handle *section, uint32_t access,
-    const struct ntmm_section_config *config, const uint64_t *maximum_size, uint32_t protect,
-    uint32_t attributes, ntmm_handle file);
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_section(struct ntmm_system *system,
+                                                       ntmm_handle *section, uint32_t access,
+                                                       const struct ntmm_section_config *config,
+                                                       const uint64_t *maximum_size,
+                                                       uint32_t protect, uint32_t attributes,
+                                                       ntmm_handle file);
 
 /**
  * Open a section by its name, as NtOpenSection does.
@@ -185,8 +185,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_section(struct ntmm_system *system
  * @param return_length  out, may be NULL: bytes written; untouched on failure
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_INVALID_INFO_CLASS, NTMM_STATUS_INFO_LENGTH_MISMATCH,
  *         NTMM_STATUS_ACCESS_VIOLATION, NTMM_STATUS_INVALID_HANDLE,
- *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED; NTMM_STATUS_SECTION_NOT_IMAGE
- *         when the image class is asked of another section
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED;
+ *         NTMM_STATUS_SECTION_NOT_IMAGE when the image class is asked of another section
  * Locks: takes (O). Source: nt_semantics 4.2.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_section(struct ntmm_system *system,
@@ -246,10 +246,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   the control area has too many views
  * Locks: takes (A), (W), (O), (X). Source: nt_semantics 4.4, 4.5, 5.4.
  */
-NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_view_of_section(
-    struct ntmm_system *system, ntmm_handle section, ntmm_handle process, uint64_t *base,
-    uint64_t zero_bits, uint64_t commit_size, uint64_t *offset, uint64_t *view_size,
-    uint32_t inherit, uint32_t type, uint32_t protect);
+NTMM_API NTMM_MUST_USE ntmm_status
+ntmm_map_view_of_section(struct ntmm_system *system, ntmm_handle section, ntmm_handle process,
+                         uint64_t *base, uint64_t zero_bits, uint64_t commit_size, uint64_t *offset,
+                         uint64_t *view_size, uint32_t inherit, uint32_t type, uint32_t protect);
 
 /**
  * Map a view, as NtMapViewOfSectionEx does: with extended parameters, and perhaps over a

@@ -85,6 +85,7 @@ struct ntmm_memory_information {
     uint64_t commit_pages;            /**< Commit charge. */
     uint64_t commit_limit_pages;      /**< Commit limit. */
     uint64_t commit_peak_pages;       /**< Highest commit charge. */
+    uint64_t modified_mapped_pages;   /**< Of the modified, those to be written to files. */
 };
 
 /** What ntmm_destroy_system found still in use after everything was torn down; all 0 when right. */
