@@ -14,12 +14,15 @@ void gap_tree_init(struct gap_tree *tree, uint64_t granule_pages)
     set64(&tree->root, 0);
     set64(&tree->count, 0);
     set64(&tree->granule, granule_pages);
+    set64(&tree->trail, 0);
 }
 
-void gap_tree_locate(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
-                     struct gap_place *place)
+void gap_tree_locate(uintptr_t bias, struct gap_tree *tree, uint64_t page, struct gap_place *place)
 {
-    gap_descend(bias, tree, page, place);
+    place->height = 0;
+    if (get64(&tree->root) != 0) {
+        gap_follow(bias, tree, page, place);
+    }
 }
 
 /* The leaf of a tree that is not empty, without the steps above it. */
@@ -113,7 +116,7 @@ uint64_t gap_tree_first(uintptr_t bias, const struct gap_tree *tree)
     return gap_tree_find_at_or_after(bias, tree, 0, &range) ? range.ref : 0;
 }
 
-bool gap_place_is_free(const struct gap_place *place, uint64_t start, uint64_t end)
+static inline bool is_free_at(const struct gap_place *place, uint64_t start, uint64_t end)
 {
     const struct gap_step *at = &place->step[0];
     if (start >= end || place->height == 0) {
@@ -131,5 +134,13 @@ bool gap_tree_is_free(uintptr_t bias, const struct gap_tree *tree, uint64_t star
 {
     struct gap_place place;
     gap_descend(bias, tree, start, &place);
-    return gap_place_is_free(&place, start, end);
+    return is_free_at(&place, start, end);
+}
+
+__attribute__((flatten)) bool gap_tree_locate_free(uintptr_t bias, struct gap_tree *tree,
+                                                   uint64_t start, uint64_t end,
+                                                   struct gap_place *place)
+{
+    gap_tree_locate(bias, tree, start, place);
+    return is_free_at(place, start, end);
 }

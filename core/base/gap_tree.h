@@ -18,6 +18,7 @@
  *   GT6 fill       a node has at most 55 entries, at least 13, the root 1 or, with children, 2
  *   GT7 key        the key of a child is the lowest start below it
  *   GT8 gap        the gap of a child is the widest below it
+ *   GT9 trail      the indexes of the trail are below 55
  *
  * The tree has no memory of its own (see struct gap_nodes) and locks nothing: its owner's lock is
  * held to read it or to change it.
@@ -62,10 +63,16 @@ struct gap_node {
 
 NTMM_STATIC_ASSERT(sizeof(struct gap_node) == 1336, "in slabs 1344, three beside 64 of a header");
 
+/*
+ * The trail is where the last change was: a byte a level, the lowest the leaf's, the index of the
+ * entry. The next change is often nearby, above all the removal of what was just inserted, so each
+ * level looks there first; its keys say whether that is right. It is never relied upon.
+ */
 struct gap_tree {
     le64 root;    /* reference, 0 when empty */
     le64 count;   /* ranges */
     le64 granule; /* pages, a power of two: the alignment that searches find in O(log n) */
+    le64 trail;   /* indexes, see above; 0 at first */
 };
 
 /*
@@ -104,7 +111,8 @@ enum gap_tree_defect {
     GAP_TREE_DEFECT_COUNT = 5,
     GAP_TREE_DEFECT_FILL = 6,
     GAP_TREE_DEFECT_KEY = 7,
-    GAP_TREE_DEFECT_GAP = 8
+    GAP_TREE_DEFECT_GAP = 8,
+    GAP_TREE_DEFECT_TRAIL = 9
 };
 
 /* Empty. granule_pages is a power of two, at most 2^61. */
@@ -128,16 +136,26 @@ uint64_t gap_tree_first(uintptr_t bias, const struct gap_tree *tree);
 /* No range meets [start, end). An empty range is free. */
 bool gap_tree_is_free(uintptr_t bias, const struct gap_tree *tree, uint64_t start, uint64_t end);
 
-/* The way to the range that contains or precedes page; to the first if there is none. */
-void gap_tree_locate(uintptr_t bias, const struct gap_tree *tree, uint64_t page,
+/* The way to the range that contains or precedes page; to the first if there is none. For a change
+ * there: it leaves the trail. */
+void gap_tree_locate(uintptr_t bias, struct gap_tree *tree, uint64_t page,
                      struct gap_place *place);
 
-/* As gap_tree_is_free, with the way to start. */
-bool gap_place_is_free(const struct gap_place *place, uint64_t start, uint64_t end);
+/* The way to start, as by gap_tree_locate, and what gap_tree_is_free says. */
+bool gap_tree_locate_free(uintptr_t bias, struct gap_tree *tree, uint64_t start, uint64_t end,
+                          struct gap_place *place);
+
+uint32_t gap_tree_count_full(const struct gap_place *place);
 
 /* How many nodes an insertion there uses up: one for each full node from the leaf up, and one for a
  * new root. Mostly 0; at most height + 1. */
-uint32_t gap_tree_nodes_needed(const struct gap_place *place);
+static inline uint32_t gap_tree_nodes_needed(const struct gap_place *place)
+{
+    if (place->height > 0 && get32(&place->step[0].node->count) < GAP_TREE_FANOUT) {
+        return 0;
+    }
+    return gap_tree_count_full(place);
+}
 
 /*
  * Add a range. start < end <= GAP_TREE_END_MAX; [start, end) is free; place is the way to start;
@@ -174,12 +192,12 @@ bool gap_tree_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64
                              uint64_t pages, uint64_t align_pages, uint64_t *start);
 
 /*
- * Verify GT1 to GT8 in O(n), without recursion. Ends on any contents of the nodes; what it follows
+ * Verify GT1 to GT9 in O(n), without recursion. Ends on any contents of the nodes; what it follows
  * are references to nodes, which the caller has verified to lead to some.
  *
  * @param node_count  written if the tree is sound: its nodes
  * @param bad_ref  written unless the tree is sound: the node that broke the invariant, for GT3, GT7
- *                 and GT8 the one of which its parent says something else; 0 for GT5
+ *                 and GT8 the one of which its parent says something else; 0 for GT5 and GT9
  */
 enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
                                     uint64_t *node_count, uint64_t *bad_ref);

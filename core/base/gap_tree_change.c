@@ -70,19 +70,21 @@ static void open_entry(struct gap_node *node, uint32_t index, const struct entry
     set32(&node->count, gap_node_count(node) + 1);
 }
 
-static void close_entry(struct gap_node *node, uint32_t index)
+static inline void close_entry(struct gap_node *node, uint32_t index)
 {
     uint32_t last = gap_node_count(node) - 1;
-    struct entry carried = {.key = GAP_TREE_OPEN};
     NTMM_ASSERT(index <= last);
+    set32(&node->count, last);
     if (last - index > FEW) {
         move_entries(node, index, node, index + 1, last - index);
-        set64(&node->key[last], GAP_TREE_OPEN);
-    } else {
-        for (uint32_t i = last + 1; i-- > index;)
-            exchange_entry(node, i, &carried);
+        index = last;
     }
-    set32(&node->count, last);
+    for (; index < last; index++) {
+        set64(&node->key[index], get64(&node->key[index + 1]));
+        set64(&node->end[index], get64(&node->end[index + 1]));
+        set64(&node->ref[index], get64(&node->ref[index + 1]));
+    }
+    set64(&node->key[last], GAP_TREE_OPEN);
 }
 
 /* The lowest start below a step changed: tell the keys above that it decides. */
@@ -132,9 +134,16 @@ static void settle_from(const struct gap_place *place, uint32_t level, uint64_t 
     }
 }
 
+/* The trail leads to another entry of its leaf. */
+static inline void end_trail(struct gap_tree *tree, uint32_t index)
+{
+    NTMM_ASSERT(index < GAP_TREE_FANOUT);
+    set64(&tree->trail, (get64(&tree->trail) & ~0xFFull) | index);
+}
+
 /* ---- Inserting ---- */
 
-uint32_t gap_tree_nodes_needed(const struct gap_place *place)
+uint32_t gap_tree_count_full(const struct gap_place *place)
 {
     uint32_t level = 0;
     while (level < place->height && gap_node_count(place->step[level].node) == GAP_TREE_FANOUT) {
@@ -149,8 +158,9 @@ static uint64_t take_node(struct gap_nodes *nodes)
     return nodes->ref[--nodes->count];
 }
 
-static void plant_root(uintptr_t bias, struct gap_tree *tree, uint32_t level,
-                       const struct entry *first, uint64_t root_ref)
+static __attribute__((noinline)) void plant_root(uintptr_t bias, struct gap_tree *tree,
+                                                 uint32_t level, const struct entry *first,
+                                                 uint64_t root_ref)
 {
     struct gap_node *root = gap_node_at(bias, root_ref);
     set_count(root, 0);
@@ -189,8 +199,10 @@ static void split(struct gap_node *left, struct gap_node *right, uint32_t index,
 }
 
 /* Insert into a full leaf: split it, and every node above it that is full too. */
-static void insert_splitting(uintptr_t bias, struct gap_tree *tree, const struct gap_place *place,
-                             uint32_t index, struct entry entry, struct gap_nodes *nodes)
+static __attribute__((noinline)) void insert_splitting(uintptr_t bias, struct gap_tree *tree,
+                                                       const struct gap_place *place,
+                                                       uint32_t index, struct entry entry,
+                                                       struct gap_nodes *nodes)
 {
     uint64_t granule = get64(&tree->granule);
     uint32_t level = 0;
@@ -256,6 +268,7 @@ __attribute__((flatten)) void gap_tree_insert(uintptr_t bias, struct gap_tree *t
         raise_key(place, 0, range->start);
     }
     if (gap_node_count(leaf->node) < GAP_TREE_FANOUT) {
+        end_trail(tree, index);
         insert_fitting(place, get64(&tree->granule), index, &entry);
     } else {
         insert_splitting(bias, tree, place, index, entry, nodes);
@@ -285,8 +298,9 @@ static bool step_to_previous_leaf(uintptr_t bias, const struct gap_place *place,
 }
 
 /* The first range of a leaf, which began at old_start, begins at start: adapt keys and gaps. */
-static void move_leaf_start(uintptr_t bias, const struct gap_place *place, uint64_t granule,
-                            uint64_t old_start, uint64_t start)
+static __attribute__((noinline)) void move_leaf_start(uintptr_t bias, const struct gap_place *place,
+                                                      uint64_t granule, uint64_t old_start,
+                                                      uint64_t start)
 {
     struct gap_place previous;
     raise_key(place, 0, start);
@@ -343,8 +357,8 @@ static void even_out(const struct gap_step *upper, uint32_t right_index, uint64_
 }
 
 /* A leaf has an entry less: restore GT6 from there up. */
-static void refill(uintptr_t bias, struct gap_tree *tree, const struct gap_place *place,
-                   struct gap_nodes *nodes)
+static __attribute__((noinline)) void refill(uintptr_t bias, struct gap_tree *tree,
+                                             const struct gap_place *place, struct gap_nodes *nodes)
 {
     uint32_t level = 0;
     for (; level + 1 < place->height; level++) {
@@ -390,16 +404,17 @@ static void remove_entry(uintptr_t bias, const struct gap_place *place, uint64_t
 void gap_tree_remove(uintptr_t bias, struct gap_tree *tree, uint64_t start, struct gap_nodes *nodes)
 {
     struct gap_place place;
-    gap_descend(bias, tree, start, &place);
-    NTMM_ASSERT(place.height > 0);
+    NTMM_ASSERT(get64(&tree->root) != 0);
+    gap_follow(bias, tree, start, &place);
     const struct gap_step *leaf = &place.step[0];
     NTMM_ASSERT(get64(&leaf->node->key[leaf->index]) == start);
     set64(&tree->count, get64(&tree->count) - 1);
+    end_trail(tree, leaf->index > 0 ? leaf->index - 1 : 0);
     remove_entry(bias, &place, get64(&tree->granule));
     if (gap_node_count(leaf->node) == 0) { /* then it is the root */
         release_node(nodes, get64(&tree->root));
         set64(&tree->root, 0);
-    } else if (gap_node_count(leaf->node) < GAP_TREE_LEAST) {
+    } else if (place.height > 1 && gap_node_count(leaf->node) < GAP_TREE_LEAST) {
         refill(bias, tree, &place, nodes);
     }
 }
@@ -419,10 +434,11 @@ void gap_tree_resize(uintptr_t bias, struct gap_tree *tree, uint64_t start, uint
 {
     uint64_t granule = get64(&tree->granule);
     struct gap_place place;
-    gap_descend(bias, tree, start, &place);
+    NTMM_ASSERT(get64(&tree->root) != 0);
+    gap_follow(bias, tree, start, &place);
     const struct gap_step *leaf = &place.step[0];
     uint64_t end = get64(&leaf->node->end[leaf->index]);
-    NTMM_ASSERT(place.height > 0 && get64(&leaf->node->key[leaf->index]) == start);
+    NTMM_ASSERT(get64(&leaf->node->key[leaf->index]) == start);
     NTMM_ASSERT(new_start < new_end && new_end <= GAP_TREE_END_MAX);
     NTMM_ASSERT(gap_tree_is_free(bias, tree, new_start, min_u64(start, new_end)));
     NTMM_ASSERT(gap_tree_is_free(bias, tree, max_u64(end, new_start), new_end));

@@ -169,6 +169,15 @@ static enum gap_tree_defect walk_all(struct walk *w, uint64_t root_ref, uint64_t
     return defect;
 }
 
+static bool is_trail(uint64_t trail)
+{
+    bool is_right = true;
+    for (; trail != 0; trail >>= 8) {
+        is_right = is_right && (trail & 0xFF) < GAP_TREE_FANOUT;
+    }
+    return is_right;
+}
+
 enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
                                     uint64_t *node_count, uint64_t *bad_ref)
 {
@@ -178,6 +187,10 @@ enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
     if (defect == GAP_TREE_SOUND && w.count != get64(&tree->count)) {
         bad = 0;
         defect = GAP_TREE_DEFECT_COUNT;
+    }
+    if (defect == GAP_TREE_SOUND && !is_trail(get64(&tree->trail))) {
+        bad = 0;
+        defect = GAP_TREE_DEFECT_TRAIL;
     }
     if (defect == GAP_TREE_SOUND) {
         *node_count = w.nodes;

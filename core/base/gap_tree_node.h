@@ -42,6 +42,14 @@ static inline uint32_t gap_node_search(const struct gap_node *node, uint64_t pag
 
 NTMM_STATIC_ASSERT(GAP_TREE_FANOUT + 1 == 7 * 8, "gap_node_search looks at seven lines of keys");
 
+/* The same, where one index is likely to be right: below FANOUT. */
+static inline uint32_t gap_node_search_near(const struct gap_node *node, uint64_t page,
+                                            uint32_t likely)
+{
+    bool is_there = get64(&node->key[likely]) <= page && page < get64(&node->key[likely + 1]);
+    return is_there ? likely : gap_node_search(node, page);
+}
+
 /* Where the entry after this one begins. */
 static inline uint64_t gap_next_key(const struct gap_node *node, uint32_t index, uint64_t bound)
 {
@@ -129,6 +137,33 @@ static inline void gap_descend(uintptr_t bias, const struct gap_tree *tree, uint
     }
     gap_node_fetch_ranges(step.node, height);
     step.index = gap_node_search(step.node, page);
+    place->step[0] = step;
+}
+
+/* The byte of a level. Levels above the eighth have those of others, which is as good as any. */
+static inline uint32_t gap_trail_index(uint64_t trail, uint32_t level)
+{
+    return (uint32_t)(trail >> (8 * level & 63)) & 0xFF;
+}
+
+/* The same for a change of a tree that is not empty: along the trail, and leaving it. */
+static inline __attribute__((always_inline)) void gap_follow(uintptr_t bias, struct gap_tree *tree,
+                                                             uint64_t page, struct gap_place *place)
+{
+    uint64_t old = get64(&tree->trail), trail = 0;
+    struct gap_step step = {gap_node_at(bias, get64(&tree->root)), GAP_TREE_OPEN, 0};
+    uint32_t height = gap_node_level(step.node);
+    NTMM_ASSERT(height < GAP_TREE_LEVELS_MAX);
+    place->height = height + 1;
+    for (uint32_t level = height; level > 0; level--) {
+        step.index = gap_node_search_near(step.node, page, gap_trail_index(old, level));
+        trail = trail << 8 | step.index;
+        place->step[level] = step;
+        step = gap_step_down(bias, &step);
+    }
+    gap_node_fetch_ranges(step.node, height);
+    step.index = gap_node_search_near(step.node, page, gap_trail_index(old, 0));
+    set64(&tree->trail, trail << 8 | step.index);
     place->step[0] = step;
 }
 

@@ -31,8 +31,7 @@ bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
 bool space_is_free(struct call *c, struct process *process, struct vad_place *place)
 {
     struct page_range foreign;
-    gap_tree_locate(c->bias, &process->vads, place->start, &place->way);
-    if (!gap_place_is_free(&place->way, place->start, place->end))
+    if (!gap_tree_locate_free(c->bias, &process->vads, place->start, place->end, &place->way))
         return false;
     return !foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end;
 }

@@ -476,6 +476,52 @@ static void corrupt32(struct grove *g, le32 *word, uint32_t value, enum gap_tree
     assert_sound(&g->o);
 }
 
+/* The trail: a byte a level, the leaf's lowest. */
+static void assert_trail(const struct orchard *o, uint64_t in_root, uint64_t in_leaf)
+{
+    assert_int_equal(get64(&o->tree.trail), in_root << 8 | in_leaf);
+}
+
+static void a_change_leaves_its_trail(void **state)
+{
+    (void)state;
+    struct grove g;
+    plant_grove(&g); /* 43 and 13 ranges, each 64 after the last */
+    plant(&g.o, 100, 45 * 64 + 32, 45 * 64 + 33);
+    assert_trail(&g.o, 1, 3); /* at the new one */
+    uproot(&g.o, 45 * 64 + 32);
+    assert_trail(&g.o, 1, 2); /* at the one before: there the next one would go */
+    uproot(&g.o, 0);
+    assert_trail(&g.o, 0, 0);
+    gap_tree_resize(g.o.bias, &g.o.tree, 7 * 64, 7 * 64, 7 * 64 + 2);
+    assert_trail(&g.o, 0, 6);
+    assert_sound(&g.o);
+    orchard_free(&g.o);
+}
+
+/* Every index at either level, behind those in use too: the way is the same. */
+static void no_trail_misleads(void **state)
+{
+    (void)state;
+    struct grove g;
+    plant_grove(&g);
+    for (uint64_t trail = 0; trail < (2 << 8 | GAP_TREE_FANOUT); trail++) {
+        if ((trail & 0xFF) >= GAP_TREE_FANOUT) {
+            continue;
+        }
+        for (uint64_t i = 0; i < 56; i++) {
+            struct gap_place place;
+            set64(&g.o.tree.trail, trail);
+            gap_tree_locate(g.o.bias, &g.o.tree, i * 64 + 5, &place);
+            assert_int_equal(place.height, 2);
+            assert_int_equal(place.step[1].index, i < 43 ? 0 : 1);
+            assert_ptr_equal(place.step[0].node, i < 43 ? g.left : g.right);
+            assert_int_equal(place.step[0].index, i < 43 ? i : i - 43);
+        }
+    }
+    orchard_free(&g.o);
+}
+
 static void gt1_order(void **state)
 {
     (void)state;
@@ -576,6 +622,16 @@ static void gt8_gap(void **state)
     orchard_free(&g.o);
 }
 
+static void gt9_trail(void **state)
+{
+    (void)state;
+    struct grove g;
+    plant_grove(&g);
+    corrupt(&g, &g.o.tree.trail, 55, GAP_TREE_DEFECT_TRAIL, 0);
+    corrupt(&g, &g.o.tree.trail, 55ull << 56, GAP_TREE_DEFECT_TRAIL, 0);
+    orchard_free(&g.o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -592,6 +648,8 @@ int main(void)
         cmocka_unit_test(resizing_moves_either_end),
         cmocka_unit_test(searches_find_the_lowest_and_the_highest),
         cmocka_unit_test(searches_survive_the_end_of_numbers),
+        cmocka_unit_test(a_change_leaves_its_trail),
+        cmocka_unit_test(no_trail_misleads),
         cmocka_unit_test(gt1_order),
         cmocka_unit_test(gt2_disjoint),
         cmocka_unit_test(gt3_level),
@@ -600,6 +658,7 @@ int main(void)
         cmocka_unit_test(gt6_fill),
         cmocka_unit_test(gt7_key),
         cmocka_unit_test(gt8_gap),
+        cmocka_unit_test(gt9_trail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
