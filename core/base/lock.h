@@ -86,6 +86,16 @@ static inline void lock_acquire(struct call *c, le32 *lock, enum lock_level leve
     lock_note_held(c, level);
 }
 
+/* The same while another is held: the level is raised already. */
+static inline void lock_acquire_next(struct call *c, le32 *lock, enum lock_level level)
+{
+    NTMM_ASSERT(c->depth > 0 && c->held >> level == 0);
+    c->depth++;
+    if (__builtin_expect(!cas32_acquire(lock, 0, 1), 0))
+        lock_wait(c, lock);
+    lock_note_held(c, level);
+}
+
 /* Take a lock that is free, at any place in the order; a lock is held already. */
 static inline bool lock_try(struct call *c, le32 *lock, enum lock_level level)
 {
@@ -104,6 +114,15 @@ static inline void lock_release(struct call *c, le32 *lock, enum lock_level leve
     store32_release(lock, 0);
     if (--c->depth == 0 && c->sys->platform.lower_level)
         lock_lower_level(c);
+}
+
+/* The same while another stays held. */
+static inline void lock_release_inner(struct call *c, le32 *lock, enum lock_level level)
+{
+    NTMM_ASSERT(lock_is_held(c, level) && c->depth > 1);
+    lock_note_free(c, level);
+    store32_release(lock, 0);
+    c->depth--;
 }
 
 #endif

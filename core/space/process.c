@@ -22,22 +22,21 @@ ntmm_status process_refusal(const struct process *process, ntmm_handle handle, u
                                         : NTMM_STATUS_ACCESS_DENIED;
 }
 
-ntmm_status process_lock_privileged(struct call *c, ntmm_handle handle, uint32_t rights,
-                                    uint32_t privilege, struct process **process)
+/* The handle lacks a privilege: what process_lock_address returned, with its locks held if that was
+ * success, becomes what the caller is told. */
+ntmm_status process_refuse_privilege(struct call *c, struct process *process, ntmm_status status)
 {
-    ntmm_status status = process_lock_address(c, handle, rights, process);
-    bool is_known = status == NTMM_STATUS_SUCCESS || status == NTMM_STATUS_PROCESS_IS_TERMINATING;
-    if (!is_known || handle_holds(handle, privilege))
-        return status;
     if (status == NTMM_STATUS_SUCCESS)
-        process_unlock_address(c, *process);
+        process_unlock_address(c, process);
+    else if (status != NTMM_STATUS_PROCESS_IS_TERMINATING)
+        return status;
     return NTMM_STATUS_PRIVILEGE_NOT_HELD;
 }
 
 void process_relock_ending(struct call *c, struct process *process)
 {
     lock_acquire(c, &process->address_lock, LOCK_ADDRESS);
-    lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+    lock_acquire_next(c, &process->working_set_lock, LOCK_WORKING_SET);
 }
 
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,

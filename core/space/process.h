@@ -168,7 +168,7 @@ static inline void process_unlock_working_set(struct call *c, struct process *pr
 
 static inline void process_unlock_address(struct call *c, struct process *process)
 {
-    lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
+    lock_release_inner(c, &process->working_set_lock, LOCK_WORKING_SET);
     lock_release(c, &process->address_lock, LOCK_ADDRESS);
 }
 
@@ -201,7 +201,7 @@ static inline ntmm_status process_lock_address(struct call *c, ntmm_handle handl
     if (__builtin_expect(!found, 0))
         return process_not_found(handle);
     lock_acquire(c, &found->address_lock, LOCK_ADDRESS);
-    lock_acquire(c, &found->working_set_lock, LOCK_WORKING_SET);
+    lock_acquire_next(c, &found->working_set_lock, LOCK_WORKING_SET);
     if (__builtin_expect(process_is_granted(found, handle, rights), 1))
         return NTMM_STATUS_SUCCESS;
     ntmm_status status = process_refusal(found, handle, rights);
@@ -209,10 +209,19 @@ static inline ntmm_status process_lock_address(struct call *c, ntmm_handle handl
     return status;
 }
 
+ntmm_status process_refuse_privilege(struct call *c, struct process *process, ntmm_status status);
+
 /* As process_lock_address, for who holds a privilege, HELD_*, or 0: else PRIVILEGE_NOT_HELD, after
  * ACCESS_DENIED. */
-ntmm_status process_lock_privileged(struct call *c, ntmm_handle handle, uint32_t rights,
-                                    uint32_t privilege, struct process **process);
+static inline ntmm_status process_lock_privileged(struct call *c, ntmm_handle handle,
+                                                  uint32_t rights, uint32_t privilege,
+                                                  struct process **process)
+{
+    ntmm_status status = process_lock_address(c, handle, rights, process);
+    if (__builtin_expect(handle_holds(handle, privilege), 1))
+        return status;
+    return process_refuse_privilege(c, *process, status);
+}
 
 /* As process_lock_address, making it ENDING: also one whose end failed. */
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
