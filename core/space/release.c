@@ -77,6 +77,8 @@ static uint64_t delete_range(struct call *c, struct process *process, const stru
 
 static void give_up_commit(struct call *c, struct process *process, struct vad *vad, uint64_t pages)
 {
+    if (pages == 0)
+        return;
     /* what an abandoned table held is not known, and counts with the last of its region */
     if (get32(&process->state) != PROCESS_LIVE)
         pages = min_u64(pages, get64(&vad->commit_pages));
@@ -127,8 +129,21 @@ static void pierce(struct call *c, struct process *process, struct vad *vad, uin
     process_subtract(&vad->commit_pages, commit);
 }
 
-__attribute__((flatten)) ntmm_status private_release(struct call *c, struct process *process,
-                                                     struct vad *vad, uint64_t start, uint64_t end)
+/* Empty [start, end) and give up what it was charged. */
+static inline void release_pages(struct call *c, struct process *process, struct vad *vad,
+                                 uint64_t start, uint64_t end)
+{
+    uint64_t committed = delete_range(c, process, vad, start, end, 0);
+    if (!vad_is_borrowed(vad))
+        give_up_commit(c, process, vad, committed);
+    if (vad_is_watched(vad))
+        watch_clear(c, process, start, end, WATCH_ALL);
+    process_subtract(&process->virtual_pages, end - start);
+}
+
+static __attribute__((noinline)) ntmm_status release_part(struct call *c, struct process *process,
+                                                          struct vad *vad, uint64_t start,
+                                                          uint64_t end)
 {
     bool is_middle = start > vad_start(vad) && end < vad_end(vad);
     struct vad_spare spare;
@@ -137,23 +152,26 @@ __attribute__((flatten)) ntmm_status private_release(struct call *c, struct proc
         return want_status(c);
     if (is_middle && !vad_spare_take(c, process, end, &spare))
         return want_status(c);
-    uint64_t committed = delete_range(c, process, vad, start, end, 0);
-    if (!vad_is_borrowed(vad))
-        give_up_commit(c, process, vad, committed);
-    if (vad_is_watched(vad))
-        watch_clear(c, process, start, end, WATCH_ALL);
-    process_subtract(&process->virtual_pages, end - start);
-    if (is_middle) {
+    release_pages(c, process, vad, start, end);
+    if (is_middle)
         pierce(c, process, vad, start, end, &spare);
-    } else if (start > vad_start(vad)) {
+    else if (start > vad_start(vad))
         vad_resize(c, process, vad, vad_start(vad), start);
-    } else if (end < vad_end(vad)) {
+    else
         vad_resize(c, process, vad, end, vad_end(vad));
-    } else {
-        /* of tables that were abandoned */
-        give_up_commit(c, process, vad, get64(&vad->commit_pages));
-        vad_delete(c, process, vad);
-    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+__attribute__((flatten)) ntmm_status private_release(struct call *c, struct process *process,
+                                                     struct vad *vad, uint64_t start, uint64_t end)
+{
+    if (start != vad_start(vad) || end != vad_end(vad))
+        return release_part(c, process, vad, start, end);
+    if (!tables_are_present(c, process, start, end))
+        return want_status(c);
+    release_pages(c, process, vad, start, end);
+    give_up_commit(c, process, vad, get64(&vad->commit_pages)); /* of tables that were abandoned */
+    vad_delete(c, process, vad);
     return NTMM_STATUS_SUCCESS;
 }
 

@@ -186,10 +186,8 @@ bool table_root_create(struct call *c, uint64_t *root_frame)
     return true;
 }
 
-bool tables_are_present(struct call *c, struct process *process, uint64_t start, uint64_t end)
+bool tables_look_present(struct call *c, struct process *process, uint64_t start, uint64_t end)
 {
-    if (get64(&process->tables_out) == 0)
-        return true;
     for (uint64_t page = start; page < end;) {
         struct table_span span = table_find(c, process, page);
         if (span.is_out) {

@@ -129,8 +129,14 @@ void table_root_free(struct call *c, uint64_t root_frame);
  * It counts as modified from then on. False: it is neither, any more. */
 bool table_return(struct call *c, struct process *process, const struct table_span *span);
 
+bool tables_look_present(struct call *c, struct process *process, uint64_t start, uint64_t end);
+
 /* Whether every table of [start, end) is in memory; false with WANT_TABLE. */
-bool tables_are_present(struct call *c, struct process *process, uint64_t start, uint64_t end);
+static inline bool tables_are_present(struct call *c, struct process *process, uint64_t start,
+                                      uint64_t end)
+{
+    return get64(&process->tables_out) == 0 || tables_look_present(c, process, start, end);
+}
 
 /* Shares of pages of sections that are given back at the end of a round, or in between. */
 #define GATHER_SHARES 64u

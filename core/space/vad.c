@@ -4,11 +4,8 @@
 #include "space/vad.h"
 #include "phys/slab.h"
 
-struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
+struct vad *vad_search(struct call *c, struct process *process, uint64_t page)
 {
-    struct vad *vad = vad_look_at_hint(c, process, page);
-    if (vad)
-        return vad;
     uint64_t ref = gap_tree_find(c->bias, &process->vads, page);
     if (!ref)
         return NULL;
@@ -107,8 +104,9 @@ __attribute__((flatten)) struct vad *vad_create(struct call *c, struct process *
 
 __attribute__((flatten)) void vad_delete(struct call *c, struct process *process, struct vad *vad)
 {
-    struct gap_nodes nodes = {.count = 0};
+    struct gap_nodes nodes;
     uint64_t ref = vad_ref(c, vad);
+    nodes.count = 0;
     NTMM_ASSERT(get64(&vad->commit_pages) == 0);
     if (get64(&process->vad_hint) == ref)
         set64(&process->vad_hint, 0);

@@ -115,8 +115,15 @@ static inline struct vad *vad_look_at_hint(const struct call *c, const struct pr
     return page - vad_start(vad) < vad_end(vad) - vad_start(vad) ? vad : NULL;
 }
 
+/* As vad_find, without a look at the hint, which it sets. */
+struct vad *vad_search(struct call *c, struct process *process, uint64_t page);
+
 /* The VAD that contains a page, or NULL. (W) is held. */
-struct vad *vad_find(struct call *c, struct process *process, uint64_t page);
+static inline struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
+{
+    struct vad *vad = vad_look_at_hint(c, process, page);
+    return vad ? vad : vad_search(c, process, page);
+}
 
 /* The same; where it is NULL, *next is the page that the next VAD starts at, or GAP_TREE_OPEN, and
  * otherwise nothing. */
