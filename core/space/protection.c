@@ -2,7 +2,6 @@
  * Page protections: conversion and legality. See protection.h.
  */
 #include "space/protection.h"
-#include "base/bits.h"
 
 #include <ntmm/constants.h>
 
@@ -26,6 +25,11 @@ static const uint8_t access_of_bit[8] = {
     PROT_EXECUTE_READ,
     PROT_EXECUTE_READWRITE,
     PROT_EXECUTE_WRITECOPY,
+};
+
+const uint8_t protection_of_bit[8] = {
+    PROT_NOACCESS, PROT_READONLY,     PROT_READWRITE,         0,
+    PROT_EXECUTE,  PROT_EXECUTE_READ, PROT_EXECUTE_READWRITE, 0,
 };
 
 static bool access_of_base(uint32_t base, uint32_t *access)
@@ -57,7 +61,7 @@ static bool modifier_code(uint32_t modifiers, uint32_t access, uint32_t *code)
     }
 }
 
-bool protection_of_private(uint32_t win32, uint32_t *code)
+bool protection_of_private_by_parts(uint32_t win32, uint32_t *code)
 {
     if (win32 & (NTMM_PAGE_WRITECOPY | NTMM_PAGE_EXECUTE_WRITECOPY))
         return false;

@@ -10,10 +10,24 @@
 #ifndef NTMM_SPACE_PROTECTION_H
 #define NTMM_SPACE_PROTECTION_H
 
+#include "base/bits.h"
 #include "x64/formats.h"
 
+bool protection_of_private_by_parts(uint32_t win32, uint32_t *code);
+
+/* The code of each base value of Win32, by its bit; 0 where only its parts say it. */
+extern const uint8_t protection_of_bit[8];
+
 /* The code of a legal protection for private memory. False: NT refuses it. */
-bool protection_of_private(uint32_t win32, uint32_t *code);
+static inline bool protection_of_private(uint32_t win32, uint32_t *code)
+{
+    uint32_t found =
+        is_power_of_two(win32 & 0xFF) ? protection_of_bit[floor_log2(win32 & 0xFF)] : 0;
+    if (__builtin_expect(win32 > 0xFF || found == 0, 0))
+        return protection_of_private_by_parts(win32, code);
+    *code = found;
+    return true;
+}
 
 /* The same for a view, which may be copied on write. */
 bool protection_of_view(uint32_t win32, uint32_t *code);
