@@ -24,6 +24,7 @@
 #define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
+#define PLAIN (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN)
 
 /* Steps 2 to 7. */
 ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
@@ -32,6 +33,8 @@ ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
     bool is_reserve = (type & NTMM_MEM_RESERVE) != 0;
     bool is_commit = (type & NTMM_MEM_COMMIT) != 0;
 
+    if (!(type & ~PLAIN) && (is_reserve || is_commit)) /* nothing below applies */
+        return NTMM_STATUS_SUCCESS;
     if (type & ~KNOWN_TYPES || !(type & ACTIONS))
         return NTMM_STATUS_INVALID_PARAMETER_5;
     if (is_reset && type != NTMM_MEM_RESET && type != NTMM_MEM_RESET_UNDO)
@@ -67,8 +70,10 @@ static ntmm_status check_large(const struct allocation *a)
 /* Steps 8 to 10. */
 ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const uint64_t *size)
 {
-    if (!protection_of_private(a->protect, &a->protection))
+    uint32_t protection;
+    if (!protection_of_private(a->protect, &protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    a->protection = protection;
     if (a->type & NTMM_MEM_LARGE_PAGES && !large_is_protection(a->protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!base || !size)
@@ -236,25 +241,43 @@ static uint32_t privilege_needed(const struct allocation *a)
     return a->type & NTMM_MEM_LARGE_PAGES ? HELD_LOCK_MEMORY : 0;
 }
 
+static inline ntmm_status run_once(struct call *c, ntmm_handle handle, const struct allocation *a,
+                                   uint64_t *base, uint64_t *size, struct process **process)
+{
+    struct page_range range = {.start = 0};
+    ntmm_status status =
+        process_lock_privileged(c, handle, NTMM_PROCESS_VM_OPERATION, privilege_needed(a), process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = allocate(c, *process, a, &range);
+    if (status == NTMM_STATUS_SUCCESS) {
+        give_range(range, base, size);
+        note(c, handle, a, range);
+    }
+    process_unlock_address(c, *process);
+    return status;
+}
+
+/* It lacked something. The allocation is a copy, so that its first run may keep it in registers. */
+static __attribute__((noinline)) ntmm_status run_again(struct call *c, ntmm_handle handle,
+                                                       struct allocation a, uint64_t *base,
+                                                       uint64_t *size, struct process *process,
+                                                       ntmm_status status)
+{
+    struct relief relief = relief_begin();
+    while (relieve(c, &relief, process, &status)) {
+        status = run_once(c, handle, &a, base, size, &process);
+    }
+    return status;
+}
+
 ntmm_status allocation_run(struct call *c, ntmm_handle handle, const struct allocation *a,
                            uint64_t *base, uint64_t *size)
 {
     struct process *process;
-    struct page_range range = {.start = 0};
-    struct relief relief = relief_begin();
-    ntmm_status status;
-    do {
-        status = process_lock_privileged(c, handle, NTMM_PROCESS_VM_OPERATION, privilege_needed(a),
-                                         &process);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        status = allocate(c, process, a, &range);
-        if (status == NTMM_STATUS_SUCCESS) {
-            give_range(range, base, size);
-            note(c, handle, a, range);
-        }
-        process_unlock_address(c, process);
-    } while (relieve(c, &relief, process, &status));
+    ntmm_status status = run_once(c, handle, a, base, size, &process);
+    if (relief_is_wanted(c))
+        return run_again(c, handle, *a, base, size, process, status);
     return status;
 }
 

@@ -161,13 +161,9 @@ static bool bring_tables(struct call *c, struct relief *relief, struct process *
     }
 }
 
-bool relieve_want(struct call *c, struct relief *relief, struct process *process,
-                  ntmm_status *status)
+static bool relieve_kind(struct call *c, struct relief *relief, struct process *process,
+                         struct want want, ntmm_status *status)
 {
-    struct want want = c->want;
-    c->want = (struct want){.kind = WANT_NOTHING};
-    if (NTMM_SUCCEEDED(*status) && want.kind != WANT_TABLE)
-        return false;
     switch (want.kind) {
     case WANT_TABLE:
         if (++relief->tables > RELIEF_TABLES_LIMIT) {
@@ -190,4 +186,17 @@ bool relieve_want(struct call *c, struct relief *relief, struct process *process
         break;
     }
     return false;
+}
+
+bool relieve_want(struct call *c, struct relief *relief, struct process *process,
+                  ntmm_status *status)
+{
+    struct want want = c->want;
+    c->want = (struct want){.kind = WANT_NOTHING};
+    if (NTMM_SUCCEEDED(*status) && want.kind != WANT_TABLE)
+        return false;
+    bool is_relieved = relieve_kind(c, relief, process, want, status);
+    if (is_relieved)
+        c->want = (struct want){.kind = WANT_NOTHING};
+    return is_relieved;
 }

@@ -50,20 +50,27 @@ static inline uint32_t relief_tables_expected(const struct relief *relief)
     return expected < RELIEF_TABLES_LIMIT / 2 ? (uint32_t)expected : RELIEF_TABLES_LIMIT / 2;
 }
 
+/* Whether an operation lacked something, or met a shortage on its way to success. Most do not, and
+ * who asks this first needs no struct relief for them. */
+static inline bool relief_is_wanted(const struct call *c)
+{
+    return __builtin_expect(c->want.kind != WANT_NOTHING, 0);
+}
+
 bool relieve_want(struct call *c, struct relief *relief, struct process *process,
                   ntmm_status *status);
 
 /*
- * After an operation that returned *status: whether to try again. False: *status is final, perhaps
- * that of a read that failed. No lock is held. Waits for transfers, and for frames as long as
- * transfers may free some.
+ * After an operation that returned *status: whether to try again, with c->want empty, since what
+ * one attempt lacked says nothing of the next. False: *status is final, perhaps that of a read that
+ * failed. No lock is held. Waits for transfers, and for frames as long as transfers may free some.
  *
  * process: whose tables are meant by WANT_TABLE; its slot is live, or ending by the caller.
  */
 static inline bool relieve(struct call *c, struct relief *relief, struct process *process,
                            ntmm_status *status)
 {
-    if (__builtin_expect(c->want.kind == WANT_NOTHING, 1))
+    if (!relief_is_wanted(c))
         return false;
     return relieve_want(c, relief, process, status);
 }

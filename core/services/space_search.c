@@ -6,15 +6,6 @@
  */
 #include "services/space_search.h"
 
-uint64_t space_end_of_zero_bits(uint64_t zero_bits)
-{
-    if (zero_bits >= 32) {
-        unsigned bits = floor_log2(zero_bits) + 1;
-        return bits < 64 ? (1ull << bits) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
-    }
-    return zero_bits > 0 ? (1ull << (32 - zero_bits)) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
-}
-
 bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
                  struct page_range *range)
 {
@@ -26,14 +17,6 @@ bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
     range->start = found.base >> NTMM_PAGE_SHIFT;
     range->end = round_up(found.end, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT;
     return true;
-}
-
-bool space_is_free(struct call *c, struct process *process, struct vad_place *place)
-{
-    struct page_range foreign;
-    if (!gap_tree_locate_free(c->bias, &process->vads, place->start, place->end, &place->way))
-        return false;
-    return !foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end;
 }
 
 static bool search_up(struct call *c, struct process *process, uint64_t lo, uint64_t hi,

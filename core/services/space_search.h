@@ -23,14 +23,18 @@ static inline struct space_bounds space_bounds_none(void)
 }
 
 /* Page that no address may reach, from ZeroBits: a count from bit 31 down, or a mask. */
-uint64_t space_end_of_zero_bits(uint64_t zero_bits);
+static inline uint64_t space_end_of_zero_bits(uint64_t zero_bits)
+{
+    if (zero_bits >= 32) {
+        unsigned bits = floor_log2(zero_bits) + 1;
+        return bits < 64 ? (1ull << bits) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
+    }
+    return zero_bits > 0 ? (1ull << (32 - zero_bits)) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
+}
 
 /* Room for `pages` within bounds: the lowest, or the highest. NO_MEMORY. */
 ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
                          const struct space_bounds *bounds, struct vad_place *place);
-
-/* Whether no region and no foreign range meets the pages; sets place->way. */
-bool space_is_free(struct call *c, struct process *process, struct vad_place *place);
 
 bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
                  struct page_range *range);
@@ -40,6 +44,15 @@ static inline bool foreign_at_or_after(struct call *c, const struct process *pro
                                        struct page_range *range)
 {
     return c->sys->platform.foreign_range && foreign_ask(c, process, page, range);
+}
+
+/* Whether no region and no foreign range meets the pages; sets place->way. */
+static inline bool space_is_free(struct call *c, struct process *process, struct vad_place *place)
+{
+    struct page_range foreign;
+    if (!gap_tree_locate_free(c->bias, &process->vads, place->start, place->end, &place->way))
+        return false;
+    return !foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end;
 }
 
 #endif

@@ -110,8 +110,10 @@ static bool can_go_in_parts(const struct vad *vad, uint32_t type, struct page_ra
 static void free_in_parts(struct call *c, struct process *process, struct relief *relief,
                           uint32_t type, struct page_range range)
 {
+    if (c->want.kind != WANT_TABLE)
+        return;
     uint32_t expected = relief_tables_expected(relief);
-    if (c->want.kind != WANT_TABLE || relief->tables < expected)
+    if (relief->tables < expected)
         return;
     struct vad *vad = vad_find(c, process, range.start);
     uint64_t tables = get64(&process->table_pages);
@@ -130,6 +132,36 @@ static void note_free(struct call *c, ntmm_handle process, uint32_t type, uint64
         event_note(c, NTMM_EVENT_DECOMMIT, process, base, size, 0);
     else if (type == NTMM_MEM_RELEASE)
         event_note(c, NTMM_EVENT_RELEASE, process, base, size, 0);
+}
+
+static inline ntmm_status free_once(struct call *c, ntmm_handle handle, uint32_t type,
+                                    uint64_t base, uint64_t size, struct process **process,
+                                    struct page_range *range)
+{
+    ntmm_status status = process_lock_address(c, handle, NTMM_PROCESS_VM_OPERATION, process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = free_range(c, *process, type, base, size, range);
+    process_unlock_address(c, *process);
+    return status;
+}
+
+/* The first attempt lacked something. */
+static __attribute__((noinline)) ntmm_status free_again(struct call *c, ntmm_handle handle,
+                                                        uint32_t type, uint64_t base, uint64_t size,
+                                                        struct process *process, ntmm_status status,
+                                                        struct page_range *range)
+{
+    struct relief relief = relief_begin();
+    while (relieve(c, &relief, process, &status)) {
+        status = process_lock_address(c, handle, NTMM_PROCESS_VM_OPERATION, &process);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+        status = free_range(c, process, type, base, size, range);
+        free_in_parts(c, process, &relief, type, *range);
+        process_unlock_address(c, process);
+    }
+    return status;
 }
 
 __attribute__((flatten)) ntmm_status ntmm_free_virtual_memory(struct ntmm_system *system,
@@ -151,16 +183,9 @@ __attribute__((flatten)) ntmm_status ntmm_free_virtual_memory(struct ntmm_system
         return NTMM_STATUS_INVALID_PARAMETER_3;
     if (asked == 0 && is_for_placeholders(type))
         return NTMM_STATUS_INVALID_PARAMETER_3;
-    struct relief relief = relief_begin();
-    ntmm_status status;
-    do {
-        status = process_lock_address(&c, handle, NTMM_PROCESS_VM_OPERATION, &process);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        status = free_range(&c, process, type, *base, asked, &range);
-        free_in_parts(&c, process, &relief, type, range);
-        process_unlock_address(&c, process);
-    } while (relieve(&c, &relief, process, &status));
+    ntmm_status status = free_once(&c, handle, type, *base, asked, &process, &range);
+    if (relief_is_wanted(&c))
+        status = free_again(&c, handle, type, *base, asked, process, status, &range);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     give_range(range, base, size);
@@ -195,6 +220,31 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     return is_unlocked ? NTMM_STATUS_WAS_UNLOCKED : status;
 }
 
+static inline ntmm_status protect_once(struct call *c, ntmm_handle handle, struct page_range range,
+                                       uint32_t protection, uint32_t *old, struct process **process)
+{
+    ntmm_status status = process_lock_address(c, handle, NTMM_PROCESS_VM_OPERATION, process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = protect_range(c, *process, range, protection, old);
+    process_unlock_address(c, *process);
+    return status;
+}
+
+/* The first attempt lacked something. */
+static __attribute__((noinline)) ntmm_status protect_again(struct call *c, ntmm_handle handle,
+                                                           struct page_range range,
+                                                           uint32_t protection, uint32_t *old,
+                                                           struct process *process,
+                                                           ntmm_status status)
+{
+    struct relief relief = relief_begin();
+    while (relieve(c, &relief, process, &status)) {
+        status = protect_once(c, handle, range, protection, old, &process);
+    }
+    return status;
+}
+
 __attribute__((flatten)) ntmm_status ntmm_protect_virtual_memory(struct ntmm_system *system,
                                                                  ntmm_handle handle, uint64_t *base,
                                                                  uint64_t *size, uint32_t protect,
@@ -214,15 +264,9 @@ __attribute__((flatten)) ntmm_status ntmm_protect_virtual_memory(struct ntmm_sys
     if (*size == 0 || reaches_past(*base, *size, NTMM_HIGHEST_USER_ADDRESS))
         return NTMM_STATUS_INVALID_PARAMETER_3;
     struct page_range range = capture_range(*base, *size);
-    struct relief relief = relief_begin();
-    ntmm_status status;
-    do {
-        status = process_lock_address(&c, handle, NTMM_PROCESS_VM_OPERATION, &process);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        status = protect_range(&c, process, range, protection, &before);
-        process_unlock_address(&c, process);
-    } while (relieve(&c, &relief, process, &status));
+    ntmm_status status = protect_once(&c, handle, range, protection, &before, &process);
+    if (relief_is_wanted(&c))
+        status = protect_again(&c, handle, range, protection, &before, process, status);
     if (!NTMM_SUCCEEDED(status))
         return status;
     give_range(range, base, size);
