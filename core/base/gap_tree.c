@@ -15,6 +15,9 @@ void gap_tree_init(struct gap_tree *tree, uint64_t granule_pages)
     set64(&tree->count, 0);
     set64(&tree->granule, granule_pages);
     set64(&tree->trail, 0);
+    set64(&tree->full_from, GAP_TREE_OPEN);
+    set64(&tree->full_until, 0);
+    set64(&tree->full_pages, 0);
 }
 
 void gap_tree_locate(uintptr_t bias, struct gap_tree *tree, uint64_t page, struct gap_place *place)

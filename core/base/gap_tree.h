@@ -19,6 +19,8 @@
  *   GT7 key        the key of a child is the lowest start below it
  *   GT8 gap        the gap of a child is the widest below it
  *   GT9 trail      the indexes of the trail are below 55
+ *   GT10 full      no room of full_pages, from a multiple of the granule, begins in [full_from,
+ *                  full_until)
  *
  * The tree has no memory of its own (see struct gap_nodes) and locks nothing: its owner's lock is
  * held to read it or to change it.
@@ -67,12 +69,18 @@ NTMM_STATIC_ASSERT(sizeof(struct gap_node) == 1336, "in slabs 1344, three beside
  * The trail is where the last change was: a byte a level, the lowest the leaf's, the index of the
  * entry. The next change is often nearby, above all the removal of what was just inserted, so each
  * level looks there first; its keys say whether that is right. It is never relied upon.
+ *
+ * What is full is where the last search for the lowest room found none, and where none was opened
+ * since: the next one, for as much, begins behind it. So a program that takes memory wherever it
+ * lies does not have all that it already has looked at each time.
  */
 struct gap_tree {
     le64 root;    /* reference, 0 when empty */
     le64 count;   /* ranges */
     le64 granule; /* pages, a power of two: the alignment that searches find in O(log n) */
     le64 trail;   /* indexes, see above; 0 at first */
+    le64 full_from, full_until; /* pages, half-open, see above; at first empty */
+    le64 full_pages;
 };
 
 /*
@@ -97,6 +105,13 @@ struct gap_place {
     struct gap_step step[GAP_TREE_LEVELS_MAX];
 };
 
+/* Room that is sought, see gap_tree_search_lowest. */
+struct gap_wish {
+    uint64_t lo, hi; /* pages, any values */
+    uint64_t pages;
+    uint64_t align; /* pages, a power of two */
+};
+
 struct gap_range {
     uint64_t start, end; /* pages, half-open */
     uint64_t ref;        /* the owner's, never 0 */
@@ -112,7 +127,8 @@ enum gap_tree_defect {
     GAP_TREE_DEFECT_FILL = 6,
     GAP_TREE_DEFECT_KEY = 7,
     GAP_TREE_DEFECT_GAP = 8,
-    GAP_TREE_DEFECT_TRAIL = 9
+    GAP_TREE_DEFECT_TRAIL = 9,
+    GAP_TREE_DEFECT_FULL = 10
 };
 
 /* Empty. granule_pages is a power of two, at most 2^61. */
@@ -138,8 +154,7 @@ bool gap_tree_is_free(uintptr_t bias, const struct gap_tree *tree, uint64_t star
 
 /* The way to the range that contains or precedes page; to the first if there is none. For a change
  * there: it leaves the trail. */
-void gap_tree_locate(uintptr_t bias, struct gap_tree *tree, uint64_t page,
-                     struct gap_place *place);
+void gap_tree_locate(uintptr_t bias, struct gap_tree *tree, uint64_t page, struct gap_place *place);
 
 /* The way to start, as by gap_tree_locate, and what gap_tree_is_free says. */
 bool gap_tree_locate_free(uintptr_t bias, struct gap_tree *tree, uint64_t start, uint64_t end,
@@ -174,9 +189,9 @@ void gap_tree_resize(uintptr_t bias, struct gap_tree *tree, uint64_t start, uint
                      uint64_t new_end);
 
 /*
- * The lowest (highest) start s that is a multiple of align_pages, a power of two, with lo <= s and
- * s + pages <= hi and [s, s + pages) free. False, with *start not written, if there is none or if
- * pages is 0. lo and hi are any values; the space after the last range counts as free up to hi.
+ * The lowest (highest) start s that is a multiple of align with lo <= s and s + pages <= hi and
+ * [s, s + pages) free. False, with *start not written, if there is none or if pages is 0. The space
+ * after the last range counts as free up to hi. *place is the way to start, as by gap_tree_locate.
  *
  * Exact for every alignment. Cost, in n ranges:
  *   align == granule  O(log n).
@@ -186,18 +201,19 @@ void gap_tree_resize(uintptr_t bias, struct gap_tree *tree, uint64_t start, uint
  *                     less than pages; O(n) at worst, and surely so where n ranges lie close
  *                     together and pages <= granule - align.
  */
-bool gap_tree_search_lowest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
-                            uint64_t pages, uint64_t align_pages, uint64_t *start);
-bool gap_tree_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
-                             uint64_t pages, uint64_t align_pages, uint64_t *start);
+bool gap_tree_search_lowest(uintptr_t bias, struct gap_tree *tree, const struct gap_wish *wish,
+                            uint64_t *start, struct gap_place *place);
+bool gap_tree_search_highest(uintptr_t bias, struct gap_tree *tree, const struct gap_wish *wish,
+                             uint64_t *start, struct gap_place *place);
 
 /*
- * Verify GT1 to GT9 in O(n), without recursion. Ends on any contents of the nodes; what it follows
+ * Verify GT1 to GT10 in O(n), without recursion. Ends on any contents of the nodes; what it follows
  * are references to nodes, which the caller has verified to lead to some.
  *
  * @param node_count  written if the tree is sound: its nodes
  * @param bad_ref  written unless the tree is sound: the node that broke the invariant, for GT3, GT7
- *                 and GT8 the one of which its parent says something else; 0 for GT5 and GT9
+ *                 and GT8 the one of which its parent says something else; 0 for GT5, GT9
+ *                 and GT10
  */
 enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
                                     uint64_t *node_count, uint64_t *bad_ref);

@@ -141,6 +141,15 @@ static inline void end_trail(struct gap_tree *tree, uint32_t index)
     set64(&tree->trail, (get64(&tree->trail) & ~0xFFull) | index);
 }
 
+/* Room may begin from the end of the entry before this one on; GT10 ends there. */
+static inline void open_room(struct gap_tree *tree, const struct gap_step *leaf)
+{
+    uint64_t floor = leaf->index > 0 ? get64(&leaf->node->end[leaf->index - 1]) : 0;
+    if (floor < get64(&tree->full_until)) {
+        set64(&tree->full_until, floor);
+    }
+}
+
 /* ---- Inserting ---- */
 
 uint32_t gap_tree_count_full(const struct gap_place *place)
@@ -410,6 +419,7 @@ void gap_tree_remove(uintptr_t bias, struct gap_tree *tree, uint64_t start, stru
     NTMM_ASSERT(get64(&leaf->node->key[leaf->index]) == start);
     set64(&tree->count, get64(&tree->count) - 1);
     end_trail(tree, leaf->index > 0 ? leaf->index - 1 : 0);
+    open_room(tree, leaf);
     remove_entry(bias, &place, get64(&tree->granule));
     if (gap_node_count(leaf->node) == 0) { /* then it is the root */
         release_node(nodes, get64(&tree->root));
@@ -443,6 +453,7 @@ void gap_tree_resize(uintptr_t bias, struct gap_tree *tree, uint64_t start, uint
     NTMM_ASSERT(gap_tree_is_free(bias, tree, new_start, min_u64(start, new_end)));
     NTMM_ASSERT(gap_tree_is_free(bias, tree, max_u64(end, new_start), new_end));
     (void)end;
+    open_room(tree, leaf);
     uint64_t before = gaps_around(leaf, granule);
     set64(&leaf->node->key[leaf->index], new_start);
     set64(&leaf->node->end[leaf->index], new_end);

@@ -13,8 +13,10 @@
 struct walk {
     uintptr_t bias;
     uint64_t granule; /* pages */
-    uint64_t count;   /* ranges met */
-    uint64_t nodes;   /* met */
+    const struct gap_tree *tree;
+    uint64_t count; /* ranges met */
+    uint64_t nodes; /* met */
+    bool is_full;   /* GT10 holds so far */
     struct gap_place place;
 };
 
@@ -84,6 +86,25 @@ static enum gap_tree_defect check_node(const struct gap_step *step, bool is_root
     return defect == GAP_TREE_SOUND ? check_references(step->node) : defect;
 }
 
+/* Whether room for full_pages begins where the tree says that none does. */
+static bool has_room_where_full(const struct gap_tree *tree, uint64_t floor, uint64_t ceiling)
+{
+    uint64_t begin = round_up(max_u64(floor, get64(&tree->full_from)), get64(&tree->granule));
+    return begin < get64(&tree->full_until) && begin < ceiling &&
+           ceiling - begin >= get64(&tree->full_pages);
+}
+
+static bool check_full(const struct walk *w, const struct gap_step *leaf)
+{
+    for (uint32_t i = 0; i < gap_node_count(leaf->node); i++) {
+        uint64_t ceiling = gap_next_key(leaf->node, i, leaf->bound);
+        if (has_room_where_full(w->tree, get64(&leaf->node->end[i]), ceiling)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What the parent's entry, the step's, says of the child: its first key and its widest gap. */
 static enum gap_tree_defect check_entry(const struct gap_step *upper, const struct gap_step *step,
                                         uint64_t granule)
@@ -141,6 +162,7 @@ static enum gap_tree_defect enter_below(struct walk *w, uint32_t level, uint64_t
         }
     }
     w->count += gap_node_count(w->place.step[0].node);
+    w->is_full = w->is_full && check_full(w, &w->place.step[0]);
     return GAP_TREE_SOUND;
 }
 
@@ -178,11 +200,17 @@ static bool is_trail(uint64_t trail)
     return is_right;
 }
 
+static uint64_t first_key(uintptr_t bias, const struct gap_tree *tree)
+{
+    return get64(&gap_node_at(bias, get64(&tree->root))->key[0]);
+}
+
 enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
                                     uint64_t *node_count, uint64_t *bad_ref)
 {
-    struct walk w = {.bias = bias, .granule = get64(&tree->granule)};
+    struct walk w = {.bias = bias, .granule = get64(&tree->granule), .tree = tree};
     uint64_t root = get64(&tree->root), bad = 0;
+    w.is_full = !has_room_where_full(tree, 0, root != 0 ? first_key(bias, tree) : GAP_TREE_OPEN);
     enum gap_tree_defect defect = root != 0 ? walk_all(&w, root, &bad) : GAP_TREE_SOUND;
     if (defect == GAP_TREE_SOUND && w.count != get64(&tree->count)) {
         bad = 0;
@@ -191,6 +219,10 @@ enum gap_tree_defect gap_tree_check(uintptr_t bias, const struct gap_tree *tree,
     if (defect == GAP_TREE_SOUND && !is_trail(get64(&tree->trail))) {
         bad = 0;
         defect = GAP_TREE_DEFECT_TRAIL;
+    }
+    if (defect == GAP_TREE_SOUND && !w.is_full) {
+        bad = 0;
+        defect = GAP_TREE_DEFECT_FULL;
     }
     if (defect == GAP_TREE_SOUND) {
         *node_count = w.nodes;

@@ -146,6 +146,15 @@ static inline uint32_t gap_trail_index(uint64_t trail, uint32_t level)
     return (uint32_t)(trail >> (8 * level & 63)) & 0xFF;
 }
 
+static inline void gap_leave_trail(struct gap_tree *tree, const struct gap_place *place)
+{
+    uint64_t trail = 0;
+    for (uint32_t level = place->height; level-- > 0;) {
+        trail = trail << 8 | place->step[level].index;
+    }
+    set64(&tree->trail, trail);
+}
+
 /* The same for a change of a tree that is not empty: along the trail, and leaving it. */
 static inline __attribute__((always_inline)) void gap_follow(uintptr_t bias, struct gap_tree *tree,
                                                              uint64_t page, struct gap_place *place)

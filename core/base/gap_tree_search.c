@@ -2,8 +2,8 @@
  * Searching the tree of gap_tree.h for free room.
  *
  * Room lies before the first range, up to the root's first key, and after each range. A candidate
- * is a range whose gap is at least request.least, the least that can hold the request; the room
- * after any other surely cannot. The search begins at the room that the nearer bound lies in or
+ * is a range whose gap is at least measure.least, the least that can hold the wish; the room after
+ * any other surely cannot. The search begins at the room that the nearer bound lies in or
  * behind, whatever its gap, and steps from there to the next candidate in its direction: along the
  * leaf, and if there is none, up to the first level that has one beside the way, and down to it.
  *
@@ -15,62 +15,50 @@
 /* What is added to an index: below 0 it becomes too large to be one. */
 enum { UP = 1u, DOWN = UINT32_MAX };
 
-struct request {
-    uint64_t lo, hi;  /* pages */
-    uint64_t pages;   /* > 0, at most hi - lo */
-    uint64_t align;   /* pages, a power of two */
+/* The gaps of candidates. */
+struct measure {
     uint64_t granule; /* pages: of the tree */
-    uint64_t least;   /* pages: the gap of a candidate */
+    uint64_t least;   /* pages */
 };
 
 /*
  * A gap is measured from a multiple of the granule. Room at a finer alignment may begin up to
  * granule - align pages before that.
  */
-static inline uint64_t least_gap(uint64_t granule, uint64_t pages, uint64_t align)
+static struct measure measure_of(const struct gap_tree *tree, const struct gap_wish *wish)
 {
-    uint64_t slack = align < granule ? granule - align : 0;
-    return pages - min_u64(pages, slack);
+    uint64_t granule = get64(&tree->granule);
+    uint64_t slack = wish->align < granule ? granule - wish->align : 0;
+    return (struct measure){granule, wish->pages - min_u64(wish->pages, slack)};
 }
 
-static bool request_init(struct request *r, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
-                         uint64_t pages, uint64_t align)
+static inline bool is_possible(const struct gap_wish *wish)
 {
-    NTMM_ASSERT(is_power_of_two(align));
-    r->lo = lo;
-    r->hi = hi;
-    r->pages = pages;
-    r->align = align;
-    r->granule = get64(&tree->granule);
-    r->least = least_gap(r->granule, pages, align);
-    return pages != 0 && lo < hi && pages <= hi - lo;
+    NTMM_ASSERT(is_power_of_two(wish->align));
+    return wish->pages != 0 && wish->lo < wish->hi && wish->pages <= wish->hi - wish->lo;
 }
 
-/* Where the room before all ranges ends. */
-static inline uint64_t head_ceiling(uintptr_t bias, const struct gap_tree *tree)
+/* floor is at least wish->lo. */
+static inline bool place_lowest(const struct gap_wish *wish, uint64_t floor, uint64_t ceiling,
+                                uint64_t *start)
 {
-    uint64_t root = get64(&tree->root);
-    return root != 0 ? get64(&gap_node_at(bias, root)->key[0]) : GAP_TREE_OPEN;
-}
-
-static bool place_lowest(const struct request *r, uint64_t floor, uint64_t ceiling, uint64_t *start)
-{
-    uint64_t bottom = max_u64(floor, r->lo), top = min_u64(ceiling, r->hi), place;
-    if (round_up_overflows(bottom, r->align, &place) || place > top || top - place < r->pages) {
+    uint64_t top = min_u64(ceiling, wish->hi), place;
+    if (round_up_overflows(floor, wish->align, &place) || place > top ||
+        top - place < wish->pages) {
         return false;
     }
     *start = place;
     return true;
 }
 
-static bool place_highest(const struct request *r, uint64_t floor, uint64_t ceiling,
+static bool place_highest(const struct gap_wish *wish, uint64_t floor, uint64_t ceiling,
                           uint64_t *start)
 {
-    uint64_t bottom = max_u64(floor, r->lo), top = min_u64(ceiling, r->hi);
-    if (top < r->pages) {
+    uint64_t bottom = max_u64(floor, wish->lo), top = min_u64(ceiling, wish->hi);
+    if (top < wish->pages) {
         return false;
     }
-    uint64_t place = round_down(top - r->pages, r->align);
+    uint64_t place = round_down(top - wish->pages, wish->align);
     if (place < bottom) {
         return false;
     }
@@ -78,89 +66,158 @@ static bool place_highest(const struct request *r, uint64_t floor, uint64_t ceil
     return true;
 }
 
-/* The first entry from index on, in a direction, whose gap is wide enough; the count if none. */
-static uint32_t scan(const struct gap_step *step, uint32_t index, uint32_t direction,
-                     const struct request *r)
+/* The same in a leaf and in an inner node; each says of an entry what gap_of says. */
+static inline uint32_t scan_leaf(const struct gap_step *leaf, uint32_t index, uint32_t direction,
+                                 const struct measure *m)
 {
-    uint32_t count = gap_node_count(step->node);
-    while (index < count && gap_of(step->node, index, step->bound, r->granule) < r->least) {
+    const struct gap_node *node = leaf->node;
+    uint32_t count = gap_node_count(node);
+    uint64_t granule = m->granule, least = m->least;
+    while (index < count && gap_between(get64(&node->end[index]),
+                                        gap_next_key(node, index, leaf->bound), granule) < least) {
         index += direction;
     }
     return index < count ? index : count;
 }
 
-/* From a place to the next candidate in a direction; false, with the place lost, if none. */
-static bool next_candidate(uintptr_t bias, struct gap_place *place, uint32_t direction,
-                           const struct request *r)
+static inline uint32_t scan_inner(const struct gap_node *node, uint32_t index, uint32_t direction,
+                                  uint64_t least)
 {
+    uint32_t count = gap_node_count(node);
+    while (index < count && get64(&node->gap[index]) < least) {
+        index += direction;
+    }
+    return index < count ? index : count;
+}
+
+/* The first entry from index on, in a direction, whose gap is wide enough; the count if none. */
+static uint32_t scan(const struct gap_step *step, uint32_t index, uint32_t direction,
+                     const struct measure *m)
+{
+    return gap_node_level(step->node) == 0 ? scan_leaf(step, index, direction, m)
+                                           : scan_inner(step->node, index, direction, m->least);
+}
+
+/* From a place to the next candidate in a direction; false, with the place lost, if none. */
+static __attribute__((noinline)) bool next_candidate(uintptr_t bias, struct gap_tree *tree,
+                                                     struct gap_place *place, uint32_t direction,
+                                                     const struct gap_wish *wish)
+{
+    const struct measure m = measure_of(tree, wish);
     uint32_t level = 0;
     for (;; level++) {
         if (level == place->height) {
             return false;
         }
         struct gap_step *step = &place->step[level];
-        step->index = scan(step, step->index + direction, direction, r);
+        step->index = scan(step, step->index + direction, direction, &m);
         if (step->index < gap_node_count(step->node)) {
             break;
         }
     }
     for (; level > 0; level--) {
         struct gap_step step = gap_step_down(bias, &place->step[level]);
-        step.index = scan(&step, direction == UP ? 0 : gap_node_count(step.node) - 1, direction, r);
+        uint32_t first = direction == UP ? 0 : gap_node_count(step.node) - 1;
+        step.index = scan(&step, first, direction, &m);
         place->step[level - 1] = step;
     }
+    gap_leave_trail(tree, place);
     return true;
 }
 
-bool gap_tree_search_lowest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
-                            uint64_t pages, uint64_t align_pages, uint64_t *start)
+/* Where a search for the lowest begins: behind what is known to be full. */
+static inline uint64_t beginning_of(const struct gap_tree *tree, const struct gap_wish *wish)
 {
-    struct request r;
-    struct gap_place place;
-    if (!request_init(&r, tree, lo, hi, pages, align_pages)) {
-        return false;
+    uint64_t until = get64(&tree->full_until);
+    bool is_known = wish->lo >= get64(&tree->full_from) && wish->lo < until &&
+                    wish->pages >= get64(&tree->full_pages) && wish->align >= get64(&tree->granule);
+    return is_known ? until : wish->lo;
+}
+
+/* A search that began there found its start: nothing before it is left for as much. */
+static inline void note_full(struct gap_tree *tree, const struct gap_wish *wish, uint64_t beginning,
+                             uint64_t start)
+{
+    if (wish->align != get64(&tree->granule)) {
+        return;
     }
-    if (place_lowest(&r, 0, head_ceiling(bias, tree), start)) {
+    if (beginning != wish->lo) {
+        if (wish->pages == get64(&tree->full_pages)) {
+            set64(&tree->full_until, start);
+        }
+    } else if (wish->lo <= get64(&tree->full_from)) {
+        set64(&tree->full_from, wish->lo);
+        set64(&tree->full_until, start);
+        set64(&tree->full_pages, wish->pages);
+    }
+}
+
+/* As gap_tree_search_lowest, in a tree that is not empty, from a beginning below hi. */
+static inline bool find_lowest(uintptr_t bias, struct gap_tree *tree, const struct gap_wish *wish,
+                               uint64_t beginning, uint64_t *start, struct gap_place *place)
+{
+    const struct gap_step *leaf = &place->step[0];
+    gap_follow(bias, tree, beginning, place);
+    uint64_t key = get64(&leaf->node->key[leaf->index]);
+    if (beginning < key && place_lowest(wish, beginning, key, start)) { /* before all ranges */
         return true;
     }
-    gap_descend(bias, tree, lo, &place);
-    if (place.height == 0) {
-        return false;
-    }
     do {
-        const struct gap_step *leaf = &place.step[0];
         uint64_t ceiling = gap_next_key(leaf->node, leaf->index, leaf->bound);
-        if (place_lowest(&r, get64(&leaf->node->end[leaf->index]), ceiling, start)) {
+        uint64_t floor = max_u64(get64(&leaf->node->end[leaf->index]), beginning);
+        if (place_lowest(wish, floor, ceiling, start)) {
             return true;
         }
-        if (ceiling >= hi) {
+        if (ceiling >= wish->hi) {
             return false;
         }
-    } while (next_candidate(bias, &place, UP, &r));
+    } while (next_candidate(bias, tree, place, UP, wish));
     return false;
 }
 
-bool gap_tree_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
-                             uint64_t pages, uint64_t align_pages, uint64_t *start)
+bool gap_tree_search_lowest(uintptr_t bias, struct gap_tree *tree, const struct gap_wish *wish,
+                            uint64_t *start, struct gap_place *place)
 {
-    struct request r;
-    struct gap_place place;
-    if (!request_init(&r, tree, lo, hi, pages, align_pages)) {
+    if (!is_possible(wish)) {
         return false;
     }
-    gap_descend(bias, tree, hi - 1, &place);
-    if (place.height == 0) {
-        return place_highest(&r, 0, GAP_TREE_OPEN, start);
+    if (get64(&tree->root) == 0) {
+        place->height = 0;
+        return place_lowest(wish, wish->lo, GAP_TREE_OPEN, start);
     }
+    uint64_t beginning = beginning_of(tree, wish);
+    if (beginning >= wish->hi || !find_lowest(bias, tree, wish, beginning, start, place)) {
+        return false;
+    }
+    note_full(tree, wish, beginning, *start);
+    return true;
+}
+
+bool gap_tree_search_highest(uintptr_t bias, struct gap_tree *tree, const struct gap_wish *wish,
+                             uint64_t *start, struct gap_place *place)
+{
+    const struct gap_step *leaf = &place->step[0];
+    if (!is_possible(wish)) {
+        return false;
+    }
+    if (get64(&tree->root) == 0) {
+        place->height = 0;
+        return place_highest(wish, 0, GAP_TREE_OPEN, start);
+    }
+    gap_follow(bias, tree, wish->hi - 1, place);
     do {
-        const struct gap_step *leaf = &place.step[0];
         uint64_t ceiling = gap_next_key(leaf->node, leaf->index, leaf->bound);
-        if (place_highest(&r, get64(&leaf->node->end[leaf->index]), ceiling, start)) {
+        if (place_highest(wish, get64(&leaf->node->end[leaf->index]), ceiling, start)) {
             return true;
         }
-        if (get64(&leaf->node->key[leaf->index]) <= lo) {
+        if (get64(&leaf->node->key[leaf->index]) <= wish->lo) {
             return false;
         }
-    } while (next_candidate(bias, &place, DOWN, &r));
-    return place_highest(&r, 0, head_ceiling(bias, tree), start);
+    } while (next_candidate(bias, tree, place, DOWN, wish));
+    uint64_t first_key = get64(&gap_node_at(bias, get64(&tree->root))->key[0]);
+    if (!place_highest(wish, 0, first_key, start)) {
+        return false;
+    }
+    gap_tree_locate(bias, tree, *start, place);
+    return true;
 }

@@ -19,56 +19,65 @@ bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
     return true;
 }
 
-static bool search_up(struct call *c, struct process *process, uint64_t lo, uint64_t hi,
-                      uint64_t pages, uint64_t align, struct page_range *range)
+static inline bool search_up(struct call *c, struct process *process, struct gap_wish wish,
+                             struct vad_place *place)
 {
     struct page_range foreign;
-    while (gap_tree_search_lowest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
-        range->end = range->start + pages;
-        if (!foreign_at_or_after(c, process, range->start, &foreign) || foreign.start >= range->end)
+    while (gap_tree_search_lowest(c->bias, &process->vads, &wish, &place->start, &place->way)) {
+        place->end = place->start + wish.pages;
+        if (!foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end)
             return true;
-        lo = foreign.end;
+        wish.lo = foreign.end;
     }
     return false;
 }
 
-static bool search_down(struct call *c, struct process *process, uint64_t lo, uint64_t hi,
-                        uint64_t pages, uint64_t align, struct page_range *range)
+static inline bool search_down(struct call *c, struct process *process, struct gap_wish wish,
+                               struct vad_place *place)
 {
     struct page_range foreign;
-    while (gap_tree_search_highest(c->bias, &process->vads, lo, hi, pages, align, &range->start)) {
-        range->end = range->start + pages;
-        if (!foreign_at_or_after(c, process, range->start, &foreign) || foreign.start >= range->end)
+    while (gap_tree_search_highest(c->bias, &process->vads, &wish, &place->start, &place->way)) {
+        place->end = place->start + wish.pages;
+        if (!foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end)
             return true;
-        hi = foreign.start;
+        wish.hi = foreign.start;
     }
     return false;
 }
 
-/* From the process's own bottom or top, and where that finds nothing, all that the bounds allow. */
-static bool search(struct call *c, struct process *process, uint64_t pages,
-                   const struct space_bounds *bounds, struct page_range *range)
+static uint64_t lowest_of(const struct space_bounds *bounds)
 {
-    uint64_t lowest = max_u64(NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT, bounds->lowest);
-    uint64_t bottom = max_u64(get64(&process->bottom_page), bounds->lowest);
+    return max_u64(NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT, bounds->lowest);
+}
+
+/* From the process's own top, and where that finds nothing, from what the bounds allow. */
+static bool search_from_top(struct call *c, struct process *process, uint64_t pages,
+                            const struct space_bounds *bounds, struct vad_place *place)
+{
     uint64_t hi = min_u64(bounds->end, get64(&process->highest_page));
     uint64_t top = min_u64(hi, get64(&process->top_page));
-    uint64_t align = bounds->align;
-    if (bounds->is_top_down)
-        return search_down(c, process, lowest, top, pages, align, range) ||
-               (top < hi && search_down(c, process, lowest, hi, pages, align, range));
-    return search_up(c, process, bottom, hi, pages, align, range) ||
-           (bottom > lowest && search_up(c, process, lowest, hi, pages, align, range));
+    struct gap_wish wish = {lowest_of(bounds), top, pages, bounds->align};
+    if (search_down(c, process, wish, place))
+        return true;
+    wish.hi = hi;
+    return top < hi && search_down(c, process, wish, place);
 }
 
-ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
-                         const struct space_bounds *bounds, struct vad_place *place)
+/* From the process's own bottom nothing was found: from what the bounds allow. */
+static bool search_from_lowest(struct call *c, struct process *process, struct gap_wish wish,
+                               const struct space_bounds *bounds, struct vad_place *place)
 {
-    struct page_range range;
-    if (!search(c, process, pages, bounds, &range))
-        return NTMM_STATUS_NO_MEMORY;
-    place->start = range.start;
-    place->end = range.end;
-    gap_tree_locate(c->bias, &process->vads, range.start, &place->way);
-    return NTMM_STATUS_SUCCESS;
+    uint64_t bottom = wish.lo;
+    wish.lo = lowest_of(bounds);
+    return wish.lo < bottom && search_up(c, process, wish, place);
+}
+
+ntmm_status search_everywhere(struct call *c, struct process *process, uint64_t pages,
+                              const struct space_bounds *bounds, struct vad_place *place)
+{
+    const struct gap_wish wish = wish_above_bottom(process, pages, bounds);
+    bool is_found = bounds->is_top_down ? search_from_top(c, process, pages, bounds, place)
+                                        : search_up(c, process, wish, place) ||
+                                              search_from_lowest(c, process, wish, bounds, place);
+    return is_found ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
 }

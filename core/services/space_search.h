@@ -32,9 +32,32 @@ static inline uint64_t space_end_of_zero_bits(uint64_t zero_bits)
     return zero_bits > 0 ? (1ull << (32 - zero_bits)) >> NTMM_PAGE_SHIFT : GAP_TREE_END_MAX;
 }
 
-/* Room for `pages` within bounds: the lowest, or the highest. NO_MEMORY. */
-ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
-                         const struct space_bounds *bounds, struct vad_place *place);
+ntmm_status search_everywhere(struct call *c, struct process *process, uint64_t pages,
+                              const struct space_bounds *bounds, struct vad_place *place);
+
+/* What a search from the process's own bottom asks of the tree. */
+static inline struct gap_wish wish_above_bottom(const struct process *process, uint64_t pages,
+                                                const struct space_bounds *bounds)
+{
+    return (struct gap_wish){max_u64(get64(&process->bottom_page), bounds->lowest),
+                             min_u64(bounds->end, get64(&process->highest_page)), pages,
+                             bounds->align};
+}
+
+/* Room for `pages` within bounds: the lowest, or the highest. NO_MEMORY. Nearly always it lies
+ * above the bottom and nothing foreign is in the way. */
+static inline ntmm_status search_space(struct call *c, struct process *process, uint64_t pages,
+                                       const struct space_bounds *bounds, struct vad_place *place)
+{
+    const struct gap_wish wish = wish_above_bottom(process, pages, bounds);
+    bool is_found =
+        !bounds->is_top_down && !c->sys->platform.foreign_range &&
+        gap_tree_search_lowest(c->bias, &process->vads, &wish, &place->start, &place->way);
+    if (!is_found)
+        return search_everywhere(c, process, pages, bounds, place);
+    place->end = place->start + pages;
+    return NTMM_STATUS_SUCCESS;
+}
 
 bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
                  struct page_range *range);

@@ -56,20 +56,22 @@ static void assert_strip(const struct orchard *o, const char *strip)
     assert_int_equal(gap_tree_first(o->bias, &o->tree), first.ref);
 }
 
-static uint64_t lowest(const struct orchard *o, uint64_t lo, uint64_t hi, uint64_t pages,
-                       uint64_t align)
+static uint64_t lowest(struct orchard *o, uint64_t lo, uint64_t hi, uint64_t pages, uint64_t align)
 {
+    const struct gap_wish wish = {lo, hi, pages, align};
     uint64_t start = NONE - 1;
-    bool found = gap_tree_search_lowest(o->bias, &o->tree, lo, hi, pages, align, &start);
+    struct gap_place place;
+    bool found = gap_tree_search_lowest(o->bias, &o->tree, &wish, &start, &place);
     assert_true(found || start == NONE - 1);
     return found ? start : NONE;
 }
 
-static uint64_t highest(const struct orchard *o, uint64_t lo, uint64_t hi, uint64_t pages,
-                        uint64_t align)
+static uint64_t highest(struct orchard *o, uint64_t lo, uint64_t hi, uint64_t pages, uint64_t align)
 {
+    const struct gap_wish wish = {lo, hi, pages, align};
     uint64_t start = NONE - 1;
-    bool found = gap_tree_search_highest(o->bias, &o->tree, lo, hi, pages, align, &start);
+    struct gap_place place;
+    bool found = gap_tree_search_highest(o->bias, &o->tree, &wish, &start, &place);
     assert_true(found || start == NONE - 1);
     return found ? start : NONE;
 }
@@ -499,6 +501,40 @@ static void a_change_leaves_its_trail(void **state)
     orchard_free(&g.o);
 }
 
+/* Where the tree says that nothing is left for so many pages. */
+static void assert_full(const struct orchard *o, uint64_t from, uint64_t until, uint64_t pages)
+{
+    assert_int_equal(get64(&o->tree.full_from), from);
+    assert_int_equal(get64(&o->tree.full_until), until);
+    assert_int_equal(get64(&o->tree.full_pages), pages);
+}
+
+static void what_is_full_is_not_searched_again(void **state)
+{
+    (void)state;
+    struct grove g;
+    plant_grove(&g); /* 56 ranges, each 64 after the last, with rooms of 48 */
+    struct orchard *o = &g.o;
+    assert_int_equal(lowest(o, 16, NONE, 64, 16), 55 * 64 + 16);
+    assert_full(o, 16, 55 * 64 + 16, 64);
+    plant(o, 100, 55 * 64 + 16, 56 * 64 + 16);
+    assert_int_equal(lowest(o, 16, NONE, 64, 16), 56 * 64 + 16);
+    assert_full(o, 16, 56 * 64 + 16, 64);
+    assert_int_equal(lowest(o, 16, NONE, 65, 16), 56 * 64 + 16); /* more: it begins there too */
+    assert_full(o, 16, 56 * 64 + 16, 64);
+    uproot(o, 30 * 64); /* its room, and that before it */
+    assert_full(o, 16, 29 * 64 + 16, 64);
+    assert_int_equal(lowest(o, 16, NONE, 64, 16), 29 * 64 + 16);
+    assert_int_equal(lowest(o, 16, NONE, 48, 16), 16); /* less: from the beginning */
+    assert_full(o, 16, 16, 48);
+    gap_tree_resize(o->bias, &o->tree, 7 * 64, 7 * 64, 7 * 64 + 2);
+    assert_sound(o);
+    uproot(o, 0);
+    assert_int_equal(lowest(o, 0, NONE, 64, 16), 0);
+    assert_sound(o);
+    orchard_free(o);
+}
+
 /* Every index at either level, behind those in use too: the way is the same. */
 static void no_trail_misleads(void **state)
 {
@@ -632,6 +668,27 @@ static void gt9_trail(void **state)
     orchard_free(&g.o);
 }
 
+static void gt10_full(void **state)
+{
+    (void)state;
+    struct grove g;
+    plant_grove(&g); /* rooms of 48 from multiples of 16 */
+    set64(&g.o.tree.full_from, 16);
+    set64(&g.o.tree.full_pages, 49);
+    set64(&g.o.tree.full_until, 55 * 64 + 16);
+    assert_sound(&g.o);
+    corrupt(&g, &g.o.tree.full_pages, 48, GAP_TREE_DEFECT_FULL, 0);
+    corrupt(&g, &g.o.tree.full_until, 55 * 64 + 17, GAP_TREE_DEFECT_FULL, 0);
+    orchard_free(&g.o);
+    plant_strip(&g.o, 16, "........................A");
+    set64(&g.o.tree.full_from, 0);
+    set64(&g.o.tree.full_pages, 25);
+    set64(&g.o.tree.full_until, 20);
+    assert_sound(&g.o);
+    corrupt(&g, &g.o.tree.full_pages, 24, GAP_TREE_DEFECT_FULL, 0); /* before the first */
+    orchard_free(&g.o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -650,6 +707,7 @@ int main(void)
         cmocka_unit_test(searches_survive_the_end_of_numbers),
         cmocka_unit_test(a_change_leaves_its_trail),
         cmocka_unit_test(no_trail_misleads),
+        cmocka_unit_test(what_is_full_is_not_searched_again),
         cmocka_unit_test(gt1_order),
         cmocka_unit_test(gt2_disjoint),
         cmocka_unit_test(gt3_level),
@@ -659,6 +717,7 @@ int main(void)
         cmocka_unit_test(gt7_key),
         cmocka_unit_test(gt8_gap),
         cmocka_unit_test(gt9_trail),
+        cmocka_unit_test(gt10_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

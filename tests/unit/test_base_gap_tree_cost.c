@@ -18,10 +18,10 @@ static void *counted_core_at(uintptr_t bias, uint64_t ref)
 #define core_at counted_core_at
 #define gap_tree_search_lowest counted_search_lowest
 #define gap_tree_search_highest counted_search_highest
-bool counted_search_lowest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
-                           uint64_t pages, uint64_t align_pages, uint64_t *start);
-bool counted_search_highest(uintptr_t bias, const struct gap_tree *tree, uint64_t lo, uint64_t hi,
-                            uint64_t pages, uint64_t align_pages, uint64_t *start);
+bool counted_search_lowest(uintptr_t bias, struct gap_tree *tree, const struct gap_wish *wish,
+                           uint64_t *start, struct gap_place *place);
+bool counted_search_highest(uintptr_t bias, struct gap_tree *tree, const struct gap_wish *wish,
+                            uint64_t *start, struct gap_place *place);
 #include "base/gap_tree_search.c" /* NOLINT: the subject, with its accessor replaced */
 
 enum { NODES = 1 << 16, STRIDE = 64, SEARCHES = 20000, LEVELS = 3 };
@@ -51,6 +51,7 @@ static void bounded_searches_look_at_few_nodes(void **state)
     (void)state;
     struct orchard o;
     struct prng prng;
+    struct gap_place place;
     plant_field(&o);
     prng_seed(&prng, 2);
     for (unsigned i = 0; i < SEARCHES; i++) {
@@ -59,10 +60,11 @@ static void bounded_searches_look_at_few_nodes(void **state)
         uint64_t pages = 16 * prng_between(&prng, 1, 4), start;
         uint64_t first = i % 3 == 0 ? 0 : lo, last = i % 3 == 1 ? NODES * STRIDE : hi;
         looks = 0;
-        counted_search_lowest(o.bias, &o.tree, first, last, pages, 16, &start);
+        const struct gap_wish wish = {first, last, pages, 16};
+        counted_search_lowest(o.bias, &o.tree, &wish, &start, &place);
         assert_in_range(looks, 0, 3 * LEVELS + 1);
         looks = 0;
-        counted_search_highest(o.bias, &o.tree, first, last, pages, 16, &start);
+        counted_search_highest(o.bias, &o.tree, &wish, &start, &place);
         assert_in_range(looks, 0, 3 * LEVELS + 1);
     }
     orchard_free(&o);
@@ -74,12 +76,14 @@ static void searches_in_vain_look_at_two_paths(void **state)
     (void)state;
     struct orchard o;
     uint64_t start;
+    struct gap_place place;
+    const struct gap_wish wish = {0, NODES * STRIDE, 64, 16};
     plant_field(&o);
     looks = 0;
-    assert_false(counted_search_lowest(o.bias, &o.tree, 0, NODES * STRIDE, 64, 16, &start));
+    assert_false(counted_search_lowest(o.bias, &o.tree, &wish, &start, &place));
     assert_in_range(looks, 1, 2 * LEVELS + 1);
     looks = 0;
-    assert_false(counted_search_highest(o.bias, &o.tree, 0, NODES * STRIDE, 64, 16, &start));
+    assert_false(counted_search_highest(o.bias, &o.tree, &wish, &start, &place));
     assert_in_range(looks, 1, 2 * LEVELS + 1);
     orchard_free(&o);
 }

@@ -137,10 +137,24 @@ static void ask_about_places(struct run *run)
                      page == end || model_is_free(&run->model, page, end));
 }
 
+/* A search's way is the one that a descent for its start takes. */
+static void assert_leads_to(uintptr_t bias, struct gap_tree *tree, const struct gap_place *place,
+                            uint64_t start)
+{
+    struct gap_place other;
+    gap_tree_locate(bias, tree, start, &other);
+    assert_int_equal(place->height, other.height);
+    for (uint32_t level = 0; level < place->height; level++) {
+        assert_ptr_equal(place->step[level].node, other.step[level].node);
+        assert_int_equal(place->step[level].bound, other.step[level].bound);
+        assert_int_equal(place->step[level].index, other.step[level].index);
+    }
+}
+
 /* Bounds are of all kinds: none, or cutting off more and more; at times the wrong way round. */
 static void ask_for_room(struct run *run)
 {
-    const struct gap_tree *tree = &run->orchard.tree;
+    struct gap_tree *tree = &run->orchard.tree;
     uintptr_t bias = run->orchard.bias;
     uint64_t span = run->pages >> prng_below(&run->prng, 8);
     uint64_t lo = prng_below(&run->prng, 4) == 0 ? 0 : prng_below(&run->prng, run->pages);
@@ -149,13 +163,21 @@ static void ask_for_room(struct run *run)
     uint64_t pages = 1 + prng_below(&run->prng, UINT64_C(2) << prng_below(&run->prng, 8));
     uint64_t align = UINT64_C(1) << prng_below(&run->prng, 8);
     lo = prng_below(&run->prng, 64) == 0 ? hi + 1 : lo;
+    const struct gap_wish wish = {lo, hi, pages, align};
     uint64_t seen = 0, expected = 0;
+    struct gap_place place;
     bool fits = model_lowest(&run->model, lo, hi, pages, align, &expected);
-    assert_int_equal(gap_tree_search_lowest(bias, tree, lo, hi, pages, align, &seen), fits);
+    assert_int_equal(gap_tree_search_lowest(bias, tree, &wish, &seen, &place), fits);
     assert_int_equal(seen, expected);
+    if (fits) {
+        assert_leads_to(bias, tree, &place, seen);
+    }
     fits = model_highest(&run->model, lo, hi, pages, align, &expected);
-    assert_int_equal(gap_tree_search_highest(bias, tree, lo, hi, pages, align, &seen), fits);
+    assert_int_equal(gap_tree_search_highest(bias, tree, &wish, &seen, &place), fits);
     assert_int_equal(seen, expected);
+    if (fits) {
+        assert_leads_to(bias, tree, &place, seen);
+    }
 }
 
 static void compare_all(const struct run *run)
