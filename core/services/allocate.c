@@ -24,17 +24,16 @@
 #define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
 #define ACTIONS (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
+/* Legal in each combination that has an action, and all that most programs ever ask for. What only
+ * other types need stands in functions of its own, out of the way. */
 #define PLAIN (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE | NTMM_MEM_TOP_DOWN)
 
-/* Steps 2 to 7. */
-ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
+static __attribute__((noinline)) ntmm_status check_unusual_type(uint32_t type, uint32_t protect)
 {
     bool is_reset = (type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO)) != 0;
     bool is_reserve = (type & NTMM_MEM_RESERVE) != 0;
     bool is_commit = (type & NTMM_MEM_COMMIT) != 0;
 
-    if (!(type & ~PLAIN) && (is_reserve || is_commit)) /* nothing below applies */
-        return NTMM_STATUS_SUCCESS;
     if (type & ~KNOWN_TYPES || !(type & ACTIONS))
         return NTMM_STATUS_INVALID_PARAMETER_5;
     if (is_reset && type != NTMM_MEM_RESET && type != NTMM_MEM_RESET_UNDO)
@@ -51,6 +50,13 @@ ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
     if (type & NTMM_MEM_WRITE_WATCH && type & (NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES))
         return NTMM_STATUS_INVALID_PARAMETER_5;
     return NTMM_STATUS_SUCCESS;
+}
+
+/* Steps 2 to 7. */
+ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
+{
+    bool is_plain = !(type & ~PLAIN) && type & (NTMM_MEM_COMMIT | NTMM_MEM_RESERVE);
+    return is_plain ? NTMM_STATUS_SUCCESS : check_unusual_type(type, protect);
 }
 
 static uint32_t level_of_large(const struct allocation *a)
@@ -128,22 +134,29 @@ static ntmm_status replace(struct call *c, struct process *process, const struct
     return status;
 }
 
-/* A region of the kind that the type asks for. */
+static __attribute__((noinline)) ntmm_status make_unusual_region(struct call *c,
+                                                                 struct process *process,
+                                                                 struct allocation a,
+                                                                 const struct vad_place *place)
+{
+    if (a.type & NTMM_MEM_RESERVE_PLACEHOLDER)
+        return placeholder_create(c, process, place);
+    if (a.type & NTMM_MEM_LARGE_PAGES)
+        return large_reserve(c, process, place, a.protection, a.protect, level_of_large(&a));
+    if (a.type & NTMM_MEM_PHYSICAL)
+        return awe_reserve(c, process, place, a.protection, a.protect);
+    return watch_reserve(c, process, place, a.protection, a.protect,
+                         (a.type & NTMM_MEM_COMMIT) != 0);
+}
+
+/* A region of the kind that the type asks for; the type has at most one of KINDS. */
 static ntmm_status make_region(struct call *c, struct process *process, const struct allocation *a,
                                const struct vad_place *place)
 {
-    bool is_committed = (a->type & NTMM_MEM_COMMIT) != 0;
-    if (a->type & NTMM_MEM_RESERVE_PLACEHOLDER)
-        return placeholder_create(c, process, place);
-    switch (a->type & KINDS) {
-    case NTMM_MEM_WRITE_WATCH:
-        return watch_reserve(c, process, place, a->protection, a->protect, is_committed);
-    case NTMM_MEM_LARGE_PAGES:
-        return large_reserve(c, process, place, a->protection, a->protect, level_of_large(a));
-    case NTMM_MEM_PHYSICAL:
-        return awe_reserve(c, process, place, a->protection, a->protect);
-    }
-    return private_reserve(c, process, place, a->protection, a->protect, is_committed);
+    if (a->type & (KINDS | NTMM_MEM_RESERVE_PLACEHOLDER))
+        return make_unusual_region(c, process, *a, place);
+    return private_reserve(c, process, place, a->protection, a->protect,
+                           (a->type & NTMM_MEM_COMMIT) != 0);
 }
 
 static ntmm_status reserve(struct call *c, struct process *process, const struct allocation *a,
