@@ -8,8 +8,8 @@ of the program and the library for one operation, libc's left out, since it choo
 processor. A count that is more than 5 % above the table's fails; one that is more than 5 % below
 is reported, so that the table is made again with --update. Counts of another compiler say nothing:
 then the test is skipped (status 77). Independent of the table, an operation among many regions
-takes at most so many times the instructions of one among 10 (GROWTHS), and the counts of BARS are
-printed beside what the project asks for, which fails nothing.
+takes at most so many times the instructions of one among 10 (GROWTHS), and one of BARS at most
+what the project asks for.
 """
 import argparse
 import concurrent.futures
@@ -27,8 +27,14 @@ GROWTHS = (
     ("allocate_free_10", "allocate_free_1000000", 3),
     ("query_10", "query_50000", 2.5),
     ("reserve_release_10", "reserve_release_50000", 4.7),
+    ("reserve_release_anywhere_10", "reserve_release_anywhere_50000", 4.7),
 )
-BARS = {"query_10": 250, "reserve_release_10": 900, "protect_toggle": 900}
+BARS = {
+    "query_10": 250,
+    "reserve_release_10": 900,
+    "reserve_release_anywhere_10": 900,
+    "protect_toggle": 900,
+}
 
 
 def own_instructions(text, program):
@@ -99,6 +105,17 @@ def judge_growth(counts):
     return failed
 
 
+def judge_bars(counts):
+    """Prints what the project asks for; returns the names that need more."""
+    failed = []
+    for name, bar in BARS.items():
+        is_met = counts[name] <= bar
+        print(f"{name}: {counts[name]:.0f} of {bar}: {'PASS' if is_met else 'MISS'}")
+        if not is_met:
+            failed.append(name)
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--update", action="store_true", help="write the table anew")
@@ -124,8 +141,7 @@ def main():
             file.write("\n")
     failed = judge(counts if options.update else table["instructions"], counts)
     failed += judge_growth(counts)
-    for name, bar in BARS.items():
-        print(f"{name}: {counts[name]:.0f} of {bar}: {'PASS' if counts[name] <= bar else 'MISS'}")
+    failed += judge_bars(counts)
     return 1 if failed else 0
 
 

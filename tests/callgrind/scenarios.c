@@ -39,12 +39,20 @@ static uint64_t place_of(const struct machine *m, uint32_t i)
     return BASE + (i * 7919ull) % slots * SLOT_BYTES;
 }
 
-void allocate(struct machine *m, uint64_t base, uint64_t size_bytes, uint32_t type,
-              uint32_t protect)
+/* Returns where. */
+static uint64_t allocate_at(struct machine *m, uint64_t base, uint64_t size_bytes, uint32_t type,
+                            uint32_t protect)
 {
     must_be(
         ntmm_allocate_virtual_memory(m->system, m->process, &base, 0, &size_bytes, type, protect),
         NTMM_STATUS_SUCCESS);
+    return base;
+}
+
+void allocate(struct machine *m, uint64_t base, uint64_t size_bytes, uint32_t type,
+              uint32_t protect)
+{
+    (void)allocate_at(m, base, size_bytes, type, protect);
 }
 
 static void free_memory(struct machine *m, uint64_t base, uint64_t size_bytes, uint32_t type)
@@ -81,6 +89,13 @@ static void prepare_regions(struct machine *m, uint64_t count)
     m->region_count = count;
     for (uint64_t i = 0; i < count; i++)
         allocate(m, BASE + i * SLOT_BYTES, REGION_BYTES, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
+}
+
+/* The same where the system puts them: without gaps, from the bottom. */
+static void prepare_regions_anywhere(struct machine *m, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        allocate(m, 0, REGION_BYTES, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
 }
 
 /* A reserved region whose first page is committed and touched, so that its tables exist. */
@@ -144,6 +159,14 @@ static void run_reserve_release(struct machine *m)
     }
 }
 
+static void run_reserve_release_anywhere(struct machine *m)
+{
+    for (uint32_t i = 0; i < OPERATIONS; i++) {
+        uint64_t base = allocate_at(m, 0, REGION_BYTES, NTMM_MEM_RESERVE, NTMM_PAGE_READWRITE);
+        free_memory(m, base, 0, NTMM_MEM_RELEASE);
+    }
+}
+
 static void run_queries(struct machine *m)
 {
     for (uint32_t i = 0; i < OPERATIONS; i++) {
@@ -193,6 +216,10 @@ static const struct scenario scenarios[] = {
      false},
     {"reserve_release_50000", 64 * MEBIBYTE, 50000, OPERATIONS, prepare_regions,
      run_reserve_release, false},
+    {"reserve_release_anywhere_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions_anywhere,
+     run_reserve_release_anywhere, false},
+    {"reserve_release_anywhere_50000", 64 * MEBIBYTE, 50000, OPERATIONS, prepare_regions_anywhere,
+     run_reserve_release_anywhere, false},
     {"query_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_queries, false},
     {"query_1000", 32 * MEBIBYTE, 1000, OPERATIONS, prepare_regions, run_queries, false},
     {"query_50000", 64 * MEBIBYTE, 50000, OPERATIONS, prepare_regions, run_queries, false},

@@ -52,6 +52,13 @@ def test_growth_with_regions_fails_beyond_its_factor():
     assert compare.judge_growth({**counts, many: 100 * factor + 1}) == [many]
 
 
+def test_more_than_a_bar_fails():
+    counts = dict(compare.BARS)
+    assert compare.judge_bars(counts) == []
+    name = "reserve_release_10"
+    assert compare.judge_bars({**counts, name: counts[name] + 0.1}) == [name]
+
+
 def test_another_compiler_is_skipped(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["compare.py", "--compiler", "none 0.0", "no-program"])
     assert compare.main() == compare.SKIPPED
