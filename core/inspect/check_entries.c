@@ -165,22 +165,18 @@ static bool check_large_frame(struct walk *w, uint64_t frame, uint32_t protectio
            check_equal(w->k, "P7", frame, 1, get32(&pfn->share_count));
 }
 
-bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct entry_place *at)
+/* V11: a valid leaf that is of its region's size. */
+static bool check_large(struct walk *w, uint64_t raw, uint32_t level, const struct entry_place *at)
 {
     const uint64_t varies = FIELD_MASK(HW_ACCESSED);
     uint64_t va = at->page << NTMM_PAGE_SHIFT;
     uint64_t base = field_get(raw, HW_FRAME);
-    const struct vad *vad;
-    if (!walk_reach(w, at->page, &vad))
-        return false;
-    if (vad_type(vad) != VAD_LARGE_PAGES || large_level(vad) != level)
-        return check_fail(w->k, "V6", va, 0, raw);
     if (!check_mark(w->k, base))
         return check_fail(w->k, "P9", base, 0, at->address);
     uint64_t original = load64_relaxed(&pfn_at(w->k->c, base)->original_pte);
     uint32_t protection = (uint32_t)field_get(original, SW_PROTECTION);
-    uint64_t expected = entry_hardware(base, protection, true) | FIELD_MASK(HWL_LARGE_PAGE);
-    if (!large_is_protection(protection) || ((raw ^ expected) & ~varies) != 0)
+    uint64_t expected = large_is_protection(protection) ? large_entry(base, level, protection) : 0;
+    if (((raw ^ expected) & ~varies) != 0)
         return check_fail(w->k, "V11", va, expected, raw);
     for (uint64_t i = 0; i < large_leaf_pages(level); i++) {
         if (!check_large_frame(w, base + i, protection, at))
@@ -188,6 +184,27 @@ bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct
     }
     w->large_pages += large_leaf_pages(level);
     return true;
+}
+
+bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct entry_place *at)
+{
+    const struct vad *vad;
+    if (!walk_reach(w, at->page, &vad))
+        return false;
+    if (vad_type(vad) != VAD_LARGE_PAGES || large_level(vad) != level)
+        return check_fail(w->k, "V6", at->page << NTMM_PAGE_SHIFT, 0, raw);
+    return check_large(w, raw, level, at);
+}
+
+/* V11: a leaf of small pages, which a region of large ones has only if it says so. */
+static bool check_small_leaf(struct walk *w, const struct vad *vad, uint64_t raw,
+                             const struct entry_place *at, bool *is_shared)
+{
+    bool is_valid = entry_kind(w->k->c, raw) == PTE_VALID;
+    if (large_level(vad) != 1 || !is_valid || at->is_out)
+        return check_fail(w->k, "V11", at->page << NTMM_PAGE_SHIFT, 0, raw);
+    *is_shared = true;
+    return check_large(w, raw, 1, at);
 }
 
 /* V7, V9: the entry of a page of the embedder's is made of its region, its place in it, and a
@@ -212,7 +229,7 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
     if (!walk_reach(w, at->page, &vad))
         return false;
     if (vad_type(vad) == VAD_LARGE_PAGES)
-        return check_fail(w->k, "V11", at->page << NTMM_PAGE_SHIFT, 0, raw);
+        return check_small_leaf(w, vad, raw, at, is_shared);
     if (vad_is_borrowed(vad))
         return check_borrowed(w, vad, raw, at, is_shared);
     if (vad_type(vad) == VAD_AWE) {

@@ -15,7 +15,7 @@
  *   P10 standby_pages is the number of frames on the standby lists, user_pages that of frames that
  *       hold pages of processes, user_peak at least that, transition_pages that of frames in
  *       transition
- *   P12 large_pages is the number of frames of large pages
+ *   P12 large_pages is the number of frames of large pages, and of small ones that stay
  *   G5  paging_pages is the number of frames of descriptors, slot maps and the dummy page, each of
  *       which has that use; a descriptor's number is its index
  *   G6  a page file's outstanding_writes is the number of its write blocks in use

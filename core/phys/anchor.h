@@ -78,7 +78,7 @@ struct partition {
     le64 read_ahead_credit; /* pages that may be read ahead, at this rate of success (R) */
     le64 dummy_frame;    /* where pages that nobody wants are read to; fixed once there is a file */
     le64 minimum_pages;  /* the working-set minima of all processes together (R) */
-    le64 large_pages;    /* frames of large pages (R) */
+    le64 large_pages;    /* frames of large pages, and of small ones that are not paged (R) */
     le64 section_shares; /* entries of processes and calls that name pages of sections (R) */
     le64 section_active; /* pages of sections that have a share (R) */
     le64 area_tables;    /* frames of prototype tables (R) */

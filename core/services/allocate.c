@@ -59,15 +59,23 @@ ntmm_status allocation_check_type(uint32_t type, uint32_t protect)
     return is_plain ? NTMM_STATUS_SUCCESS : check_unusual_type(type, protect);
 }
 
-static uint32_t level_of_large(const struct allocation *a)
+/* Whether all of it stays in memory, from the beginning. */
+static bool is_resident(const struct allocation *a)
 {
+    return (a->type & NTMM_MEM_LARGE_PAGES) || (a->attributes & NTMM_MEM_ATTRIBUTE_NONPAGED);
+}
+
+static uint32_t level_of_leaves(const struct allocation *a)
+{
+    if (!(a->type & NTMM_MEM_LARGE_PAGES))
+        return 1;
     return a->attributes & NTMM_MEM_ATTRIBUTE_NONPAGED_HUGE ? 3 : 2;
 }
 
 /* A region of large pages is whole leaves. */
 static ntmm_status check_large(const struct allocation *a)
 {
-    uint64_t leaf_bytes = large_leaf_pages(level_of_large(a)) << NTMM_PAGE_SHIFT;
+    uint64_t leaf_bytes = large_leaf_pages(level_of_leaves(a)) << NTMM_PAGE_SHIFT;
     if (!is_multiple(a->base, leaf_bytes))
         return NTMM_STATUS_INVALID_PARAMETER_2;
     return is_multiple(a->size, leaf_bytes) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_PARAMETER_4;
@@ -80,7 +88,7 @@ ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const
     if (!protection_of_private(a->protect, &protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     a->protection = protection;
-    if (a->type & NTMM_MEM_LARGE_PAGES && !large_is_protection(a->protection))
+    if (is_resident(a) && !large_is_protection(a->protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!base || !size)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -100,7 +108,7 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
     if (a->base == 0) {
         struct space_bounds bounds = a->bounds;
         if (a->type & NTMM_MEM_LARGE_PAGES)
-            bounds.align = max_u64(bounds.align, large_leaf_pages(level_of_large(a)));
+            bounds.align = max_u64(bounds.align, large_leaf_pages(level_of_leaves(a)));
         return search_space(c, process, round_up(a->size, NTMM_PAGE_SIZE) >> NTMM_PAGE_SHIFT,
                             &bounds, place);
     }
@@ -141,8 +149,8 @@ static __attribute__((noinline)) ntmm_status make_unusual_region(struct call *c,
 {
     if (a.type & NTMM_MEM_RESERVE_PLACEHOLDER)
         return placeholder_create(c, process, place);
-    if (a.type & NTMM_MEM_LARGE_PAGES)
-        return large_reserve(c, process, place, a.protection, a.protect, level_of_large(&a));
+    if (is_resident(&a))
+        return large_reserve(c, process, place, a.protection, a.protect, level_of_leaves(&a));
     if (a.type & NTMM_MEM_PHYSICAL)
         return awe_reserve(c, process, place, a.protection, a.protect);
     return watch_reserve(c, process, place, a.protection, a.protect,
@@ -153,7 +161,7 @@ static __attribute__((noinline)) ntmm_status make_unusual_region(struct call *c,
 static ntmm_status make_region(struct call *c, struct process *process, const struct allocation *a,
                                const struct vad_place *place)
 {
-    if (a->type & (KINDS | NTMM_MEM_RESERVE_PLACEHOLDER))
+    if (a->type & (KINDS | NTMM_MEM_RESERVE_PLACEHOLDER) || is_resident(a))
         return make_unusual_region(c, process, *a, place);
     return private_reserve(c, process, place, a->protection, a->protect,
                            (a->type & NTMM_MEM_COMMIT) != 0);
@@ -251,7 +259,7 @@ static void note(struct call *c, ntmm_handle process, const struct allocation *a
 /* Step 12. */
 static uint32_t privilege_needed(const struct allocation *a)
 {
-    return a->type & NTMM_MEM_LARGE_PAGES ? HELD_LOCK_MEMORY : 0;
+    return is_resident(a) ? HELD_LOCK_MEMORY : 0;
 }
 
 static inline ntmm_status run_once(struct call *c, ntmm_handle handle, const struct allocation *a,

@@ -16,9 +16,11 @@
 #define KINDS (NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | NTMM_MEM_LARGE_PAGES)
 #define ATTRIBUTES_OF_LARGE_PAGES                                                                  \
     (NTMM_MEM_ATTRIBUTE_NONPAGED_LARGE | NTMM_MEM_ATTRIBUTE_NONPAGED_HUGE)
-#define ATTRIBUTES_LACKING (NTMM_MEM_ATTRIBUTE_NONPAGED | NTMM_MEM_ATTRIBUTE_SOFT_FAULT_PAGES)
+/* These change nothing: pages are zeroed, and faults that need no I/O are soft, in any case. */
+#define ATTRIBUTES_IGNORED                                                                         \
+    (NTMM_MEM_ATTRIBUTE_ZERO_PAGES_OPTIONAL | NTMM_MEM_ATTRIBUTE_SOFT_FAULT_PAGES)
 #define ATTRIBUTES_LEGAL                                                                           \
-    (ATTRIBUTES_OF_LARGE_PAGES | ATTRIBUTES_LACKING | NTMM_MEM_ATTRIBUTE_ZERO_PAGES_OPTIONAL)
+    (ATTRIBUTES_OF_LARGE_PAGES | NTMM_MEM_ATTRIBUTE_NONPAGED | ATTRIBUTES_IGNORED)
 
 NTMM_STATIC_ASSERT(sizeof(struct ntmm_mem_extended_parameter) == 16, "NT's layout");
 NTMM_STATIC_ASSERT(sizeof(struct ntmm_mem_address_requirements) == 24, "NT's layout");
@@ -72,13 +74,23 @@ static ntmm_status take_partition(uint64_t handle, uint32_t type)
     return is_known ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_HANDLE;
 }
 
+/* Frames that stay are taken at once, for memory of the process's own at a place of its own. */
+static bool can_be_resident(uint32_t type)
+{
+    const uint32_t both = NTMM_MEM_RESERVE | NTMM_MEM_COMMIT;
+    const uint32_t others = NTMM_MEM_WRITE_WATCH | NTMM_MEM_PHYSICAL | PLACEHOLDERS;
+    return (type & both) == both && !(type & others);
+}
+
 static ntmm_status take_attributes(uint64_t attributes, uint32_t type)
 {
     if (attributes & ~(uint64_t)ATTRIBUTES_LEGAL)
         return NTMM_STATUS_INVALID_PARAMETER;
     if (attributes & ATTRIBUTES_OF_LARGE_PAGES && !(type & NTMM_MEM_LARGE_PAGES))
         return NTMM_STATUS_INVALID_PARAMETER;
-    return attributes & ATTRIBUTES_LACKING ? NTMM_STATUS_NOT_SUPPORTED : NTMM_STATUS_SUCCESS;
+    if (attributes & NTMM_MEM_ATTRIBUTE_NONPAGED && !can_be_resident(type))
+        return NTMM_STATUS_INVALID_PARAMETER;
+    return NTMM_STATUS_SUCCESS;
 }
 
 static ntmm_status take_parameter(const struct ntmm_mem_extended_parameter *given, uint32_t type,

@@ -9,7 +9,7 @@
 #include "base/bits.h"
 #include "section/view.h"
 #include "services/query.h"
-#include "space/vad.h"
+#include "space/large.h"
 
 #define NODE_NONE UINT64_MAX
 /* NTMM_REGION_PRIVATE to NTMM_REGION_DIRECT_MAPPED: class 3 was never seen to set them. */
@@ -41,6 +41,13 @@ static ntmm_status query_basic(struct question *q)
     return status;
 }
 
+static uint32_t page_size_of(const struct vad *vad)
+{
+    static const uint32_t bit_of_level[] = {
+        [1] = 0, [2] = NTMM_REGION_PAGE_SIZE_LARGE, [3] = NTMM_REGION_PAGE_SIZE_HUGE};
+    return bit_of_level[large_level(vad)];
+}
+
 static uint32_t region_type(const struct call *c, const struct vad *vad)
 {
     uint32_t bits = NTMM_REGION_PRIVATE;
@@ -61,8 +68,7 @@ static uint32_t region_type(const struct call *c, const struct vad *vad)
     case VAD_WRITE_WATCH:
         return bits | NTMM_REGION_WRITE_WATCH;
     case VAD_LARGE_PAGES:
-        return bits | (get32(&vad->flags) & VAD_HUGE_PAGES ? NTMM_REGION_PAGE_SIZE_HUGE
-                                                           : NTMM_REGION_PAGE_SIZE_LARGE);
+        return bits | page_size_of(vad);
     }
     return bits;
 }

@@ -7,9 +7,23 @@
 
 #define ZERO_BATCH 64u /* frames zeroed in one go; a kernel stack is short */
 
-static uint64_t leaf_value(uint64_t frame, uint32_t protection)
+/* The entry that names a leaf, and the row of the table that holds it. */
+struct leaf {
+    le64 *entry;
+    struct pfn *table;
+};
+
+/* What decides a page at the level of its region's leaves. */
+static struct leaf leaf_of(const struct table_span *span, uint32_t level)
 {
-    return entry_hardware(frame, protection, true) | FIELD_MASK(HWL_LARGE_PAGE);
+    return level == 1 ? (struct leaf){.entry = span->entry, .table = span->table}
+                      : (struct leaf){.entry = span->upper, .table = span->upper_table};
+}
+
+uint64_t large_entry(uint64_t frame, uint32_t level, uint32_t protection)
+{
+    uint64_t kind = level == 1 ? ENTRY_NOT_IN_SET : FIELD_MASK(HWL_LARGE_PAGE);
+    return entry_hardware(frame, protection, true) | kind;
 }
 
 static uint32_t protection_of_leaf(const struct call *c, uint64_t raw)
@@ -37,9 +51,12 @@ static void add_frames(struct call *c, struct frame_chain *chain, uint64_t base,
         chain_add(c, chain, base + i);
 }
 
-/* Frames for one leaf, zeroed. False: there are none, and waiting would not bring them. */
+/* Frames for one leaf, zeroed. False: there are none, and waiting would not bring them, unless
+ * c->want says so: single frames come when others go. */
 static bool take_frames(struct call *c, uint64_t count, uint64_t *base)
 {
+    if (count == 1)
+        return frame_allocate_zeroed(c, NTMM_USE_PRIVATE, base);
     if (!runs_allocate(c, NTMM_USE_PRIVATE, count / RUN_FRAMES, base)) {
         c->want = (struct want){.kind = WANT_NOTHING};
         return false;
@@ -69,18 +86,31 @@ static ntmm_status enter_leaf(struct call *c, struct process *process, uint64_t 
                               uint32_t level, uint32_t protection)
 {
     uint64_t base;
-    struct table_span span = table_make_above(c, process, page, level);
-    if (!span.upper)
+    struct table_span span = level == 1 ? table_make(c, process, page, TABLE_FOR_SERVICE)
+                                        : table_make_above(c, process, page, level);
+    struct leaf leaf = leaf_of(&span, level);
+    if (!leaf.entry)
         return want_status(c);
     if (!take_frames(c, large_leaf_pages(level), &base))
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    fill_rows(c, base, large_leaf_pages(level), (uint64_t)((uintptr_t)span.upper - c->bias),
+    fill_rows(c, base, large_leaf_pages(level), (uint64_t)((uintptr_t)leaf.entry - c->bias),
               protection);
-    store64_release(span.upper, leaf_value(base, protection));
-    pfn_add_used(span.upper_table, 1);
-    pfn_add_share(span.upper_table, 1);
-    (void)add64(&partition_of(c)->large_pages, large_leaf_pages(level));
+    store64_release(leaf.entry, large_entry(base, level, protection));
+    pfn_add_used(leaf.table, 1);
+    pfn_add_share(leaf.table, 1);
     return NTMM_STATUS_SUCCESS;
+}
+
+/* The frames of a leaf are its no more. */
+static void empty_leaf(struct call *c, struct process *process, uint64_t page, uint64_t count,
+                       const struct leaf *leaf, struct gather *g)
+{
+    uint64_t old = exchange64(leaf->entry, 0);
+    pfn_add_used(leaf->table, -1);
+    pfn_add_share(leaf->table, -1);
+    gather_range(g, page, page + count);
+    add_frames(c, &g->freed, field_get(old, HW_FRAME), count);
+    process_count(process, NTMM_COUNTER_PAGES_FREED, count);
 }
 
 /* Empty the leaves of [start, end), and the tables that then are empty. */
@@ -91,49 +121,83 @@ static void empty_leaves(struct call *c, struct process *process, uint64_t start
     struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
     for (uint64_t page = start; page < end; page += count) {
         struct table_span span = table_find(c, process, page);
-        if (span.is_large) {
-            uint64_t old = exchange64(span.upper, 0);
-            pfn_add_used(span.upper_table, -1);
-            pfn_add_share(span.upper_table, -1);
-            gather_range(&g, page, page + count);
-            add_frames(c, &g.freed, field_get(old, HW_FRAME), count);
-            process_count(process, NTMM_COUNTER_PAGES_FREED, count);
-            (void)add64(&partition_of(c)->large_pages, 0 - count);
-        }
-        table_prune(c, process, page, &g);
+        struct leaf leaf = leaf_of(&span, level);
+        if (span.level == level && leaf.entry && load64_relaxed(leaf.entry) != 0)
+            empty_leaf(c, process, page, count, &leaf, &g);
+        if (level > 1 || page + 1 == min_u64(span.end, end))
+            table_prune(c, process, page, &g);
     }
     gather_finish(c, process, &g);
+}
+
+/* The frames of the region stay for good: promised out of what others were not. */
+static bool charge_resident(struct call *c, uint64_t pages)
+{
+    struct partition *partition = partition_of(c);
+    uint64_t usable = get64(&partition->total_pages) - get64(&partition->metadata_pages);
+    uint64_t minima = load64_relaxed(&partition->minimum_pages);
+    uint64_t seen = load64_relaxed(&partition->large_pages);
+    do {
+        if (pages > usable || minima + seen > usable - pages)
+            return false;
+    } while (!cas64(&partition->large_pages, &seen, seen + pages));
+    return true;
+}
+
+/* A region without leaves goes. */
+static void give_up_region(struct call *c, struct process *process, struct vad *vad)
+{
+    uint64_t pages = vad_end(vad) - vad_start(vad);
+    process_subtract(&process->virtual_pages, pages);
+    return_private(c, process, pages);
+    set64(&vad->commit_pages, 0);
+    vad_delete(c, process, vad);
+}
+
+static ntmm_status enter_leaves(struct call *c, struct process *process, const struct vad *vad,
+                                uint32_t protection)
+{
+    uint32_t level = large_level(vad);
+    /* looking first keeps single frames from being taken and given back */
+    if (level == 1 && !frames_are_available(c, vad_end(vad) - vad_start(vad)))
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
+    for (uint64_t page = vad_start(vad); page < vad_end(vad); page += large_leaf_pages(level)) {
+        ntmm_status status = enter_leaf(c, process, page, level, protection);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+    }
+    return NTMM_STATUS_SUCCESS;
 }
 
 ntmm_status large_reserve(struct call *c, struct process *process, const struct vad_place *place,
                           uint32_t protection, uint32_t win32, uint32_t level)
 {
+    static const uint32_t flag_of_level[] = {[1] = VAD_SMALL_PAGES, [2] = 0, [3] = VAD_HUGE_PAGES};
     ntmm_status status = private_reserve(c, process, place, protection, win32, true);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     struct vad *vad = vad_find(c, process, place->start);
     set32(&vad->type, VAD_LARGE_PAGES);
-    set32(&vad->flags, VAD_MEM_COMMIT | (level == 3 ? VAD_HUGE_PAGES : 0u));
-    for (uint64_t page = place->start; page < place->end; page += large_leaf_pages(level)) {
-        status = enter_leaf(c, process, page, level, protection);
-        if (status != NTMM_STATUS_SUCCESS) {
-            struct want want = c->want;
-            large_release(c, process, vad);
-            c->want = want;
-            return status;
-        }
+    set32(&vad->flags, VAD_MEM_COMMIT | flag_of_level[level]);
+    if (!charge_resident(c, place->end - place->start)) {
+        give_up_region(c, process, vad);
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     }
-    return NTMM_STATUS_SUCCESS;
+    status = enter_leaves(c, process, vad, protection);
+    if (status != NTMM_STATUS_SUCCESS) {
+        struct want want = c->want;
+        large_release(c, process, vad);
+        c->want = want;
+    }
+    return status;
 }
 
 void large_release(struct call *c, struct process *process, struct vad *vad)
 {
     uint64_t pages = vad_end(vad) - vad_start(vad);
     empty_leaves(c, process, vad_start(vad), vad_end(vad), large_level(vad));
-    process_subtract(&process->virtual_pages, pages);
-    return_private(c, process, pages);
-    set64(&vad->commit_pages, 0);
-    vad_delete(c, process, vad);
+    (void)add64(&partition_of(c)->large_pages, 0 - pages);
+    give_up_region(c, process, vad);
 }
 
 ntmm_status large_commit(struct call *c, struct process *process, const struct vad *vad,
@@ -142,35 +206,38 @@ ntmm_status large_commit(struct call *c, struct process *process, const struct v
     uint64_t count = large_leaf_pages(large_level(vad));
     for (uint64_t page = round_down(start, count); page < end; page += count) {
         struct table_span span = table_find(c, process, page);
-        if (protection_of_leaf(c, load64_relaxed(span.upper)) != protection)
+        if (protection_of_leaf(c, load64_relaxed(span_leaf(&span))) != protection)
             return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     return NTMM_STATUS_SUCCESS;
 }
 
-static void protect_leaf(struct call *c, struct process *process, uint64_t page, uint64_t count,
+static void protect_leaf(struct call *c, struct process *process, uint64_t page, uint32_t level,
                          uint32_t protection, struct gather *g)
 {
     struct table_span span = table_find(c, process, page);
-    uint64_t base = field_get(load64_relaxed(span.upper), HW_FRAME);
+    uint64_t count = large_leaf_pages(level);
+    uint64_t base = field_get(load64_relaxed(span_leaf(&span)), HW_FRAME);
     for (uint64_t frame = base; frame < base + count; frame++)
         store64_relaxed(&pfn_at(c, frame)->original_pte, entry_software(protection));
-    exchange64(span.upper, leaf_value(base, protection));
+    exchange64(span_leaf(&span), large_entry(base, level, protection));
     gather_range(g, page, page + count);
 }
 
 ntmm_status large_protect(struct call *c, struct process *process, const struct vad *vad,
                           uint64_t start, uint64_t end, uint32_t protection, uint32_t *old)
 {
-    uint64_t count = large_leaf_pages(large_level(vad));
+    uint32_t level = large_level(vad);
+    uint64_t count = large_leaf_pages(level);
     if (!large_is_protection(protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!is_multiple(start, count) || !is_multiple(end, count))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    *old = protection_of_leaf(c, load64_relaxed(table_find(c, process, start).upper));
+    struct table_span first = table_find(c, process, start);
+    *old = protection_of_leaf(c, load64_relaxed(span_leaf(&first)));
     struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
     for (uint64_t page = start; page < end; page += count)
-        protect_leaf(c, process, page, count, protection, &g);
+        protect_leaf(c, process, page, level, protection, &g);
     gather_finish(c, process, &g);
     return NTMM_STATUS_SUCCESS;
 }

@@ -1,13 +1,14 @@
 /*
  * Large pages: regions of 2 MiB or 1 GiB leaves, and of small pages that stay in memory.
  *
+ *   entry of level 1 --leaf--> one frame: small pages that are not paged
  *   entry of level 2 --leaf--> 512 frames, one aligned run
  *   entry of level 3 --leaf--> 262,144 frames, 512 adjacent runs, aligned to 1 GiB
  *
- * All frames are taken and zeroed when the region is made, and charged to commit; none is pageable,
- * none counts in the working set, and a region goes as a whole. An entry is dirty from the
- * beginning, so that no fault of a legal access ever comes. The tables of leaves hold valid entries
- * and so are never trimmed.
+ * All frames are taken and zeroed when the region is made, and charged to commit and to what can be
+ * resident; none is pageable, none counts in the working set, and a region goes as a whole. An
+ * entry is dirty from the beginning, so that no fault of a legal access ever comes. The tables of
+ * leaves hold valid entries and so are never trimmed.
  *
  *   V11 each leaf of a region of large pages is valid and of the region's size, and no other region
  *       has one; the rows of all its frames name the leaf's entry and have its protection
@@ -20,10 +21,11 @@
 
 #include "space/private.h"
 
-/* Level of a region's leaves: 2, or 3 for those of 1 GiB. */
+/* Level of a region's leaves: 2; 3 for those of 1 GiB, 1 for small ones. */
 static inline uint32_t large_level(const struct vad *vad)
 {
-    return get32(&vad->flags) & VAD_HUGE_PAGES ? 3 : 2;
+    uint32_t flags = get32(&vad->flags);
+    return flags & VAD_HUGE_PAGES ? 3 : flags & VAD_SMALL_PAGES ? 1 : 2;
 }
 
 static inline uint64_t large_leaf_pages(uint32_t level) { return 1ull << 9 * (level - 1); }
@@ -35,8 +37,9 @@ static inline bool large_is_protection(uint32_t code)
 }
 
 /*
- * A region of leaves of a level, 2 or 3, in a place that is aligned to them.
- * INSUFFICIENT_RESOURCES: no run is free, nothing to be waited for. NO_MEMORY, COMMITMENT_LIMIT,
+ * A region of leaves of a level, 1 to 3, in a place that is aligned to them.
+ * INSUFFICIENT_RESOURCES: more than what is not promised to stay resident; no run is free, nothing
+ * to be waited for; or, of level 1, WANT_FRAME. NO_MEMORY, COMMITMENT_LIMIT,
  * PAGEFILE_QUOTA_EXCEEDED as private_reserve.
  */
 ntmm_status large_reserve(struct call *c, struct process *process, const struct vad_place *place,
@@ -52,5 +55,8 @@ ntmm_status large_commit(struct call *c, struct process *process, const struct v
 /* Protect whole leaves. INVALID_PAGE_PROTECTION; CONFLICTING_ADDRESSES: parts of leaves. */
 ntmm_status large_protect(struct call *c, struct process *process, const struct vad *vad,
                           uint64_t start, uint64_t end, uint32_t protection, uint32_t *old);
+
+/* The valid entry of a leaf whose frames begin at `frame`. */
+uint64_t large_entry(uint64_t frame, uint32_t level, uint32_t protection);
 
 #endif

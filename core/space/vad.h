@@ -38,6 +38,7 @@ enum {
     VAD_PLACEHOLDER = 1u << 1,       /* address space held for a replacement */
     VAD_REPLACED = 1u << 2,          /* took the place of a placeholder, and may become one again */
     VAD_HUGE_PAGES = 1u << 4,        /* of VAD_LARGE_PAGES: leaves of 1 GiB */
+    VAD_SMALL_PAGES = 1u << 9,       /* of VAD_LARGE_PAGES: 4 KiB each, not paged all the same */
     VAD_NO_CHANGE = 1u << 3,         /* the system's own: services refuse to free or protect it */
     VAD_UNMAP_IN_CLONE = 1u << 5,    /* of a view: a clone of the process has it not */
     VAD_SECTION_NO_CHANGE = 1u << 6, /* of a view: its protection stays */

@@ -47,16 +47,21 @@ static uint32_t take_partition(uint64_t value, uint32_t type)
     return value >= PARTITION_EXISTING ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_HANDLE;
 }
 
-static uint32_t take_attributes(uint64_t value, uint32_t type)
+static uint32_t take_attributes(uint64_t value, uint32_t type, struct model_bounds *bounds)
 {
     uint64_t large = ATTRIBUTE_NONPAGED_LARGE | ATTRIBUTE_NONPAGED_HUGE;
-    uint64_t unbuilt = ATTRIBUTE_NONPAGED | ATTRIBUTE_SOFT_FAULT_PAGES;
+    uint64_t ignored = ATTRIBUTE_ZERO_PAGES_OPTIONAL | ATTRIBUTE_SOFT_FAULT_PAGES;
+    uint32_t wanted = MEM_RESERVE | MEM_COMMIT;
+    uint32_t unwanted = MEM_WRITE_WATCH | MEM_PHYSICAL | PLACEHOLDERS;
 
-    if ((value & ~(large | unbuilt | ATTRIBUTE_ZERO_PAGES_OPTIONAL)) ||
+    if ((value & ~(large | ignored | ATTRIBUTE_NONPAGED)) ||
         ((value & large) && !(type & MEM_LARGE_PAGES))) {
         return NTMM_STATUS_INVALID_PARAMETER;
     }
-    return value & unbuilt ? NTMM_STATUS_NOT_SUPPORTED : NTMM_STATUS_SUCCESS;
+    bounds->is_resident = (value & ATTRIBUTE_NONPAGED) != 0;
+    return bounds->is_resident && (type & (wanted | unwanted)) != wanted
+               ? NTMM_STATUS_INVALID_PARAMETER
+               : NTMM_STATUS_SUCCESS;
 }
 
 static uint32_t take_parameter(const struct model_parameter *given, uint32_t type,
@@ -74,7 +79,7 @@ static uint32_t take_parameter(const struct model_parameter *given, uint32_t typ
     case PARAMETER_PHYSICAL: /* there are no sections of physical pages */
         return type & MEM_PHYSICAL ? NTMM_STATUS_INVALID_HANDLE : NTMM_STATUS_INVALID_PARAMETER;
     case PARAMETER_ATTRIBUTES:
-        return take_attributes(given->value, type);
+        return take_attributes(given->value, type, bounds);
     default:
         return NTMM_STATUS_INVALID_PARAMETER;
     }
@@ -149,6 +154,9 @@ static uint32_t check(const struct model_process *process, const uint64_t *base,
          process->system->windows_build < BUILD_WATCHED_REPLACEMENT)) {
         return NTMM_STATUS_INVALID_PARAMETER;
     }
+    if (bounds->is_resident && !services_is_resident_protection(protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
     alive.handle_status = NTMM_STATUS_SUCCESS;
     status = services_check_arguments(&alive, base, size, 0, protect);
     if (status == NTMM_STATUS_SUCCESS && !is_legal_place(*base, type, bounds)) {
@@ -163,7 +171,7 @@ uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64
                            uint32_t type, uint32_t protect,
                            const struct model_parameter *parameters, uint32_t count)
 {
-    struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false};
+    struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false, false};
     uint32_t status = take_parameters(parameters, count, type, &bounds);
 
     if (status == NTMM_STATUS_SUCCESS) {

@@ -65,6 +65,7 @@ struct model_region {
     bool is_watched;          /* its written pages are marked */
     bool is_window;           /* for physical pages: none of its own */
     bool is_large;            /* of large pages: one protection for each of them */
+    bool is_small;            /* if so, nevertheless of small ones that stay in memory */
     struct model_page *pages; /* the committed ones, by rising number */
     size_t page_count;
 };

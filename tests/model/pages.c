@@ -173,6 +173,7 @@ struct model_region *regions_insert(struct model_process *process, uint64_t base
     regions[at].protect = protect;
     regions[at].is_watched = false;
     regions[at].is_large = false;
+    regions[at].is_small = false;
     regions[at].is_window = false;
     free(process->regions);
     process->regions = regions;

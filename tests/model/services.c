@@ -101,11 +101,15 @@ static uint32_t check_allocate_range(uint64_t base, uint64_t size)
     return NTMM_STATUS_SUCCESS;
 }
 
-/* Large pages: no modifier and some access; base and size are whole. Ours: which status. */
+bool services_is_resident_protection(uint32_t protect)
+{
+    return protect != PAGE_NOACCESS && !(protect & ~BASE_PROTECTIONS);
+}
+
+/* Large pages: base and size are whole, too. Ours: which status. */
 static bool is_legal_of_large(uint32_t type, uint32_t protect)
 {
-    return !(type & MEM_LARGE_PAGES) ||
-           (protect != PAGE_NOACCESS && !(protect & ~BASE_PROTECTIONS));
+    return !(type & MEM_LARGE_PAGES) || services_is_resident_protection(protect);
 }
 
 static uint32_t check_large_range(uint64_t base, uint64_t size)
@@ -267,7 +271,8 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
     }
     region = regions_insert(process, start, end, protect);
     region->is_watched = (type & MEM_WRITE_WATCH) != 0;
-    region->is_large = (type & MEM_LARGE_PAGES) != 0;
+    region->is_large = (type & MEM_LARGE_PAGES) || bounds->is_resident;
+    region->is_small = !(type & MEM_LARGE_PAGES);
     region->is_window = (type & MEM_PHYSICAL) != 0;
     region->is_placeholder = (type & MEM_RESERVE_PLACEHOLDER) != 0;
     if (type & MEM_COMMIT) {
@@ -418,7 +423,7 @@ uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t 
                         uint64_t *size, uint32_t type, uint32_t protect)
 {
     struct model_bounds bounds = {LOWEST_USER_ADDRESS, end_of_zero_bits(zero_bits),
-                                  MODEL_GRANULARITY, false};
+                                  MODEL_GRANULARITY, false, false};
     uint32_t status;
 
     if (zero_bits > 21 && zero_bits < 32) {
@@ -553,7 +558,7 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     if (region->is_large && !is_legal_of_large(MEM_LARGE_PAGES, protect)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
-    if (region->is_large && (start | end) % MODEL_LARGE_PAGE_SIZE) {
+    if (region->is_large && !region->is_small && (start | end) % MODEL_LARGE_PAGE_SIZE) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {

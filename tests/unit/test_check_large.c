@@ -3,6 +3,7 @@
  *
  *   LARGE_AT  two leaves of 2 MiB, the second READONLY
  *   PLAIN     4 pages, written
+ *   SMALL     4 small pages that stay in memory
  */
 #include "space/large.h"
 #include "unit/corruption.h"
@@ -11,6 +12,21 @@
 #define LARGE_AT (64 * MIB)
 #define LEAF (2 * MIB)
 #define PLAIN (LARGE_AT + 2 * LEAF)
+#define SMALL (PLAIN + KIB64)
+
+static void make_small(struct machine *m)
+{
+    const struct ntmm_mem_extended_parameter attributes = {
+        .type = NTMM_MEM_PARAMETER_ATTRIBUTE_FLAGS,
+        .value = NTMM_MEM_ATTRIBUTE_NONPAGED,
+    };
+    uint64_t base = SMALL;
+    uint64_t size = 4 * PAGE;
+    assert_int_equal(ntmm_allocate_virtual_memory_ex(m->system, m->process, &base, &size,
+                                                     NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
+                                                     NTMM_PAGE_READWRITE, &attributes, 1),
+                     NTMM_STATUS_SUCCESS);
+}
 
 static struct machine *open_scene(void)
 {
@@ -23,6 +39,7 @@ static struct machine *open_scene(void)
     must_protect(m, LARGE_AT + LEAF, LEAF, NTMM_PAGE_READONLY);
     must_allocate(m, PLAIN, 4 * PAGE, NTMM_PAGE_READWRITE);
     must_fill(m, PLAIN, 4 * PAGE);
+    make_small(m);
     return m;
 }
 
@@ -98,6 +115,45 @@ static uint64_t mistake_small_pages(struct machine *m)
     return PLAIN;
 }
 
+static uint64_t count_small_page_in_set(struct machine *m)
+{
+    le64 *entry = machine_entry(m, SMALL + PAGE, 1);
+    set64(entry, get64(entry) & ~ENTRY_NOT_IN_SET);
+    return SMALL + PAGE;
+}
+
+static uint64_t protect_small_frame(struct machine *m)
+{
+    set64(&machine_row(m, machine_frame(m, SMALL))->original_pte, entry_software(PROT_READONLY));
+    return SMALL;
+}
+
+static uint64_t lose_small_page(struct machine *m)
+{
+    struct call c = machine_call(m);
+    struct pfn *table = machine_row(m, machine_table_frame(m, SMALL, 1));
+    set64(&machine_row(m, machine_frame(m, SMALL))->entry_address, 0);
+    set64(machine_entry(m, SMALL, 1), 0);
+    pfn_add_used(table, -1);
+    pfn_add_share(table, -1);
+    return vad_ref(&c, machine_vad(m, SMALL));
+}
+
+static uint64_t trim_small_page(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint64_t value = entry_transition(PROT_READWRITE, machine_frame(m, SMALL));
+    set64(machine_entry(m, SMALL, 1), invalid_encode(value, c.sys->invalid_mask));
+    return SMALL;
+}
+
+static uint64_t mistake_large_pages(struct machine *m)
+{
+    struct vad *vad = machine_vad(m, SMALL);
+    set32(&vad->flags, get32(&vad->flags) & ~(uint32_t)VAD_SMALL_PAGES);
+    return SMALL;
+}
+
 static uint64_t miscount_frames(struct machine *m)
 {
     struct partition *partition = machine_partition(m);
@@ -113,6 +169,11 @@ static const struct corruption corruptions[] = {
     {"V11", "a frame has another protection", protect_one_frame},
     {"V11", "a region lacks a leaf", lose_leaf},
     {"V11", "a region of large pages has small ones", mistake_small_pages},
+    {"V11", "a small leaf counts in the working set", count_small_page_in_set},
+    {"V11", "a frame of a small leaf has another protection", protect_small_frame},
+    {"V11", "a region lacks a small leaf", lose_small_page},
+    {"V11", "a small leaf is in transition", trim_small_page},
+    {"V11", "small leaves are not of their region's size", mistake_large_pages},
     {"P9", "a frame of a leaf names another entry", mistake_frame_of_leaf},
     {"P12", "more frames than leaves have", miscount_frames},
     {"P9", "a leaf names frames that are not there", lead_leaf_astray},

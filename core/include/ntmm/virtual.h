@@ -65,7 +65,8 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_INVALID_PARAMETER_6      PHYSICAL, and protect is not READWRITE
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD       large pages, and the handle lacks SeLockMemory
- *         NTMM_STATUS_INSUFFICIENT_RESOURCES   large pages, and no aligned run of frames is free
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES   large pages, and no aligned run of frames is free,
+ *                                              or they are more than may stay in memory
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH     process is a handle of another kind
  *         NTMM_STATUS_ACCESS_DENIED            the handle lacks NTMM_PROCESS_VM_OPERATION
@@ -114,11 +115,11 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory(struct ntmm_syst
 /** @name Attributes of an allocation
  * @{ */
 #define NTMM_MEM_ATTRIBUTE_GRAPHICS 0x1u            /**< For a graphics driver. */
-#define NTMM_MEM_ATTRIBUTE_NONPAGED 0x2u            /**< Small pages that stay in memory. */
+#define NTMM_MEM_ATTRIBUTE_NONPAGED 0x2u            /**< Pages that stay in memory. */
 #define NTMM_MEM_ATTRIBUTE_ZERO_PAGES_OPTIONAL 0x4u /**< Contents may be anything; they are 0. */
 #define NTMM_MEM_ATTRIBUTE_NONPAGED_LARGE 0x8u      /**< With LARGE_PAGES: 2 MiB pages. */
 #define NTMM_MEM_ATTRIBUTE_NONPAGED_HUGE 0x10u      /**< With LARGE_PAGES: 1 GiB pages. */
-#define NTMM_MEM_ATTRIBUTE_SOFT_FAULT_PAGES 0x20u   /**< Faults without zeroing. */
+#define NTMM_MEM_ATTRIBUTE_SOFT_FAULT_PAGES 0x20u   /**< Soft faults; changes nothing. */
 #define NTMM_MEM_ATTRIBUTE_EC_CODE 0x40u            /**< ARM64EC code. */
 /** @} */
 
@@ -146,6 +147,10 @@ struct ntmm_mem_extended_parameter {
  * makes one; RESERVE|REPLACE_PLACEHOLDER puts a private region, perhaps committed, in the place of
  * one that has just this base and size; ntmm_free_virtual_memory splits, restores and joins them.
  *
+ * With the attribute NONPAGED, RESERVE|COMMIT takes frames for all pages, zeroed, which never leave
+ * memory: they are in no working set, count as locked, are protected one by one and released
+ * together, and need the privilege to lock memory.
+ *
  * @param system           any
  * @param process          target; any live process of the system
  * @param base             in/out, bytes; as in ntmm_allocate_virtual_memory; when it replaces,
@@ -164,19 +169,21 @@ struct ntmm_mem_extended_parameter {
  *                                              without RESERVE; a NUMA node that does not exist; a
  *                                              placeholder with COMMIT, another kind of memory or a
  *                                              protection but NOACCESS; a replacement without base
- *                                              or RESERVE
+ *                                              or RESERVE; NONPAGED without RESERVE and COMMIT, or
+ *                                              with WRITE_WATCH, PHYSICAL or a placeholder
  *         NTMM_STATUS_ACCESS_VIOLATION         base, size or the address requirements are NULL
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
- *         NTMM_STATUS_NOT_SUPPORTED            an attribute that this version lacks
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive; or a partition or a
  *                                              section of physical pages that does not exist
  *         NTMM_STATUS_NO_MEMORY                no gap that meets the requirements, or no frame for
- *                                              a table
+ *                                              a table; NONPAGED: no frame came free in time
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES   as there; NONPAGED: more than may stay in memory, or
+ *                                              no frame can be had
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    as there; or no placeholder has exactly this range
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_COMMITMENT_LIMIT,
- *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, NTMM_STATUS_PRIVILEGE_NOT_HELD,
- *         NTMM_STATUS_INSUFFICIENT_RESOURCES, and those of resets: as there
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, NTMM_STATUS_PRIVILEGE_NOT_HELD, and those of resets:
+ *         as there
  *         or the status of a page table that could not be read
  * Locks: as there.
  * Source: NtAllocateVirtualMemoryEx, VirtualAlloc2, Microsoft documentation; observed rules.
