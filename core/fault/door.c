@@ -4,6 +4,7 @@
 #include "fault/door.h"
 #include "phys/slots.h"
 #include "section/view.h"
+#include "space/fault_log.h"
 #include "space/protection.h"
 #include "space/watch.h"
 #include "workingset/balance.h"
@@ -272,6 +273,23 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
     return door_raise(c, d, NTMM_STATUS_ACCESS_VIOLATION);
 }
 
+/* Whether the fault brought a page into the working set. */
+static bool has_brought_page(const struct door *d)
+{
+    enum ntmm_fault_kind kind = d->result->kind;
+    return kind == NTMM_FAULT_KIND_DEMAND_ZERO || kind == NTMM_FAULT_KIND_TRANSITION ||
+           kind == NTMM_FAULT_KIND_HARD || kind == NTMM_FAULT_KIND_COPY_ON_WRITE;
+}
+
+/* Somebody watches the working set. */
+static void log_fault(struct call *c, const struct door *d)
+{
+    const struct ntmm_fault_request *request = d->request;
+    uint64_t is_soft = d->result->kind != NTMM_FAULT_KIND_HARD;
+    fault_log_add(c, d->process, request->instruction, (request->address & ~1ull) | is_soft,
+                  request->thread);
+}
+
 ntmm_status door_resolve(struct call *c, struct process *process,
                          const struct ntmm_fault_request *request, struct ntmm_wait *wait,
                          struct ntmm_fault_result *result)
@@ -291,6 +309,9 @@ ntmm_status door_resolve(struct call *c, struct process *process,
                              : door_raise(c, &d, NTMM_STATUS_ACCESS_VIOLATION);
     if (d.has_mark)
         end_mark(c, &d, status);
+    if (__builtin_expect(fault_log_is_kept(process), 0) && status == NTMM_STATUS_SUCCESS &&
+        has_brought_page(&d))
+        log_fault(c, &d);
     if (status != NTMM_STATUS_PENDING)
         process_count(process, NTMM_COUNTER_PAGE_FAULTS, 1);
     if (c->zeroed_inline)

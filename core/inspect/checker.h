@@ -79,6 +79,7 @@ struct checker {
     uint64_t vad_nodes;         /* nodes of their trees met so far */
     uint64_t physical_frames;   /* user physical pages of processes, less the frames of that use */
     uint64_t watch_nodes;       /* nodes of marks met so far */
+    uint64_t fault_logs;        /* blocks of logs of faults met so far */
     uint64_t minimum_pages;     /* working-set minima met */
     uint64_t large_pages;       /* frames of large pages met */
     uint64_t process_frames;    /* frames of process objects and jobs met */
@@ -223,6 +224,11 @@ bool check_watch(struct checker *k, const struct process *process);
 
 /* M1: an entry of a page of the region. */
 bool check_watched_entry(struct walk *w, const struct vad *vad, uint64_t page, uint64_t raw);
+
+/* --- check_fault_log.c --- */
+
+/* W4, S4: the log of a process's faults. */
+bool check_fault_log(struct checker *k, const struct process *process);
 
 /* PR4: a reference names a frame of process objects or jobs, which counts. */
 bool check_directory_frame(struct checker *k, uint64_t ref);

@@ -110,6 +110,7 @@ enum slab_kind {
     SLAB_VAD,
     SLAB_VAD_NODE,
     SLAB_WATCH_NODE,
+    SLAB_FAULT_LOG,
     SLAB_SECTION,
     SLAB_FILE,
     SLAB_NAME,

@@ -8,6 +8,7 @@
  */
 #include "base/bits.h"
 #include "paging/transfers.h"
+#include "services/working_set_watch.h"
 #include "space/process.h"
 
 #include <ntmm/constants.h>
@@ -81,14 +82,20 @@ static ntmm_status query_vm_counters(struct ntmm_system *system, ntmm_handle han
 }
 
 static ntmm_status query_process(struct ntmm_system *system, ntmm_handle process,
-                                 uint32_t information_class, void *buffer, uint64_t length)
+                                 uint32_t information_class, void *buffer, uint64_t length,
+                                 uint64_t *size)
 {
+    *size = length;
     switch (information_class) {
     case NTMM_PROCESS_QUOTA_LIMITS:
         return ntmm_query_quota_limits(system, process, buffer,
                                        (uint32_t)min_u64(length, UINT32_MAX));
     case NTMM_PROCESS_VM_COUNTERS:
         return query_vm_counters(system, process, buffer, length);
+    case NTMM_PROCESS_WORKING_SET_WATCH:
+        return working_set_watch_take(system, process, false, buffer, length, size);
+    case NTMM_PROCESS_WORKING_SET_WATCH_EX:
+        return working_set_watch_take(system, process, true, buffer, length, size);
     }
     return NTMM_STATUS_INVALID_INFO_CLASS;
 }
@@ -97,10 +104,27 @@ ntmm_status ntmm_query_information_process(struct ntmm_system *system, ntmm_hand
                                            uint32_t information_class, void *buffer,
                                            uint64_t length, uint64_t *return_length)
 {
-    ntmm_status status = query_process(system, process, information_class, buffer, length);
-    if (status == NTMM_STATUS_SUCCESS && return_length)
-        *return_length = length;
+    uint64_t size;
+    ntmm_status status = query_process(system, process, information_class, buffer, length, &size);
+    bool is_told = status == NTMM_STATUS_SUCCESS || status == NTMM_STATUS_BUFFER_TOO_SMALL;
+    if (is_told && return_length)
+        *return_length = size;
     return status;
+}
+
+ntmm_status ntmm_set_information_process(struct ntmm_system *system, ntmm_handle process,
+                                         uint32_t information_class, const void *buffer,
+                                         uint64_t length)
+{
+    switch (information_class) {
+    case NTMM_PROCESS_QUOTA_LIMITS:
+        return ntmm_set_quota_limits(system, process, buffer,
+                                     (uint32_t)min_u64(length, UINT32_MAX));
+    case NTMM_PROCESS_WORKING_SET_WATCH:
+    case NTMM_PROCESS_WORKING_SET_WATCH_EX:
+        return working_set_watch_begin(system, process, length);
+    }
+    return NTMM_STATUS_INVALID_INFO_CLASS;
 }
 
 /* --- of the system --- */

@@ -6,6 +6,7 @@
 #include "phys/slab.h"
 #include "services/process_end.h"
 #include "services/section_make.h"
+#include "space/fault_log.h"
 #include "space/private.h"
 #include "space/watch.h"
 
@@ -130,6 +131,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     slab_class_init(&anchor->slabs[SLAB_NAME], NAME_TAG, sizeof(struct object_name));
     slab_class_init(&anchor->slabs[SLAB_CONTROL_AREA], AREA_TAG, sizeof(struct control_area));
     slab_class_init(&anchor->slabs[SLAB_SUBSECTION], SUBSECTION_TAG, sizeof(struct subsection));
+    slab_class_init(&anchor->slabs[SLAB_FAULT_LOG], FAULT_LOG_TAG, sizeof(struct fault_log_block));
 }
 
 /* Thresholds of available frames. */

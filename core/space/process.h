@@ -32,6 +32,7 @@
 #define PROCESS_SLOT_BYTES 1024u
 #define PROCESSES_PER_FRAME (NTMM_PAGE_SIZE / PROCESS_SLOT_BYTES)
 #define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
+#define FAULT_LOG_BLOCKS 3u
 #define HANDLE_KIND_PROCESS 1u
 #define HANDLE_KIND_SHIFT 56u
 #define HANDLE_GENERATION_SHIFT 32u
@@ -41,42 +42,45 @@
 enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING, PROCESS_END_FAILED };
 
 struct process {
-    le32 address_lock;         /* LOCK_ADDRESS */
-    le32 working_set_lock;     /* LOCK_WORKING_SET */
-    le64 handle;               /* its handle, or 0 (W, D) */
-    le32 state;                /* enum process_state (W, D) */
-    le32 next_free;            /* next free slot + 1 (D) */
-    le64 root_frame;           /* fixed while live */
-    le64 highest_page;         /* page after the highest that can be reserved; fixed */
-    le64 bottom_page;          /* where searches begin; fixed */
-    le64 commit_limit;         /* pages; fixed */
-    struct gap_tree vads;      /* pages (A, W) */
-    le32 protection;           /* PS_PROTECTION; fixed */
-    le32 flags;                /* NTMM_PROCESS_* flags of its configuration; fixed */
-    le64 top_page;             /* where searches from the top begin; fixed */
-    le64 vad_hint;             /* VAD found last, a reference, or 0 (W) */
-    le64 virtual_pages;        /* (A, W) */
-    le64 virtual_peak;         /* (A, W) */
-    le64 commit_pages;         /* private pages promised (W) */
-    le64 commit_peak;          /* (W) */
-    le64 working_set_pages;    /* (W) */
-    le64 working_set_peak;     /* (W) */
-    le64 table_pages;          /* those that are out included (W) */
-    le64 tables_out;           /* of these, in transition or paged out (W) */
-    le64 leaf_span;            /* table_find's last leaf table: page >> 9 of it, or ~0 (W) */
-    le64 void_start, void_end; /* pages that table_find last found to have no table (W) */
-    le64 vad_spare;            /* a VAD that nobody uses, a reference, or 0 (A, W) */
-    le64 leaf_frame;           /* its frame (W) */
-    le64 working_set_minimum;  /* pages; fixed */
-    le64 working_set_maximum;  /* pages; fixed */
-    le64 hand;                 /* page at which the next sweep begins (W) */
-    le64 watch_root;           /* root of the marks of watched regions, or 0 (W) */
-    le64 locked_pages;         /* of the working set, locked by a service (W) */
-    le32 limit_flags;          /* LIMIT_* bits (W) */
-    le32 has_watch;            /* whether it ever had a watched region (W) */
-    le64 physical_head;        /* first of its user physical pages, when there are any (W) */
-    le64 physical_pages;       /* their number (W) */
-    le64 job;                  /* its job, a reference, or 0 (A, W, D) */
+    le32 address_lock;                /* LOCK_ADDRESS */
+    le32 working_set_lock;            /* LOCK_WORKING_SET */
+    le64 handle;                      /* its handle, or 0 (W, D) */
+    le32 state;                       /* enum process_state (W, D) */
+    le32 next_free;                   /* next free slot + 1 (D) */
+    le64 root_frame;                  /* fixed while live */
+    le64 highest_page;                /* page after the highest that can be reserved; fixed */
+    le64 bottom_page;                 /* where searches begin; fixed */
+    le64 commit_limit;                /* pages; fixed */
+    struct gap_tree vads;             /* pages (A, W) */
+    le32 protection;                  /* PS_PROTECTION; fixed */
+    le32 flags;                       /* NTMM_PROCESS_* flags of its configuration; fixed */
+    le64 top_page;                    /* where searches from the top begin; fixed */
+    le64 vad_hint;                    /* VAD found last, a reference, or 0 (W) */
+    le64 virtual_pages;               /* (A, W) */
+    le64 virtual_peak;                /* (A, W) */
+    le64 commit_pages;                /* private pages promised (W) */
+    le64 commit_peak;                 /* (W) */
+    le64 working_set_pages;           /* (W) */
+    le64 working_set_peak;            /* (W) */
+    le64 table_pages;                 /* those that are out included (W) */
+    le64 tables_out;                  /* of these, in transition or paged out (W) */
+    le64 leaf_span;                   /* table_find's last leaf table: page >> 9 of it, or ~0 (W) */
+    le64 void_start, void_end;        /* pages that table_find last found to have no table (W) */
+    le64 vad_spare;                   /* a VAD that nobody uses, a reference, or 0 (A, W) */
+    le64 leaf_frame;                  /* its frame (W) */
+    le64 working_set_minimum;         /* pages; fixed */
+    le64 working_set_maximum;         /* pages; fixed */
+    le64 hand;                        /* page at which the next sweep begins (W) */
+    le64 watch_root;                  /* root of the marks of watched regions, or 0 (W) */
+    le64 locked_pages;                /* of the working set, locked by a service (W) */
+    le32 limit_flags;                 /* LIMIT_* bits (W) */
+    le32 has_watch;                   /* whether it ever had a watched region (W) */
+    le64 physical_head;               /* first of its user physical pages, when there are any (W) */
+    le64 physical_pages;              /* their number (W) */
+    le64 job;                         /* its job, a reference, or 0 (A, W, D) */
+    le64 fault_log[FAULT_LOG_BLOCKS]; /* blocks of the log of its faults, references, or 0 (W) */
+    le32 fault_log_count;             /* records in it (W) */
+    le32 fault_log_lost;              /* faults since it was full (W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
 

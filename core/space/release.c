@@ -9,6 +9,7 @@
 #include "phys/slots.h"
 #include "space/awe.h"
 #include "space/borrowed.h"
+#include "space/fault_log.h"
 #include "space/job.h"
 #include "space/large.h"
 #include "space/watch.h"
@@ -251,6 +252,7 @@ bool private_run_down(struct call *c, struct process *process)
     }
     vad_drop_spare(c, process);
     awe_free_all(c, process);
+    fault_log_end(c, process);
     return true;
 }
 

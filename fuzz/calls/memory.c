@@ -241,6 +241,7 @@ static void take_request(struct world *w, struct ntmm_fault_request *request)
     request->address = take_address(w);
     request->error_code = one_in(w, 16) ? take32(w) : CODES[take8(w) % 6];
     request->stack = one_in(w, 4) ? &w->stack : NULL;
+    request->instruction = request->address ^ request->error_code;
 }
 
 static void page_fault(struct world *w)

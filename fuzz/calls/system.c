@@ -144,6 +144,18 @@ static void set_quota(struct world *w)
     release_buffer(w);
 }
 
+static void set_process(struct world *w)
+{
+    static const uint32_t CLASSES[] = {1, 15, 42, 15, 3, 0};
+    ntmm_handle process = take_handle(w);
+    uint32_t class = one_in(w, 16) ? take32(w) : CLASSES[take8(w) % 6];
+    uint64_t length = class == 1 || one_in(w, 16) ? 48 : 0;
+    uint8_t *buffer = take_buffer(w, length);
+
+    (void)CALL(w, set_information_process, w->system, process, class, buffer, length);
+    release_buffer(w);
+}
+
 static void empty(struct world *w) { (void)CALL(w, empty_working_set, w->system, take_handle(w)); }
 
 static void list_command(struct world *w)
@@ -306,6 +318,7 @@ const struct verb SYSTEM_VERBS[] = {
     {"assign-to-job", assign_to_job},
     {"set-limits", set_limits},
     {"set-quota", set_quota},
+    {"set-process", set_process},
     {"empty", empty},
     {"list-command", list_command},
     {"create-file", create_file},

@@ -50,6 +50,8 @@ struct ntmm_fault_request {
     uint32_t error_code;             /**< NTMM_FAULT_* bits. */
     uint32_t reserved;               /**< 0. */
     struct ntmm_thread_stack *stack; /**< Of the faulting thread, in/out; NULL: none. */
+    uint64_t instruction; /**< Its address, for who watches the working set; 0: not known. */
+    uint64_t thread;      /**< Id of the faulting thread, for the same; 0: not known. */
 };
 
 /** How a fault was resolved. */

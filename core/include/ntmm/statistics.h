@@ -24,8 +24,26 @@ extern "C" {
 
 /** Classes of ntmm_query_information_process, NT's numbers. */
 enum ntmm_process_information_class {
-    NTMM_PROCESS_QUOTA_LIMITS = 1, /**< struct ntmm_quota_limits, or _ex. */
-    NTMM_PROCESS_VM_COUNTERS = 3,  /**< struct ntmm_vm_counters, 88, 96 or 112 bytes. */
+    NTMM_PROCESS_QUOTA_LIMITS = 1,          /**< struct ntmm_quota_limits, or _ex. */
+    NTMM_PROCESS_VM_COUNTERS = 3,           /**< struct ntmm_vm_counters, 88, 96 or 112 bytes. */
+    NTMM_PROCESS_WORKING_SET_WATCH = 15,    /**< struct ntmm_working_set_watch, an array. */
+    NTMM_PROCESS_WORKING_SET_WATCH_EX = 42, /**< struct ntmm_working_set_watch_ex, an array. */
+};
+
+/**
+ * PSAPI_WS_WATCH_INFORMATION: a fault that brought a page into the working set. 16 bytes. The last
+ * record of an array has no PC, and for VA the number of faults that came when the log was full.
+ */
+struct ntmm_working_set_watch {
+    uint64_t faulting_pc; /**< The instruction's address; all ones: not known. 0: the last one. */
+    uint64_t faulting_va; /**< The address accessed; bit 0: set, nothing was read for it. */
+};
+
+/** PSAPI_WS_WATCH_INFORMATION_EX: 32 bytes. */
+struct ntmm_working_set_watch_ex {
+    struct ntmm_working_set_watch basic; /**< As above. */
+    uint64_t faulting_thread_id;         /**< The thread's id; 0: not known. */
+    uint64_t flags;                      /**< 0. */
 };
 
 /** VM_COUNTERS_EX2: 112 bytes. VM_COUNTERS_EX is the first 96, VM_COUNTERS the first 88. */
@@ -51,12 +69,17 @@ struct ntmm_vm_counters {
  * Query a process, as NtQueryInformationProcess does, for the classes of memory. The checks come in
  * the order below.
  *
+ * The classes of working-set watch give the faults since the watch began, or since they were asked
+ * for last, in their order, and forget them. Both share one log of 504 faults.
+ *
  * @param system             any
  * @param process            a live process
  * @param information_class  enum ntmm_process_information_class
  * @param buffer             out: untouched on failure
- * @param length             bytes at buffer: exactly a length that the class has
- * @param return_length      out, may be NULL: bytes written; untouched on failure
+ * @param length             bytes at buffer: exactly a length that the class has; of the classes of
+ *                           working-set watch at least what is to be written
+ * @param return_length      out, may be NULL: bytes written; BUFFER_TOO_SMALL: bytes needed;
+ *                           untouched on other failures
  * @return NTMM_STATUS_SUCCESS; or
  *         NTMM_STATUS_INVALID_INFO_CLASS      no such class, or none of memory
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH    length is none of the class's
@@ -64,16 +87,48 @@ struct ntmm_vm_counters {
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH
  *         NTMM_STATUS_ACCESS_DENIED           the handle holds neither
  *                                             NTMM_PROCESS_QUERY_LIMITED_INFORMATION nor
- *                                             NTMM_PROCESS_QUERY_INFORMATION
+ *                                             NTMM_PROCESS_QUERY_INFORMATION; of a watch: not the
+ *                                             second
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
- * Locks: takes (W). Never waits. Source: NtQueryInformationProcess, Microsoft documentation and
- * observed behaviour.
+ *         NTMM_STATUS_UNSUCCESSFUL            nobody began to watch the working set
+ *         NTMM_STATUS_BUFFER_TOO_SMALL        the log does not fit; it stays as it is
+ * Locks: takes (W). Never waits. Source: NtQueryInformationProcess, GetWsChangesEx, Microsoft
+ * documentation, and observed behaviour.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_information_process(struct ntmm_system *system,
                                                                   ntmm_handle process,
                                                                   uint32_t information_class,
                                                                   void *buffer, uint64_t length,
                                                                   uint64_t *return_length);
+
+/**
+ * Set something of a process, as NtSetInformationProcess does, for the classes of memory.
+ *
+ * The classes of working-set watch begin to log faults that bring pages into the working set, or,
+ * when they are logged already, empty the log. It ends with the process.
+ *
+ * @param system             any
+ * @param process            a live process
+ * @param information_class  enum ntmm_process_information_class, without VM_COUNTERS
+ * @param buffer             of NTMM_PROCESS_QUOTA_LIMITS: as in ntmm_set_quota_limits; else unused
+ * @param length             bytes at buffer; of a watch 0
+ * @return NTMM_STATUS_SUCCESS; or of NTMM_PROCESS_QUOTA_LIMITS as ntmm_set_quota_limits; or
+ *         NTMM_STATUS_INVALID_INFO_CLASS    no such class, or none that can be set
+ *         NTMM_STATUS_INFO_LENGTH_MISMATCH  length is not the class's
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ *         NTMM_STATUS_ACCESS_DENIED         a watch, and the handle lacks
+ *                                           NTMM_PROCESS_QUERY_INFORMATION
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
+ *         NTMM_STATUS_NO_MEMORY             no frame for the log
+ *         NTMM_STATUS_COMMITMENT_LIMIT      no commit for it
+ * Locks: takes (W), (S), (C), (N). May wait for frames. Source: NtSetInformationProcess,
+ * InitializeProcessForWsWatch, Microsoft documentation.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_information_process(struct ntmm_system *system,
+                                                                ntmm_handle process,
+                                                                uint32_t information_class,
+                                                                const void *buffer,
+                                                                uint64_t length);
 
 /** Classes of ntmm_query_system_information, NT's numbers. */
 enum ntmm_system_information_class {
