@@ -127,18 +127,36 @@ static inline ntmm_status look(struct call *c, ntmm_handle handle, uint64_t page
     return status;
 }
 
+/* Look on, with what was seen so far. */
+static ntmm_status look_on(struct call *c, ntmm_handle handle, uint64_t page,
+                           struct process **process, struct query_run *run)
+{
+    ntmm_status status =
+        process_lock_working_set(c, handle, NTMM_PROCESS_QUERY_INFORMATION, process);
+    if (status == NTMM_STATUS_SUCCESS) {
+        (void)query_go_on(c, *process, page, USER_END, run);
+        process_unlock_working_set(c, *process);
+    }
+    return status;
+}
+
 /* A table was out: bring it in, and look again, as long as that helps. */
 static __attribute__((noinline)) ntmm_status look_again(struct call *c, ntmm_handle handle,
                                                         uint64_t page, struct process *process,
                                                         struct ntmm_memory_basic_information *found)
 {
     struct relief relief = relief_begin();
+    struct query_run run = {.next = 0};
+    uint64_t reached = 0;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     while (relieve(c, &relief, process, &status)) {
-        status = look(c, handle, page, &process, found);
+        status = look_on(c, handle, page, &process, &run);
         if (status != NTMM_STATUS_SUCCESS)
             break;
+        if (c->want.kind == WANT_TABLE && !query_keeps_parts(&relief, c->want.page, &reached))
+            run.next = 0;
     }
+    *found = run.found;
     return status;
 }
 

@@ -5,7 +5,7 @@
 #ifndef NTMM_SERVICES_QUERY_H
 #define NTMM_SERVICES_QUERY_H
 
-#include "space/process.h"
+#include "services/relief.h"
 
 #include <ntmm/query.h>
 #include <ntmm/virtual.h>
@@ -20,6 +20,25 @@ void query_describe(struct call *c, struct process *process, uint64_t page,
 /* The same for a run that ends at page `limit` if it does not end before. */
 void query_describe_until(struct call *c, struct process *process, uint64_t page, uint64_t limit,
                           struct ntmm_memory_basic_information *information);
+
+/* --- query_parts.c --- */
+
+/* A run of equal pages, as far as it was seen. */
+struct query_run {
+    struct ntmm_memory_basic_information found;
+    uint64_t next; /* page behind what was found; 0: nothing was */
+};
+
+/*
+ * Look at the run of a page, from where the last look ended. True: `found` is all of it, up to page
+ * `limit` at most. False: WANT_TABLE. (W) is held.
+ */
+bool query_go_on(struct call *c, struct process *process, uint64_t page, uint64_t limit,
+                 struct query_run *run);
+
+/* A table is out at `page`, further than *reached or not. Whether what was seen is to be kept: the
+ * tables do not fit into memory together. */
+bool query_keeps_parts(struct relief *relief, uint64_t page, uint64_t *reached);
 
 /* One call of ntmm_query_virtual_memory_class. */
 struct question {

@@ -5,8 +5,8 @@
  *          record   record       record      record      record
  *
  * A scan looks at all runs under one hold of (W). Where a table is out of memory it ends early with
- * what it has, or, when that is nothing, brings the table in and begins anew; so it never needs the
- * tables of its whole range at once.
+ * what it has, or, when that is nothing, brings the table in and begins anew, or goes on where a
+ * run has more tables than fit into memory; so it never needs those of its whole range at once.
  */
 #include "base/bits.h"
 #include "services/query.h"
@@ -19,6 +19,7 @@ struct scan {
     uint32_t capacity;
     uint32_t count;
     struct ntmm_memory_basic_information *records;
+    struct query_run run; /* that begins at `page` */
 };
 
 static bool is_wanted(uint32_t flags, uint32_t state)
@@ -35,14 +36,13 @@ static bool is_wanted(uint32_t flags, uint32_t state)
 /* (W) is held. */
 static void scan_runs(struct call *c, struct process *process, struct scan *s)
 {
-    struct ntmm_memory_basic_information run;
     while (s->page < s->end && s->count < s->capacity) {
-        query_describe_until(c, process, s->page, s->end, &run);
-        if (c->want.kind != WANT_NOTHING)
+        if (!query_go_on(c, process, s->page, s->end, &s->run))
             break;
-        s->page += run.region_size >> NTMM_PAGE_SHIFT;
-        if (is_wanted(s->flags, run.state))
-            s->records[s->count++] = run;
+        s->page += s->run.found.region_size >> NTMM_PAGE_SHIFT;
+        s->run.next = 0;
+        if (is_wanted(s->flags, s->run.found.state))
+            s->records[s->count++] = s->run.found;
     }
     if (s->count > 0)
         c->want = (struct want){.kind = WANT_NOTHING};
@@ -53,16 +53,19 @@ static ntmm_status scan(struct ntmm_system *system, ntmm_handle handle, struct s
     struct call c = call_begin(system);
     struct relief relief = relief_begin();
     const uint64_t first = s->page;
+    uint64_t reached = 0;
     struct process *process;
     ntmm_status status;
     do {
-        s->page = first;
-        s->count = 0;
         status = process_lock_working_set(&c, handle, NTMM_PROCESS_QUERY_INFORMATION, &process);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         scan_runs(&c, process, s);
         process_unlock_working_set(&c, process);
+        if (c.want.kind == WANT_TABLE && !query_keeps_parts(&relief, c.want.page, &reached)) {
+            s->page = first;
+            s->run.next = 0;
+        }
     } while (relieve(&c, &relief, process, &status));
     return status;
 }
