@@ -4,14 +4,14 @@
  * ntmm._errors.error_of makes of it; a success is returned.
  *
  * Pointers that a function fills become results: in/out bases and sizes, handles, systems and
- * machines, and the bytes of a load. Not here: callbacks of the platform, the inline path of a
- * processor.
+ * machines, and the bytes of a load; arrays.i has those of arrays, sinks.i the callbacks. Not here:
+ * the platform's operations, coroutines, the inline path of a processor, faults that wait.
  */
 %module(package="ntmm") _core
 
 %{
 #include <ntmm.h>
-#include <ntmm/emulated.h>
+#include <ntmm/snapshot.h>
 
 /* Raises what ntmm._errors makes of the status; the status of that call itself does not matter. */
 static void raise_status(ntmm_status status)
@@ -25,6 +25,9 @@ static void raise_status(ntmm_status status)
     Py_XDECREF(error);
     Py_XDECREF(module);
 }
+
+/* Of an argument that is not looked at, because one before it is wrong. */
+static const Py_buffer NO_VIEW;
 
 static PyObject *list_of(const uint64_t *values, size_t count)
 {
@@ -40,8 +43,11 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %include <stdint.i>
 %include <typemaps.i>
 
-/* Statuses */
+/* Statuses. A Python function that the call ran may have raised. */
 %typemap(out) ntmm_status {
+    if (PyErr_Occurred()) {
+        SWIG_fail;
+    }
     if (!NTMM_SUCCEEDED($1)) {
         raise_status($1);
         SWIG_fail;
@@ -52,9 +58,31 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 /* Values behind pointers. A service's status, then base, size and old: a list. */
 %apply uint64_t *INOUT { uint64_t *base, uint64_t *size };
 %apply uint32_t *OUTPUT { uint32_t *old };
-%apply uint64_t *OUTPUT { ntmm_handle *process };
-%apply uint64_t *OUTPUT { uint64_t *device };
-%apply uint32_t *OUTPUT { uint32_t *number };
+%apply uint64_t *INOUT { uint64_t *first_frame };
+%apply uint64_t *OUTPUT { ntmm_handle *process, ntmm_handle *handle, ntmm_handle *job };
+%apply uint64_t *OUTPUT { uint64_t *device, uint64_t *return_length, uint64_t *next };
+%apply uint64_t *OUTPUT { uint64_t *count };
+%apply uint32_t *OUTPUT { uint32_t *number, uint32_t *granularity, uint32_t *processed };
+%apply bool *OUTPUT { bool *is_signalled };
+
+/* A machine that was closed is None. */
+%typemap(check) struct ntmm_system * {
+    if (!$1) {
+        SWIG_exception_fail(SWIG_ValueError, "there is no system");
+    }
+}
+%typemap(check) struct ntmm_emulated * {
+    if (!$1) {
+        SWIG_exception_fail(SWIG_ValueError, "there is no machine");
+    }
+}
+%typemap(check) struct recorder *, struct python_device * {
+    if (!$1) {
+        SWIG_exception_fail(SWIG_ValueError, "there is no such object");
+    }
+}
+%apply struct ntmm_system * { const struct ntmm_system * };
+%apply struct ntmm_emulated * { const struct ntmm_emulated * };
 
 %typemap(in, numinputs=0) struct ntmm_system **system (struct ntmm_system *made) {
     made = NULL;
@@ -72,6 +100,7 @@ static PyObject *list_of(const uint64_t *values, size_t count)
     $result = SWIG_Python_AppendOutput(
         $result, SWIG_NewPointerObj(*$1, $descriptor(struct ntmm_emulated *), 0));
 }
+%apply struct ntmm_emulated **emu { struct ntmm_emulated **fork };
 
 /* Bytes: a load takes a count and gives bytes, a store takes an object with a buffer. */
 %typemap(in) (void *buffer, size_t size) (PyObject *bytes = NULL) {
@@ -96,8 +125,7 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %typemap(freearg) (void *buffer, size_t size) {
     Py_XDECREF(bytes$argnum);
 }
-%typemap(in) (const void *buffer, size_t size) (Py_buffer view) {
-    view.obj = NULL;
+%typemap(in) (const void *buffer, size_t size) (Py_buffer view = NO_VIEW) {
     if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0) {
         SWIG_fail;
     }
@@ -132,6 +160,8 @@ static PyObject *list_of(const uint64_t *values, size_t count)
     free($1);
 }
 
+%include "arrays.i"
+
 /* ntmm_check wants scratch memory: the module brings it. */
 %typemap(in, numinputs=0) (void *scratch, size_t size) {
     $1 = NULL;
@@ -163,6 +193,9 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %feature("immutable") ntmm_counter_description::nt_class;
 %feature("immutable") ntmm_counter_description::unit;
 
+/* A function has the name of its argument's enum. */
+%rename(ntmm_memory_list_commands, %$isenum) ntmm_memory_list_command;
+
 %ignore ntmm_platform;
 %ignore ntmm_io;
 %ignore ntmm_create_system;
@@ -182,6 +215,17 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %ignore ntmm_emulated_read_disk;
 %ignore ntmm_check_with_storage;
 %ignore ntmm_storage_reader;
+%ignore ntmm_set_invalidation_sink;
+%ignore ntmm_invalidation_sink;
+%ignore ntmm_emulated_map_io;
+%ignore ntmm_emulated_device;
+%ignore ntmm_mem_extended_parameter;
+%ignore ntmm_free_user_physical_pages;
+%ignore ntmm_map_user_physical_pages_scatter;
+%ignore ntmm_cfg_call_target_list;
+%ignore ntmm_fault_begin;
+%ignore ntmm_fault_cancel;
+%ignore ntmm_wait;
 
 /* What `size` of a struct must say. */
 %inline %{
@@ -189,6 +233,10 @@ size_t sizeof_config(void) { return sizeof(struct ntmm_config); }
 size_t sizeof_process_config(void) { return sizeof(struct ntmm_process_config); }
 size_t sizeof_emulated_config(void) { return sizeof(struct ntmm_emulated_config); }
 size_t sizeof_paging_file_config(void) { return sizeof(struct ntmm_paging_file_config); }
+size_t sizeof_caller(void) { return sizeof(struct ntmm_caller); }
+size_t sizeof_job_limits(void) { return sizeof(struct ntmm_job_limits); }
+size_t sizeof_translation(void) { return sizeof(struct ntmm_translation); }
+size_t sizeof_snapshot_information(void) { return sizeof(struct ntmm_snapshot_information); }
 %}
 
 /* What takes a callback or a string that must live on, with these filled in. */
@@ -237,6 +285,54 @@ ntmm_status check_with_disks(struct ntmm_emulated *machine, struct ntmm_check_re
 }
 %}
 
+%include "sinks.i"
+
+/* What has arrays whose lengths do not stand beside them. */
+%inline %{
+/* ntmm_free_user_physical_pages; *freed also when it fails. */
+ntmm_status free_user_physical_pages(struct ntmm_system *system, ntmm_handle process,
+                                     uint64_t count, const uint64_t *frames, uint64_t *freed)
+{
+    *freed = count;
+    return ntmm_free_user_physical_pages(system, process, freed, frames);
+}
+
+/* ntmm_map_user_physical_pages_scatter; frames None: the pages are unmapped. */
+ntmm_status map_user_physical_pages_scatter(struct ntmm_system *system, ntmm_handle process,
+                                            const uint64_t *addresses, uint64_t count,
+                                            const uint64_t *frames, uint64_t frame_count)
+{
+    if (frames && frame_count != count) {
+        PyErr_SetString(PyExc_ValueError, "as many frames as addresses are expected");
+        return NTMM_STATUS_INVALID_PARAMETER;
+    }
+    return ntmm_map_user_physical_pages_scatter(system, process, addresses, count, frames);
+}
+
+/* ntmm_set_information_virtual_memory with one range and its call targets. */
+ntmm_status set_call_targets(struct ntmm_system *system, ntmm_handle process, uint64_t address,
+                             uint64_t size, const uint64_t *offsets, uint64_t offset_count,
+                             const uint64_t *flags, uint64_t flag_count, uint32_t *processed)
+{
+    struct ntmm_memory_range_entry range = {address, size};
+    struct ntmm_cfg_call_target_list list = {.processed = processed};
+    ntmm_status status = NTMM_STATUS_INSUFFICIENT_RESOURCES;
+
+    *processed = 0;
+    list.count = (uint32_t)(offset_count < flag_count ? offset_count : flag_count);
+    list.targets = calloc(list.count ? list.count : 1, sizeof(*list.targets));
+    for (uint32_t i = 0; list.targets && i < list.count; i++) {
+        list.targets[i] = (struct ntmm_cfg_call_target){offsets[i], flags[i]};
+    }
+    if (list.targets) {
+        status = ntmm_set_information_virtual_memory(
+            system, process, NTMM_VM_CFG_CALL_TARGET_INFORMATION, 1, &range, &list, sizeof(list));
+    }
+    free(list.targets);
+    return status;
+}
+%}
+
 %include <ntmm/types.h>
 %include <ntmm/status.h>
 %include <ntmm/constants.h>
@@ -247,6 +343,18 @@ ntmm_status check_with_disks(struct ntmm_emulated *machine, struct ntmm_check_re
 %include <ntmm/process.h>
 %include <ntmm/paging.h>
 %include <ntmm/virtual.h>
+%include <ntmm/query.h>
+%include <ntmm/memory.h>
+%include <ntmm/offer.h>
+%include <ntmm/write_watch.h>
+%include <ntmm/physical.h>
+%include <ntmm/working_set.h>
+%include <ntmm/statistics.h>
+%include <ntmm/access.h>
+%include <ntmm/job.h>
 %include <ntmm/fault.h>
+%include <ntmm/stack.h>
+%include <ntmm/borrow.h>
 %include <ntmm/inspect.h>
 %include <ntmm/emulated.h>
+%include <ntmm/snapshot.h>
