@@ -33,6 +33,8 @@ docs     doxygen               cmd:doxygen
 python   swig                  cmd:swig
 python   python3-dev           cmd:python3-config
 python   python3-numpy         py:numpy
+python   python3-pandas        py:pandas
+python   python3-mypy          py:mypy
 judges   libunicorn-dev        file:/usr/include/unicorn/unicorn.h
 images   python3-pefile        py:pefile
 wine     gcc-mingw-w64-x86-64  cmd:x86_64-w64-mingw32-gcc

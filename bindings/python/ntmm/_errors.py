@@ -21,8 +21,15 @@ STATUS_NAMES = {
 }
 
 
+class Closed(ValueError):
+    """The system was closed: no call can be made on it."""
+
+
 class NtStatusError(Exception):
     """A call was refused or an access raised; ``status`` is the NTSTATUS, ``name`` its name."""
+
+    #: Frames that were freed before free_physical_pages stopped.
+    freed: int = 0
 
     def __init__(self, status: int, detail: str = "") -> None:
         self.status = status
@@ -81,12 +88,51 @@ class InvalidHandle(NtStatusError):
     """The process has ended, or the handle never named one."""
 
 
+class ProcessIsTerminating(NtStatusError):
+    """The process is ending."""
+
+
+class AccessDenied(NtStatusError, PermissionError):
+    """The handle lacks a right, or the target's protection or a job forbids it."""
+
+
+class PrivilegeNotHeld(NtStatusError, PermissionError):
+    """The handle's holder lacks a privilege."""
+
+
 class ConflictingAddresses(NtStatusError):
     """The range meets another region, or is not inside one."""
 
 
 class MemoryNotAllocated(NtStatusError):
     """The address is in no region."""
+
+
+class UnableToFree(NtStatusError):
+    """The range leaves its region, is not its beginning, or cannot be freed in part."""
+
+
+class NotMappedView(NtStatusError):
+    """No view, or nothing borrowed, is at the address."""
+
+
+class NotLocked(NtStatusError):
+    """A page of the range lacks a lock."""
+
+
+class WorkingSetQuota(NtStatusError):
+    """More pages would be locked than the minimum of the working set allows."""
+
+
+class BadWorkingSetLimit(NtStatusError, ValueError):
+    """The minimum is above the maximum, or a limit is too small."""
+
+
+class PartialCopy(NtStatusError):
+    """A copy ended early: ``copied`` bytes were, and for a read ``data`` has them."""
+
+    copied: int = 0
+    data: bytes = b""
 
 
 class NotCommitted(NtStatusError):
@@ -116,6 +162,18 @@ _CLASSES: dict[int, Type[NtStatusError]] = {
     _core.NTMM_STATUS_CONFLICTING_ADDRESSES: ConflictingAddresses,
     _core.NTMM_STATUS_MEMORY_NOT_ALLOCATED: MemoryNotAllocated,
     _core.NTMM_STATUS_NOT_COMMITTED: NotCommitted,
+    _core.NTMM_STATUS_PROCESS_IS_TERMINATING: ProcessIsTerminating,
+    _core.NTMM_STATUS_ACCESS_DENIED: AccessDenied,
+    _core.NTMM_STATUS_PRIVILEGE_NOT_HELD: PrivilegeNotHeld,
+    _core.NTMM_STATUS_UNABLE_TO_FREE_VM: UnableToFree,
+    _core.NTMM_STATUS_FREE_VM_NOT_AT_BASE: UnableToFree,
+    _core.NTMM_STATUS_UNABLE_TO_DECOMMIT_VM: UnableToFree,
+    _core.NTMM_STATUS_UNABLE_TO_DELETE_SECTION: UnableToFree,
+    _core.NTMM_STATUS_NOT_MAPPED_VIEW: NotMappedView,
+    _core.NTMM_STATUS_NOT_LOCKED: NotLocked,
+    _core.NTMM_STATUS_WORKING_SET_QUOTA: WorkingSetQuota,
+    _core.NTMM_STATUS_BAD_WORKING_SET_LIMIT: BadWorkingSetLimit,
+    _core.NTMM_STATUS_PARTIAL_COPY: PartialCopy,
     _core.NTMM_STATUS_NOT_SUPPORTED: NotSupported,
     _core.NTMM_STATUS_COMMITMENT_LIMIT: CommitmentLimit,
     _core.NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED: CommitmentLimit,

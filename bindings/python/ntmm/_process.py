@@ -4,63 +4,30 @@ from __future__ import annotations
 
 from operator import index
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Optional, Type, Union
+from typing import TYPE_CHECKING, Optional, Type, Union
 
 from . import _core
-from ._constants import HIGHEST_USER_ADDRESS, Mem, Protect
-from ._errors import FaultError, fault_of
+from ._constants import Access, Privilege, Protect
+from ._contents import Contents
+from ._lent import Lent
+from ._query import Queries
+from ._records import (
+    QUOTA_LIMITS,
+    VM_COUNTERS,
+    Block,
+    ProcessInformation,
+    QuotaLimits,
+    VmCounters,
+    quota_limits,
+)
+from ._stack import Stack
+from ._virtual import Virtual
 
 if TYPE_CHECKING:
     from ._system import System
 
-_Buffer = Union[bytes, bytearray, memoryview]
 
-
-class Block(int):
-    """The base address of a range of memory: an int, with the size NT rounded to in ``size``."""
-
-    size: int
-
-    def __new__(cls, base: int, size: int) -> Block:
-        block = super().__new__(cls, base)
-        block.size = size
-        return block
-
-    def __repr__(self) -> str:
-        return f"Block(0x{int(self):X}, size=0x{self.size:X})"
-
-
-class MemoryInformation(NamedTuple):
-    """A run of like pages: what NtQueryVirtualMemory's basic class reports."""
-
-    base_address: int
-    allocation_base: int
-    allocation_protect: Protect
-    region_size: int
-    state: Mem
-    protect: Protect
-    type: Mem
-
-    @property
-    def end(self) -> int:
-        """The byte after the run."""
-        return self.base_address + self.region_size
-
-
-class ProcessInformation(NamedTuple):
-    """Accounting of a process, as ntmm_process_information."""
-
-    virtual_size_bytes: int
-    peak_virtual_size_bytes: int
-    region_count: int
-    commit_pages: int
-    peak_commit_pages: int
-    working_set_pages: int
-    peak_working_set_pages: int
-    table_pages: int
-
-
-class Process:
+class Process(Virtual, Queries, Contents):
     """A private address space. Made by System.create_process; ends with ``end`` or its ``with``.
 
     >>> import ntmm
@@ -69,12 +36,15 @@ class Process:
     ...     process.write(block, b"hello")
     ...     process.read(block, 5), block.size
     (b'hello', 12288)
+
+    It is a handle with rights: ``open`` makes another one with fewer, of the same process. The
+    ``with`` of such a handle ends nothing.
     """
 
-    def __init__(self, system: System, handle: int) -> None:
+    def __init__(self, system: System, handle: int, *, is_owner: bool = True) -> None:
         self.system = system
-        #: The handle; 0 once the process has ended.
         self.handle = handle
+        self._is_owner = is_owner
 
     def __enter__(self) -> Process:
         return self
@@ -85,7 +55,8 @@ class Process:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self.end()
+        if self._is_owner:
+            self.end()
 
     def __repr__(self) -> str:
         return f"<ntmm.Process 0x{self.handle:X}>"
@@ -96,88 +67,41 @@ class Process:
             _core.ntmm_end_process(self.system.raw, self.handle)
         self.handle = 0
 
-    def allocate(
+    # Rights
+
+    def open(
         self,
-        size: int,
+        access: int = Access.MAXIMUM_ALLOWED,
         *,
-        base: int = 0,
-        type: int = Mem.RESERVE | Mem.COMMIT,
-        protect: int = Protect.READWRITE,
-        zero_bits: int = 0,
-    ) -> Block:
-        """Reserve, commit or both, as NtAllocateVirtualMemory; base 0: the lowest free address.
+        caller: Optional[Process] = None,
+        privileges: Optional[int] = None,
+    ) -> Process:
+        """Another handle of this process, with the rights that its protection leaves to a caller.
 
-        Returns the base address as NT rounded it, with the size as NT rounded it in ``.size``.
+        The caller's protection counts, and its privileges (none unless given) are carried. Without
+        a caller it is kernel mode, which is never denied anything.
         """
-        _, start, rounded = _core.ntmm_allocate_virtual_memory(
-            self.system.raw, self.handle, index(base), zero_bits, index(size), type, protect
-        )
-        return Block(start, rounded)
+        asks = None
+        if caller is not None or privileges is not None:
+            asks = _core.ntmm_caller()
+            asks.size = _core.sizeof_caller()
+            asks.version = _core.NTMM_CALLER_VERSION
+            asks.process = caller.handle if caller is not None else 0
+            asks.privileges = privileges or 0
+        _, handle = _core.ntmm_open_process(self.system.raw, asks, self.handle, index(access))
+        return Process(self.system, handle, is_owner=False)
 
-    def free(self, base: int, size: int = 0, *, type: int = Mem.RELEASE) -> Block:
-        """Release or decommit, as NtFreeVirtualMemory; size 0: the region that begins at base."""
-        _, start, freed = _core.ntmm_free_virtual_memory(
-            self.system.raw, self.handle, index(base), index(size), type
-        )
-        return Block(start, freed)
+    @property
+    def access(self) -> Access:
+        """The rights that the handle carries."""
+        return Access(_core.ntmm_granted_access(self.handle))
 
-    def protect(self, base: int, size: int, protect: int) -> Protect:
-        """Change the protection of committed pages; returns the first page's old one."""
-        old = _core.ntmm_protect_virtual_memory(
-            self.system.raw, self.handle, index(base), index(size), protect
-        )[-1]
-        return Protect(old)
+    @property
+    def privileges(self) -> Privilege:
+        """The privileges that the handle carries."""
+        return Privilege(_core.ntmm_held_privileges(self.handle))
 
-    def query(self, address: int) -> MemoryInformation:
-        """The run of like pages that begins with the page of an address."""
-        found = _core.ntmm_memory_basic_information()
-        _core.ntmm_query_virtual_memory(self.system.raw, self.handle, address, found)
-        return MemoryInformation(
-            found.base_address,
-            found.allocation_base,
-            Protect(found.allocation_protect),
-            found.region_size,
-            Mem(found.state),
-            Protect(found.protect),
-            Mem(found.type),
-        )
-
-    def regions(self, *, free: bool = False) -> Iterator[MemoryInformation]:
-        """All runs of like pages by rising address, free space only when asked for."""
-        address = 0
-        while address <= HIGHEST_USER_ADDRESS:
-            run = self.query(address)
-            if free or run.state != Mem.FREE:
-                yield run
-            address = run.end
-
-    def read(self, address: int, size: int) -> bytes:
-        """Load bytes as the program would; raises AccessViolation or GuardPage."""
-        if size == 0:
-            return b""
-        data: bytes = self._access(_core.ntmm_emulated_load, address, size)[-1]
-        return data
-
-    def write(self, address: int, data: _Buffer) -> None:
-        """Store bytes as the program would; raises AccessViolation or GuardPage."""
-        if len(data) == 0:
-            return
-        self._access(_core.ntmm_emulated_store, address, data)
-
-    def fetch(self, address: int, size: int = 1) -> bytes:
-        """Fetch bytes as instructions; raises AccessViolation or GuardPage."""
-        if size == 0:
-            return b""
-        data: bytes = self._access(_core.ntmm_emulated_fetch, address, size)[-1]
-        return data
-
-    def _access(self, access: Callable[..., Any], address: int, operand: Any) -> Any:
-        result = _core.ntmm_fault_result()
-        _core.ntmm_emulated_attach(self.system.machine, 0, self.handle)
-        try:
-            return access(self.system.machine, 0, address, operand, None, result)
-        except FaultError as error:
-            raise fault_of(error, result) from None
+    # Accounting and limits
 
     def information(self) -> ProcessInformation:
         """Sizes, commit, working set and page tables."""
@@ -190,22 +114,110 @@ class Process:
 
     def _query(self) -> _core.ntmm_process_information:
         found = _core.ntmm_process_information()
-        _core.ntmm_query_process(self.system.raw, self.handle, found)
+        self._call(_core.ntmm_query_process, found)
         return found
 
-    def explain(self, address: int) -> str:
-        """Everything known of an address in a few lines: region, entry at each level, frame."""
-        found = _core.ntmm_explanation()
-        _core.ntmm_explain(self.system.raw, self.handle, address, found)
-        lines = ["free"]
-        if found.vad_address:
-            lines = [f"region 0x{found.vad_base:X}..0x{found.vad_end:X}"]
-        for level in range(found.levels, found.stopped_level - 1, -1):
-            _, text = _core.ntmm_format_entry(found.entry[level - 1], level)
-            lines.append(f"level {level} 0x{found.entry[level - 1]:016X} {text}")
-        if found.has_frame:
-            frame = found.frame
-            lines.append(f"frame 0x{frame.frame:X} referenced {frame.reference_count} times")
-        return "\n".join(lines)
+    def vm_counters(self) -> VmCounters:
+        """Counters as NtQueryInformationProcess has them."""
+        buffer = bytearray(VM_COUNTERS.size)
+        self._call(_core.ntmm_query_information_process, _core.NTMM_PROCESS_VM_COUNTERS, buffer)
+        return VmCounters(*VM_COUNTERS.unpack(buffer))
 
+    def quota_limits(self) -> QuotaLimits:
+        """Limits of the working set, and those that are not kept."""
+        buffer = bytearray(QUOTA_LIMITS.size)
+        self._call(_core.ntmm_query_quota_limits, buffer)
+        return quota_limits(buffer)
 
+    def set_working_set_limits(
+        self,
+        minimum: int,
+        maximum: int,
+        *,
+        hard_minimum: Optional[bool] = None,
+        hard_maximum: Optional[bool] = None,
+    ) -> bool:
+        """Set the limits of the working set, in bytes; None: hard or soft as it is.
+
+        Returns whether they are just what was given.
+        """
+        flags = 0
+        if hard_minimum is not None:
+            flags |= (
+                _core.NTMM_QUOTA_LIMITS_HARDWS_MIN_ENABLE
+                if hard_minimum
+                else _core.NTMM_QUOTA_LIMITS_HARDWS_MIN_DISABLE
+            )
+        if hard_maximum is not None:
+            flags |= (
+                _core.NTMM_QUOTA_LIMITS_HARDWS_MAX_ENABLE
+                if hard_maximum
+                else _core.NTMM_QUOTA_LIMITS_HARDWS_MAX_DISABLE
+            )
+        status = self._call(
+            _core.ntmm_set_working_set_limits, index(minimum), index(maximum), flags
+        )
+        return bool(status == _core.NTMM_STATUS_SUCCESS)
+
+    def empty_working_set(self) -> None:
+        """Trim every page that is not locked."""
+        self._call(_core.ntmm_empty_working_set)
+
+    # Stacks
+
+    def create_stack(
+        self,
+        *,
+        reserve: int = 0,
+        commit: int = 0,
+        guaranteed: int = 0,
+        zero_bits: int = 0,
+        reserve_alignment: int = _core.NTMM_ALLOCATION_GRANULARITY,
+        commit_alignment: int = _core.NTMM_PAGE_SIZE,
+    ) -> Stack:
+        """The stack of a thread, in bytes; 0: the default."""
+        request = _core.ntmm_stack_request()
+        request.reserve = reserve
+        request.commit = commit
+        request.guaranteed_bytes = guaranteed
+        request.zero_bits = zero_bits
+        request.reserve_alignment = reserve_alignment
+        request.commit_alignment = commit_alignment
+        made = _core.ntmm_thread_stack()
+        self._call(_core.ntmm_create_user_stack, request, made)
+        return Stack(self, made)
+
+    def reserve_stack(self, size: int, *, zero_bits: int = 0) -> int:
+        """Reserve the region of a stack and nothing more; ``release`` frees it."""
+        _, base = self._call(_core.ntmm_allocate_thread_stack, index(size), zero_bits, 0)
+        return int(base)
+
+    # The embedder's frames
+
+    def map_borrowed(
+        self,
+        frames: Union[Lent, int],
+        size: Optional[int] = None,
+        *,
+        base: int = 0,
+        protect: int = Protect.READWRITE,
+    ) -> Block:
+        """Show frames that are not the system's: what was lent, or so many bytes from a frame."""
+        first = frames.first_frame if isinstance(frames, Lent) else index(frames)
+        if size is None:
+            if not isinstance(frames, Lent):
+                raise TypeError("the size of frames that are given by number is missing")
+            size = frames.size
+        status, start, rounded = self._call(
+            _core.ntmm_map_borrowed, index(base), index(size), protect, first
+        )
+        return Block(start, rounded, status)
+
+    def unmap_borrowed(self, address: int) -> None:
+        """Unmap what ``map_borrowed`` mapped, whole."""
+        self._call(_core.ntmm_unmap_borrowed, index(address))
+
+    def map_shared_user_data(self, frame: Union[Lent, int]) -> None:
+        """Show a frame of the embedder's as the page of KUSER_SHARED_DATA."""
+        first = frame.first_frame if isinstance(frame, Lent) else index(frame)
+        self._call(_core.ntmm_map_shared_user_data, first)
