@@ -12,7 +12,8 @@
  *   world.c     a machine with one process            host.c     what the host is compared by
  *   hand_made.c page tables without a memory manager
  *   paging_world.c one whose page file's device moves nothing
- *   tlb.c faults.c regions.c single.c paging.c page_out.c replay.c metadata.c snapshot.c
+ *   operations.c what is compared with Wine, written once for both
+ *   tlb.c faults.c regions.c single.c paging.c page_out.c replay.c metadata.c snapshot.c wine.c
  *                 the subjects
  */
 #ifndef BENCH_H
@@ -57,12 +58,14 @@ struct bench_figure {
 struct bench {
     uint32_t figure_count;
     struct bench_figure figures[BENCH_FIGURES_MAX];
-    uint32_t rounds;        /* of each side of a figure, at least */
-    bool is_smoke;          /* as little as shows that it runs; the figures mean nothing */
-    int processor;          /* the one that all runs on; -1: could not be pinned */
-    const char *ntmm_path;  /* the command, for replay */
-    const char *trace_path; /* folder of the binary traces */
-    const char *disk_path;  /* folder of the files that pages are written to */
+    uint32_t rounds;             /* of each side of a figure, at least */
+    bool is_smoke;               /* as little as shows that it runs; the figures mean nothing */
+    int processor;               /* the one that all runs on; -1: could not be pinned */
+    const char *ntmm_path;       /* the command, for replay */
+    const char *trace_path;      /* folder of the binary traces */
+    const char *disk_path;       /* folder of the files that pages are written to */
+    const char *wine_path;       /* Wine; NULL: there is none */
+    const char *operations_path; /* the program of windows/ */
 };
 
 /* One round of one side: nanoseconds an operation, or what the figure's unit says. */
@@ -126,5 +129,6 @@ void bench_paging(struct bench *b);
 void bench_replay(struct bench *b);
 void bench_metadata(struct bench *b);
 void bench_snapshot(struct bench *b);
+void bench_wine(struct bench *b);
 
 #endif

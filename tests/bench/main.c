@@ -17,6 +17,7 @@ static const struct subject subjects[] = {
     {"regions", bench_regions},   {"pages", bench_single_pages},
     {"paging", bench_paging},     {"replay", bench_replay},
     {"metadata", bench_metadata}, {"snapshot", bench_snapshot},
+    {"wine", bench_wine},
 };
 
 static const char usage[] =
@@ -27,10 +28,11 @@ static const char usage[] =
     "  --ntmm FILE    the ntmm command (the one beside this program)\n"
     "  --traces DIR   folder of the binary traces (the repository's)\n"
     "  --disk DIR     folder of the files that pages are written to (this program's)\n"
+    "  --wine FILE    Wine, to compare with (none)\n"
     "  --smoke        as little as shows that it runs; the figures mean nothing\n"
     "\n"
-    "Subjects: tlb faults regions pages paging replay metadata snapshot; all by default. A bar\n"
-    "that is missed is reported and is no error.\n";
+    "Subjects: tlb faults regions pages paging replay metadata snapshot wine; all by default. A\n"
+    "bar that is missed is reported and is no error.\n";
 
 static int refuse(const char *argument)
 {
@@ -77,6 +79,8 @@ static int take_option(struct bench *b, const char **json_path, char **arguments
         b->trace_path = value;
     } else if (strcmp(arguments[i], "--disk") == 0) {
         b->disk_path = value;
+    } else if (strcmp(arguments[i], "--wine") == 0) {
+        b->wine_path = value;
     } else if (strcmp(arguments[i], "--rounds") == 0) {
         b->rounds = (uint32_t)strtoul(value, NULL, 10);
         return b->rounds >= 1 && b->rounds <= BENCH_ROUNDS_MAX ? 2 : 0;
@@ -91,6 +95,7 @@ int main(int count, char **arguments)
     struct bench *b = bench_allocate(1, sizeof *b);
     char *command = beside(arguments[0], "ntmm");
     char *folder = beside(arguments[0], ".");
+    char *program = beside(arguments[0], "operations.exe");
     const char *json_path = NULL;
     bool is_wanted[sizeof subjects / sizeof *subjects] = {false};
     bool is_any = false;
@@ -99,6 +104,7 @@ int main(int count, char **arguments)
     b->ntmm_path = command;
     b->trace_path = BENCH_TRACES;
     b->disk_path = folder;
+    b->operations_path = program;
     for (int i = 1, taken; i < count; i += taken) {
         const struct subject *subject = subject_named(arguments[i]);
         if (strcmp(arguments[i], "-h") == 0 || strcmp(arguments[i], "--help") == 0) {
@@ -122,6 +128,7 @@ int main(int count, char **arguments)
         fprintf(stderr, "ntmm-bench: %s: cannot write\n", json_path);
     free(command);
     free(folder);
+    free(program);
     free(b);
     return is_written ? 0 : 1;
 }
