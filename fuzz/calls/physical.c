@@ -15,7 +15,9 @@ static uint64_t take_frame(struct world *w)
 /* An address of a window, if there is one among the ranges. */
 static uint64_t take_page(struct world *w)
 {
-    return take_address(w) + (take8(w) % 16u) * 0x1000ull;
+    uint64_t address = take_address(w);
+
+    return address + (take8(w) % 16u) * 0x1000ull;
 }
 
 static void reserve_window(struct world *w)

@@ -137,9 +137,9 @@ static void query_information_process(struct world *w)
     uint64_t length = one_in(w, 8) ? 505 * 32 : LENGTHS[take8(w) % 8];
     uint8_t *buffer = take_buffer(w, length);
     uint64_t written = 77;
-    ntmm_status status =
-        CALL(w, query_information_process, w->system, process, class, one_in(w, 64) ? NULL : buffer,
-             length, one_in(w, 8) ? NULL : &written);
+    void *at = one_in(w, 64) ? NULL : buffer;
+    ntmm_status status = CALL(w, query_information_process, w->system, process, class, at, length,
+                              one_in(w, 8) ? NULL : &written);
 
     must(w, !is_failure(status) || is_poison(buffer, length), "a failed query wrote");
     must(w, !is_failure(status) || status == NTMM_STATUS_BUFFER_TOO_SMALL || written == 77,
@@ -156,9 +156,9 @@ static void query_system_information(struct world *w)
     uint64_t length = one_in(w, 4) ? take8(w) * 2u : LENGTHS[take8(w) % 8];
     uint8_t *buffer = take_buffer(w, length);
     uint64_t written = 77;
-    ntmm_status status =
-        CALL(w, query_system_information, w->system, class, one_in(w, 64) ? NULL : buffer, length,
-             one_in(w, 8) ? NULL : &written);
+    void *at = one_in(w, 64) ? NULL : buffer;
+    ntmm_status status = CALL(w, query_system_information, w->system, class, at, length,
+                              one_in(w, 8) ? NULL : &written);
 
     must(w, !is_failure(status) || is_poison(buffer, length), "a failed query wrote");
     must(w, !is_failure(status) || written == 77 || status == NTMM_STATUS_INFO_LENGTH_MISMATCH,
@@ -274,7 +274,8 @@ static void translate(struct world *w)
     struct ntmm_translation before;
     ntmm_handle process = take_handle(w);
     uint64_t address = take_address(w);
-    uint32_t access = one_in(w, 16) ? take32(w) : 1u + take8(w) % 7 + (take8(w) & 0x30u);
+    uint32_t flags = take8(w) & 0x30u;
+    uint32_t access = one_in(w, 16) ? take32(w) : 1u + take8(w) % 7 + flags;
     ntmm_status status;
 
     memset(&found, POISON, sizeof(found));

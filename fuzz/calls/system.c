@@ -114,7 +114,9 @@ static void assign_to_job(struct world *w)
 
 static uint64_t take_limit_bytes(struct world *w)
 {
-    return one_in(w, 8) ? take_any(w) : take8(w) * 0x1000ull + (take8(w) & 0x80);
+    uint64_t part = take8(w) & 0x80;
+
+    return one_in(w, 8) ? take_any(w) : take8(w) * 0x1000ull + part;
 }
 
 static void set_limits(struct world *w)
@@ -254,8 +256,10 @@ static void fail_disk(struct world *w)
 static void cut_power(struct world *w)
 {
     if (w->disk_count) {
+        uint64_t disk = w->disks[take8(w) % w->disk_count];
+
         w->is_injecting = true;
-        (void)CALL(w, emulated_cut_power, w->emu, w->disks[take8(w) % w->disk_count], take8(w) % 4);
+        (void)CALL(w, emulated_cut_power, w->emu, disk, take8(w) % 4);
     }
 }
 

@@ -149,8 +149,9 @@ static void offer(struct world *w)
 {
     ntmm_handle process = take_handle(w);
     uint64_t base = take_address(w) & ~0xFFFull;
+    uint64_t size = take_size(w);
 
-    (void)CALL(w, offer_virtual_memory, w->system, process, base, take_size(w), take_below(w, 6));
+    (void)CALL(w, offer_virtual_memory, w->system, process, base, size, take_below(w, 6));
 }
 
 static void reclaim(struct world *w)
@@ -259,11 +260,13 @@ static void create_stack(struct world *w)
 static void free_stack(struct world *w)
 {
     struct ntmm_thread_stack stack = w->stack;
+    ntmm_handle process;
 
     if (one_in(w, 4)) {
         stack.deallocation_stack = take_address(w);
     }
-    (void)CALL(w, free_user_stack, w->system, take_handle(w), one_in(w, 32) ? NULL : &stack);
+    process = take_handle(w);
+    (void)CALL(w, free_user_stack, w->system, process, one_in(w, 32) ? NULL : &stack);
 }
 
 static void allocate_stack(struct world *w)
@@ -286,8 +289,9 @@ static void allocate_stack(struct world *w)
 static void follow_guard(struct world *w)
 {
     uint64_t base = take_address(w);
+    uint64_t size = take_size(w);
 
-    ntmm_follow_stack_guard(&w->stack, base, take_size(w), take_protect(w));
+    ntmm_follow_stack_guard(&w->stack, base, size, take_protect(w));
 }
 
 const struct verb VIRTUAL_VERBS[] = {

@@ -91,7 +91,8 @@ struct world {
     bool is_traced;
 };
 
-/* The input. Past its end everything is 0. */
+/* The input. Past its end everything is 0. An expression takes once only where C leaves the order
+ * open, so that an input means the same whatever compiled the program. */
 bool has_input(const struct world *w);
 uint8_t take8(struct world *w);
 uint32_t take32(struct world *w);
