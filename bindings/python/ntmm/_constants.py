@@ -228,6 +228,8 @@ class EventKind(IntEnum):
     PAGE_FILE = _core.NTMM_EVENT_PAGE_FILE
     MEMORY_CONDITION = _core.NTMM_EVENT_MEMORY_CONDITION
     JOB_LIMIT = _core.NTMM_EVENT_JOB_LIMIT
+    MAP = _core.NTMM_EVENT_MAP
+    UNMAP = _core.NTMM_EVENT_UNMAP
 
 
 class Reason(IntEnum):
