@@ -85,8 +85,8 @@ static uint32_t take_parameter(const struct model_parameter *given, uint32_t typ
     }
 }
 
-static uint32_t take_parameters(const struct model_parameter *given, uint32_t count, uint32_t type,
-                                struct model_bounds *bounds)
+uint32_t services_take_parameters(const struct model_parameter *given, uint32_t count,
+                                  uint32_t type, struct model_bounds *bounds)
 {
     if (count && !given) {
         return NTMM_STATUS_INVALID_PARAMETER;
@@ -172,7 +172,7 @@ uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64
                            const struct model_parameter *parameters, uint32_t count)
 {
     struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false, false};
-    uint32_t status = take_parameters(parameters, count, type, &bounds);
+    uint32_t status = services_take_parameters(parameters, count, type, &bounds);
 
     if (status == NTMM_STATUS_SUCCESS) {
         status = check(process, base, size, type, protect, &bounds);
@@ -183,7 +183,7 @@ uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64
     return without_number(status);
 }
 
-static void become_placeholder(struct model_region *region)
+void placeholders_become(struct model_region *region)
 {
     region->is_placeholder = true;
     region->is_replaced = false;
@@ -198,6 +198,9 @@ static uint32_t preserve(struct model_process *process, struct model_region *reg
 
     if (end > region->end) {
         return NTMM_STATUS_UNABLE_TO_FREE_VM;
+    }
+    if (region->control) {
+        return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
     }
     if (region->is_placeholder && !is_whole) {
         if (end < region->end) {
@@ -214,7 +217,7 @@ static uint32_t preserve(struct model_process *process, struct model_region *reg
     }
     pages_decommit(process, region, start, end);
     marks_remove(process, start, end, true);
-    become_placeholder(region);
+    placeholders_become(region);
     return NTMM_STATUS_SUCCESS;
 }
 

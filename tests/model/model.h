@@ -1,11 +1,12 @@
 /*
- * The page-array model of NT's private virtual memory: the judge of every random run.
+ * The page-array model of NT's virtual memory: the judge of every random run.
  *
  * A system is a commit limit. A process is a sorted array of regions; a region is [base, end) with
  * the protection it was reserved with and a sorted array of its committed pages; a page is
  * {protection, contents}. A page of a region that is not in the array is reserved, an address in
  * no region is free. There are no page tables, no frames and no faults to resolve: everything is
- * answered from that array.
+ * answered from that array. A view is a region too; its pages find their contents in an array of
+ * the section's, until they are copied (section.h).
  *
  * Independent on purpose: of the library only the status values are included, and nothing here was
  * derived from its code. Source of every rule: NtAllocateVirtualMemory,
@@ -40,10 +41,17 @@
 /* The first build in which a watched region replaces a placeholder. */
 #define MODEL_BUILD_REPLACE_BY_WATCH 18362u
 
+struct model_file;
+struct model_control;
+struct model_object;
+
+/* Zeros, but for the limit and the build, are a system. */
 struct model_system {
-    uint64_t commit_pages;       /* private pages promised, all processes */
-    uint64_t commit_limit_pages; /* commit_pages never exceeds it */
-    uint32_t windows_build;      /* behave as this build where builds differ */
+    uint64_t commit_pages;        /* pages promised: private ones of processes, and of sections */
+    uint64_t commit_limit_pages;  /* commit_pages never exceeds it */
+    uint32_t windows_build;       /* behave as this build where builds differ */
+    struct model_object *handles; /* by handle - 1, closed ones too (section.h) */
+    size_t handle_count;
 };
 
 struct model_page {
@@ -53,6 +61,7 @@ struct model_page {
     uint8_t *loose;   /* 4096 flags, or NULL: none; a loose byte may be found zero instead */
     bool is_reset;    /* its contents were given up, and that was not undone */
     bool is_vague;    /* bytes were loose when they were given up: an undo cannot tell them */
+    bool is_copied;   /* of a view: private since it was written, with bytes of its own */
     uint8_t locks;    /* MAP_PROCESS, MAP_SYSTEM */
 };
 
@@ -68,6 +77,11 @@ struct model_region {
     bool is_small;            /* if so, nevertheless of small ones that stay in memory */
     struct model_page *pages; /* the committed ones, by rising number */
     size_t page_count;
+    struct model_control *control; /* what a view shows (section.h); NULL: private memory */
+    uint64_t offset;               /* of a view: its first byte in the section */
+    uint64_t reach;                /* of a view: the byte in the section that ends it */
+    uint64_t seen;                 /* of a view: the control's generation that `pages` shows */
+    bool is_fixed;                 /* of a view: its protection cannot be changed */
 };
 
 /* A page of a watched region that was written. */
@@ -188,6 +202,8 @@ bool model_is_valid(const struct model_process *process);
 struct model_region *model_region_of(struct model_process *process, uint64_t address);
 /* Index of the first page of the region whose number is not below `number`. */
 size_t model_page_index(const struct model_region *region, uint64_t number);
+/* The page that holds the contents of a region's page: of a view, one of its section. */
+struct model_page *model_contents(const struct model_region *region, struct model_page *page);
 /* What a query shows for a page: base protection, guard, and the region's cache attribute. */
 uint32_t model_shown_protect(const struct model_region *region, uint32_t protect);
 

@@ -14,7 +14,7 @@ static uint32_t find(struct model_process *process, uint64_t base, uint64_t size
         return process->handle_status;
     }
     *region = model_region_of(process, base);
-    if (!*region || base + size > (*region)->end) {
+    if (!*region || base + size > (*region)->end || (*region)->control) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     return pages_committed(*region, base, base + size) == size / MODEL_PAGE_SIZE

@@ -678,7 +678,7 @@ void operation_print_outcome(const struct operation *operation, const struct out
         printf(" %s", words_of_number(text, outcome->memory.size_bytes));
         printf(" %s", words_of_type(text, outcome->memory.state));
         printf(" %s", words_of_protect(text, outcome->memory.protect));
-        printf(" %s", words_of_type(text, outcome->memory.type));
+        printf(" %s", words_of_kind(text, outcome->memory.type));
     }
     for (uint32_t i = 0; i < outcome->fault.parameter_count && i < 2; i++) {
         printf(" %s", words_of_number(text, outcome->fault.parameters[i]));

@@ -3,9 +3,10 @@
  *
  * Invariants, checked by model_is_valid: regions rise and do not meet; each is a whole number of
  * pages above 64 KiB; pages rise, lie inside their region and hold a legal protection;
- * commit_pages is the number of pages in the arrays and within the limit.
+ * commit_pages is what the pages in the arrays cost (pages_cost) and within the limit.
  */
 #include "model/pages.h"
+#include "model/section.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct model_region *model_region_of(struct model_process *process, uint64_t add
 {
     for (size_t i = 0; i < process->region_count; i++) {
         if (address >= process->regions[i].base && address < process->regions[i].end) {
+            model_view_sync(&process->regions[i]);
             return &process->regions[i];
         }
     }
@@ -105,8 +107,37 @@ bool pages_lose_locks(const struct model_region *region, uint64_t base, uint64_t
     return false;
 }
 
-void pages_commit(struct model_process *process, struct model_region *region, uint64_t base,
-                  uint64_t end, uint32_t protect)
+static bool is_copy(uint32_t protect)
+{
+    return (protect & (PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY)) != 0;
+}
+
+/* What a page that is private already has in place of copy-on-write. */
+static uint32_t without_copy(uint32_t protect)
+{
+    uint32_t rest = protect & ~(PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY);
+
+    return rest | (protect & PAGE_WRITECOPY ? PAGE_READWRITE : 0) |
+           (protect & PAGE_EXECUTE_WRITECOPY ? PAGE_EXECUTE_READWRITE : 0);
+}
+
+uint64_t pages_cost(const struct model_region *region, uint64_t base, uint64_t end)
+{
+    size_t from = model_page_index(region, base / MODEL_PAGE_SIZE);
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+    uint64_t absent = (end - base) / MODEL_PAGE_SIZE - (to - from);
+    uint64_t cost = 0;
+
+    if (!region->control) {
+        return to - from;
+    }
+    for (size_t i = from; i < to; i++) {
+        cost += region->pages[i].is_copied || is_copy(region->pages[i].protect);
+    }
+    return cost + (is_copy(region->protect) ? absent : 0);
+}
+
+void pages_fill(struct model_region *region, uint64_t base, uint64_t end, uint32_t protect)
 {
     uint64_t first = base / MODEL_PAGE_SIZE;
     size_t count = (size_t)((end - base) / MODEL_PAGE_SIZE);
@@ -121,15 +152,58 @@ void pages_commit(struct model_process *process, struct model_region *region, ui
     for (size_t i = from; i < to; i++) {
         struct model_page *page = &fresh[region->pages[i].number - first];
 
-        page->bytes = region->pages[i].bytes;
-        page->loose = region->pages[i].loose;
-        page->is_reset = region->pages[i].is_reset;
-        page->is_vague = region->pages[i].is_vague;
-        page->locks = is_inaccessible(protect) ? 0 : region->pages[i].locks;
+        *page = region->pages[i];
+        page->protect = page->is_copied ? without_copy(protect) : protect;
+        page->locks = is_inaccessible(protect) ? 0 : page->locks;
     }
-    charge(process, count - (to - from));
     splice(region, from, to, fresh, count);
     free(fresh);
+}
+
+void pages_commit(struct model_process *process, struct model_region *region, uint64_t base,
+                  uint64_t end, uint32_t protect)
+{
+    uint64_t before = pages_cost(region, base, end);
+
+    pages_fill(region, base, end, protect);
+    uncharge(process, before);
+    charge(process, pages_cost(region, base, end));
+}
+
+void pages_copy(const struct model_region *region, struct model_page *page)
+{
+    const struct model_page *shared = model_contents(region, page);
+
+    if (shared->bytes) {
+        memcpy(pages_bytes(page), shared->bytes, MODEL_PAGE_SIZE);
+    }
+    if (shared->loose) {
+        page->loose = must_allocate(MODEL_PAGE_SIZE);
+        memcpy(page->loose, shared->loose, MODEL_PAGE_SIZE);
+    }
+    page->is_copied = true;
+    page->protect = without_copy(page->protect);
+}
+
+void pages_uncopy(struct model_process *process, struct model_region *region, uint64_t base,
+                  uint64_t end)
+{
+    uint64_t before = pages_cost(region, base, end);
+    size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
+
+    for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
+        struct model_page *page = &region->pages[i];
+
+        free(page->bytes);
+        free(page->loose);
+        page->bytes = NULL;
+        page->loose = NULL;
+        page->is_reset = false;
+        page->is_vague = false;
+        page->is_copied = false;
+    }
+    uncharge(process, before);
+    charge(process, pages_cost(region, base, end));
 }
 
 void pages_decommit(struct model_process *process, struct model_region *region, uint64_t base,
@@ -142,8 +216,18 @@ void pages_decommit(struct model_process *process, struct model_region *region, 
         free(region->pages[i].bytes);
         free(region->pages[i].loose);
     }
-    uncharge(process, to - from);
+    uncharge(process, pages_cost(region, base, end));
     splice(region, from, to, NULL, 0);
+}
+
+void pages_charge(struct model_process *process, uint64_t pages) { charge(process, pages); }
+
+uint8_t *pages_loose(struct model_page *page)
+{
+    if (!page->loose) {
+        page->loose = must_allocate(MODEL_PAGE_SIZE);
+    }
+    return page->loose;
 }
 
 uint8_t *pages_bytes(struct model_page *page)
@@ -248,7 +332,7 @@ void pages_reset(struct model_region *region, uint64_t base, uint64_t end)
     size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
 
     for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
-        reset_page(&region->pages[i]);
+        reset_page(model_contents(region, &region->pages[i]));
     }
 }
 
@@ -267,7 +351,7 @@ bool pages_are_reset(const struct model_region *region, uint64_t base, uint64_t 
     size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
 
     for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
-        if (region->pages[i].is_reset) {
+        if (model_contents(region, &region->pages[i])->is_reset) {
             return true;
         }
     }
@@ -279,7 +363,7 @@ void pages_settle(struct model_region *region, uint64_t base, uint64_t end, bool
     size_t to = model_page_index(region, end / MODEL_PAGE_SIZE);
 
     for (size_t i = model_page_index(region, base / MODEL_PAGE_SIZE); i < to; i++) {
-        struct model_page *page = &region->pages[i];
+        struct model_page *page = model_contents(region, &region->pages[i]);
 
         if (page->is_reset && !is_lost && !page->is_vague) {
             free(page->loose);
@@ -292,6 +376,9 @@ void pages_settle(struct model_region *region, uint64_t base, uint64_t end, bool
 void regions_release(struct model_process *process, struct model_region *region, uint64_t base,
                      uint64_t end)
 {
+    if (region->control) {
+        model_view_detach(process, region);
+    }
     pages_decommit(process, region, base, end);
     marks_remove(process, base, end, true);
     if (base == region->base && end == region->end) {
@@ -334,6 +421,8 @@ void model_process_end(struct model_process *process)
 
 static bool region_is_valid(const struct model_region *region)
 {
+    uint32_t legal = region->control ? 0xFFu : 0x77u;
+
     if (region->base < LOWEST_USER_ADDRESS || region->base >= region->end ||
         region->end - 1 > HIGHEST_VAD_ADDRESS || (region->base | region->end) % MODEL_PAGE_SIZE) {
         return false;
@@ -343,7 +432,7 @@ static bool region_is_valid(const struct model_region *region)
 
         if (number < region->base / MODEL_PAGE_SIZE || number >= region->end / MODEL_PAGE_SIZE ||
             (i && number <= region->pages[i - 1].number) || region->is_placeholder ||
-            (region->pages[i].protect & ~(0x77u | PAGE_GUARD))) {
+            (region->pages[i].protect & ~(legal | PAGE_GUARD))) {
             return false;
         }
     }
@@ -360,7 +449,7 @@ bool model_is_valid(const struct model_process *process)
         if (!region_is_valid(region) || (i && region->base < process->regions[i - 1].end)) {
             return false;
         }
-        pages += region->page_count;
+        pages += pages_cost(region, region->base, region->end);
     }
     return pages == process->commit_pages && pages <= process->commit_limit_pages &&
            process->system->commit_pages <= process->system->commit_limit_pages;

@@ -19,8 +19,19 @@ bool pages_lose_locks(const struct model_region *region, uint64_t base, uint64_t
 /* No page of the range is committed; contents are lost. Returns the charge. */
 void pages_decommit(struct model_process *process, struct model_region *region, uint64_t base,
                     uint64_t end);
-/* The contents of a page, made when first asked for. */
+/* The contents of a page, and their loose flags, made when first asked for. */
 uint8_t *pages_bytes(struct model_page *page);
+uint8_t *pages_loose(struct model_page *page);
+/* What a range costs its process: committed private pages; of a view, those that are copied or may
+ * be. */
+uint64_t pages_cost(const struct model_region *region, uint64_t base, uint64_t end);
+void pages_charge(struct model_process *process, uint64_t pages);
+/* pages_commit, but nobody is charged. */
+void pages_fill(struct model_region *region, uint64_t base, uint64_t end, uint32_t protect);
+/* A page of a view gets contents of its own; those of a range show the section's again. */
+void pages_copy(const struct model_region *region, struct model_page *page);
+void pages_uncopy(struct model_process *process, struct model_region *region, uint64_t base,
+                  uint64_t end);
 /* A new region over free addresses. */
 struct model_region *regions_insert(struct model_process *process, uint64_t base, uint64_t end,
                                     uint32_t protect);

@@ -7,6 +7,7 @@
  * guard where it is; one that it allows consumes the guard and raises, once.
  */
 #include "model/pages.h"
+#include "model/section.h"
 
 #include <string.h>
 
@@ -44,7 +45,7 @@ static void describe_region(const struct model_region *region, struct model_memo
     memory->size_bytes = (run_end(region, number) - number) * MODEL_PAGE_SIZE;
     memory->state = is_committed ? MEM_COMMIT : MEM_RESERVE;
     memory->protect = is_committed ? model_shown_protect(region, region->pages[at].protect) : 0;
-    memory->type = MEM_PRIVATE;
+    memory->type = region->control ? MEM_MAPPED : MEM_PRIVATE;
 }
 
 static void describe_free(const struct model_process *process, struct model_memory *memory)
@@ -106,7 +107,8 @@ static bool grants(uint32_t protect, enum model_access access)
     case MODEL_READ:
         return base != PAGE_NOACCESS;
     case MODEL_WRITE:
-        return base == PAGE_READWRITE || base == PAGE_EXECUTE_READWRITE;
+        return (base & (PAGE_READWRITE | PAGE_WRITECOPY | PAGE_EXECUTE_READWRITE |
+                        PAGE_EXECUTE_WRITECOPY)) != 0;
     case MODEL_EXECUTE:
         return base >= PAGE_EXECUTE;
     }
@@ -140,14 +142,20 @@ static uint32_t check_page(struct model_process *process, uint64_t address,
     }
     if (access == MODEL_WRITE) {
         marks_add(process, page->number);
+        if (page->protect & (PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY)) {
+            pages_copy(model_region_of(process, address), page);
+        }
     }
     return NTMM_STATUS_SUCCESS;
 }
 
 bool model_is_loose(struct model_process *process, uint64_t address)
 {
-    const struct model_page *page = page_of(process, address);
+    struct model_page *page = page_of(process, address);
 
+    if (page) {
+        page = model_contents(model_region_of(process, address), page);
+    }
     return page && page->loose && page->loose[address % MODEL_PAGE_SIZE];
 }
 
@@ -156,17 +164,26 @@ static bool is_canonical(uint64_t address)
     return address < 0x0000800000000000ull || address >= SYSTEM_RANGE_START;
 }
 
+/* Whether what is written there reaches no file, though it is in a view of one. */
+static bool is_behind_file(const struct model_region *region, const struct model_page *page,
+                           size_t offset)
+{
+    return region->control && !page->is_copied && region->control->file &&
+           page->number * MODEL_PAGE_SIZE + offset >= region->control->file->size_bytes;
+}
+
 static void move_bytes(struct model_process *process, uint64_t address, uint32_t size,
                        enum model_access access, uint8_t *data)
 {
     for (uint32_t i = 0; i < size; i++) {
-        struct model_page *page = page_of(process, address + i);
+        const struct model_region *region = model_region_of(process, address + i);
+        struct model_page *page = model_contents(region, page_of(process, address + i));
         size_t offset = (size_t)((address + i) % MODEL_PAGE_SIZE);
 
         if (access == MODEL_WRITE) {
             pages_bytes(page)[offset] = data[i];
-            if (page->loose) {
-                page->loose[offset] = 0;
+            if (page->loose || is_behind_file(region, page, offset)) {
+                pages_loose(page)[offset] = is_behind_file(region, page, offset);
             }
         } else {
             data[i] = page->bytes ? page->bytes[offset] : 0;

@@ -15,6 +15,7 @@
  * NOACCESS and GUARD show without it.
  */
 #include "model/services.h"
+#include "model/section.h"
 
 #include <string.h>
 
@@ -34,13 +35,12 @@ static uint64_t up(uint64_t value, uint64_t granularity)
 
 static bool is_one_bit(uint32_t value) { return value && !(value & (value - 1)); }
 
-/* One base protection that private memory may have, and a modifier that goes with it. */
-static bool is_legal_protection(uint32_t protect)
+bool services_is_legal_protection(uint32_t protect)
 {
     uint32_t base = protect & BASE_PROTECTIONS;
     uint32_t modifiers = protect & ~BASE_PROTECTIONS;
 
-    if (!is_one_bit(base) || base == PAGE_WRITECOPY || base == PAGE_EXECUTE_WRITECOPY) {
+    if (!is_one_bit(base)) {
         return false;
     }
     if (modifiers == 0) {
@@ -48,6 +48,13 @@ static bool is_legal_protection(uint32_t protect)
     }
     return base != PAGE_NOACCESS && is_one_bit(modifiers) &&
            (modifiers & (PAGE_GUARD | CACHE_MODIFIERS));
+}
+
+/* Private memory is not copied on write. */
+static bool is_legal_of_private(uint32_t protect)
+{
+    return services_is_legal_protection(protect) &&
+           !(protect & (PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY));
 }
 
 uint32_t model_shown_protect(const struct model_region *region, uint32_t protect)
@@ -125,7 +132,7 @@ uint32_t services_check_arguments(const struct model_process *process, const uin
 {
     uint32_t status;
 
-    if (!is_legal_protection(protect) || !is_legal_of_large(type, protect)) {
+    if (!is_legal_of_private(protect) || !is_legal_of_large(type, protect)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     if (!base || !size) {
@@ -144,8 +151,7 @@ uint32_t services_check_arguments(const struct model_process *process, const uin
     return NTMM_STATUS_SUCCESS;
 }
 
-/* The byte after the highest that zero bits allow. */
-static uint64_t end_of_zero_bits(uint64_t zero_bits)
+uint64_t services_end_of_zero_bits(uint64_t zero_bits)
 {
     uint64_t limit = UINT64_MAX;
 
@@ -189,8 +195,8 @@ static uint64_t find_gap(const struct model_process *process, uint64_t size, uin
 
 /* Searches from below begin at the process's own start and, when nothing is free above it, anew at
  * the lowest address. */
-static uint64_t search(const struct model_process *process, uint64_t size,
-                       const struct model_bounds *bounds, uint32_t type)
+uint64_t services_search(const struct model_process *process, uint64_t size,
+                         const struct model_bounds *bounds, uint32_t type)
 {
     uint64_t top = process->highest_address + 1;
     uint64_t end = bounds->end < top ? bounds->end : top;
@@ -203,7 +209,7 @@ static uint64_t search(const struct model_process *process, uint64_t size,
     return found ? found : find_gap(process, size, bounds->lowest, end, bounds->alignment, type);
 }
 
-static bool is_free(const struct model_process *process, uint64_t base, uint64_t end)
+bool services_is_free(const struct model_process *process, uint64_t base, uint64_t end)
 {
     for (size_t i = 0; i < process->region_count; i++) {
         if (base < process->regions[i].end && end > process->regions[i].base) {
@@ -213,8 +219,7 @@ static bool is_free(const struct model_process *process, uint64_t base, uint64_t
     return true;
 }
 
-/* Whether `pages` more may be promised. */
-static uint32_t check_commit(const struct model_process *process, uint64_t pages)
+uint32_t services_check_commit(const struct model_process *process, uint64_t pages)
 {
     const struct model_system *system = process->system;
 
@@ -234,7 +239,7 @@ static uint32_t place(const struct model_process *process, uint64_t base,
 {
     if (base == 0) {
         size = up(size, MODEL_PAGE_SIZE);
-        *start = search(process, size, bounds, type);
+        *start = services_search(process, size, bounds, type);
         *end = *start + size;
         return *start ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
     }
@@ -246,7 +251,8 @@ static uint32_t place(const struct model_process *process, uint64_t base,
     if (*end - 1 > process->highest_address) {
         return NTMM_STATUS_INVALID_PARAMETER_4;
     }
-    return is_free(process, *start, *end) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_CONFLICTING_ADDRESSES;
+    return services_is_free(process, *start, *end) ? NTMM_STATUS_SUCCESS
+                                                   : NTMM_STATUS_CONFLICTING_ADDRESSES;
 }
 
 static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t *size,
@@ -264,7 +270,7 @@ static uint32_t reserve(struct model_process *process, uint64_t *base, uint64_t 
     status = place(process, *base, &aligned, *size, type, &start, &end);
 
     if (status == NTMM_STATUS_SUCCESS && (type & MEM_COMMIT)) {
-        status = check_commit(process, (end - start) / MODEL_PAGE_SIZE);
+        status = services_check_commit(process, (end - start) / MODEL_PAGE_SIZE);
     }
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
@@ -305,6 +311,14 @@ static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *
     if (!region || region->is_placeholder || region->is_window) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
+    if (region->control) {
+        status = model_view_commit(process, region, start, end, protect);
+        if (status == NTMM_STATUS_SUCCESS) {
+            *base = start;
+            *size = end - start;
+        }
+        return status;
+    }
     for (size_t i = 0; region->is_large && i < region->page_count; i++) {
         uint64_t at = region->pages[i].number * MODEL_PAGE_SIZE;
 
@@ -312,8 +326,8 @@ static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *
             return NTMM_STATUS_INVALID_PAGE_PROTECTION;
         }
     }
-    status = check_commit(process,
-                          (end - start) / MODEL_PAGE_SIZE - pages_committed(region, start, end));
+    status = services_check_commit(process, (end - start) / MODEL_PAGE_SIZE -
+                                                pages_committed(region, start, end));
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
@@ -339,7 +353,7 @@ static uint32_t replace(struct model_process *process, uint64_t *base, uint64_t 
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     if (type & MEM_COMMIT) {
-        status = check_commit(process, (end - start) / MODEL_PAGE_SIZE);
+        status = services_check_commit(process, (end - start) / MODEL_PAGE_SIZE);
     }
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
@@ -377,6 +391,9 @@ static uint32_t reset(struct model_process *process, uint64_t *base, uint64_t *s
 
     if (!region || region->is_large || region->is_window) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    if (region->control && region->control->file) {
+        return NTMM_STATUS_USER_MAPPED_FILE;
     }
     if (type == MEM_RESET) {
         pages_reset(region, start, end);
@@ -422,7 +439,7 @@ uint32_t services_allocate(struct model_process *process, uint64_t *base, uint64
 uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t zero_bits,
                         uint64_t *size, uint32_t type, uint32_t protect)
 {
-    struct model_bounds bounds = {LOWEST_USER_ADDRESS, end_of_zero_bits(zero_bits),
+    struct model_bounds bounds = {LOWEST_USER_ADDRESS, services_end_of_zero_bits(zero_bits),
                                   MODEL_GRANULARITY, false, false};
     uint32_t status;
 
@@ -464,6 +481,31 @@ static bool is_legal_free(uint32_t type, uint32_t flag)
     return type == MEM_DECOMMIT || ((type & ~flag) == MEM_RELEASE && (!flag || is_one_bit(flag)));
 }
 
+/* [start, end) lies in the region, or is all of what is behind its start when size is 0. */
+static uint32_t check_free_of_kind(const struct model_region *region, uint64_t start, uint64_t end,
+                                   uint64_t size, uint32_t type)
+{
+    if (region->control) {
+        return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
+    }
+    if (size == 0 && start != region->base) {
+        return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
+    }
+    if (region->is_large && type == MEM_DECOMMIT) {
+        return NTMM_STATUS_UNABLE_TO_DECOMMIT_VM;
+    }
+    if (region->is_window && type == MEM_DECOMMIT) {
+        return NTMM_STATUS_MEMORY_NOT_ALLOCATED;
+    }
+    if ((region->is_large || region->is_window) && start != region->base) {
+        return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
+    }
+    if ((region->is_large || region->is_window) && end != region->end) {
+        return NTMM_STATUS_UNABLE_TO_FREE_VM;
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
 uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *size, uint32_t type)
 {
     uint64_t start;
@@ -495,20 +537,9 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     if (end > region->end) {
         return NTMM_STATUS_UNABLE_TO_FREE_VM;
     }
-    if (*size == 0 && start != region->base) {
-        return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
-    }
-    if (region->is_large && type == MEM_DECOMMIT) {
-        return NTMM_STATUS_UNABLE_TO_DECOMMIT_VM;
-    }
-    if (region->is_window && type == MEM_DECOMMIT) {
-        return NTMM_STATUS_MEMORY_NOT_ALLOCATED;
-    }
-    if ((region->is_large || region->is_window) && start != region->base) {
-        return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
-    }
-    if ((region->is_large || region->is_window) && end != region->end) {
-        return NTMM_STATUS_UNABLE_TO_FREE_VM;
+    status = check_free_of_kind(region, start, end, *size, type);
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
     }
     reported = end - start;
     if (type == MEM_RELEASE) {
@@ -525,6 +556,54 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     return NTMM_STATUS_SUCCESS;
 }
 
+static uint32_t check_protect_of_view(const struct model_process *process,
+                                      const struct model_region *region, uint64_t start,
+                                      uint64_t end, uint32_t protect)
+{
+    bool is_copy = (protect & (PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY)) != 0;
+    uint64_t more = 0;
+
+    if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {
+        return NTMM_STATUS_NOT_COMMITTED;
+    }
+    if (region->is_fixed) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (!model_view_allows(region->protect, protect)) {
+        return NTMM_STATUS_SECTION_PROTECTION;
+    }
+    for (; is_copy && start < end; start += MODEL_PAGE_SIZE) {
+        more += !pages_cost(region, start, start + MODEL_PAGE_SIZE);
+    }
+    return services_check_commit(process, more);
+}
+
+/* Step 6. */
+static uint32_t check_protect_of_kind(const struct model_process *process,
+                                      const struct model_region *region, uint64_t start,
+                                      uint64_t end, uint32_t protect)
+{
+    if (region->control) {
+        return check_protect_of_view(process, region, start, end, protect);
+    }
+    if (!is_legal_of_private(protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (region->is_window && protect != PAGE_NOACCESS && protect != PAGE_READONLY &&
+        protect != PAGE_READWRITE) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (region->is_large && !is_legal_of_large(MEM_LARGE_PAGES, protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (region->is_large && !region->is_small && (start | end) % MODEL_LARGE_PAGE_SIZE) {
+        return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    }
+    return pages_committed(region, start, end) == (end - start) / MODEL_PAGE_SIZE
+               ? NTMM_STATUS_SUCCESS
+               : NTMM_STATUS_NOT_COMMITTED;
+}
+
 uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *size,
                        uint32_t protect, uint32_t *old)
 {
@@ -534,7 +613,7 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     uint32_t status;
     size_t first;
 
-    if (!is_legal_protection(protect)) {
+    if (!services_is_legal_protection(protect & ~PAGE_REVERT_TO_FILE_MAP)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     if (!old) {
@@ -551,25 +630,20 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     if (!region) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
-    if (region->is_window && protect != PAGE_NOACCESS && protect != PAGE_READONLY &&
-        protect != PAGE_READWRITE) {
-        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    status = check_protect_of_kind(process, region, start, end, protect);
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
     }
-    if (region->is_large && !is_legal_of_large(MEM_LARGE_PAGES, protect)) {
-        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
-    }
-    if (region->is_large && !region->is_small && (start | end) % MODEL_LARGE_PAGE_SIZE) {
-        return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    }
-    if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {
-        return NTMM_STATUS_NOT_COMMITTED;
+    if (protect & PAGE_REVERT_TO_FILE_MAP) {
+        pages_uncopy(process, region, start, end);
     }
     first = model_page_index(region, start / MODEL_PAGE_SIZE);
     *old = model_shown_protect(region, region->pages[first].protect);
     marks_latch(process, start, end);
     status = pages_lose_locks(region, start, end, protect) ? NTMM_STATUS_WAS_UNLOCKED
                                                            : NTMM_STATUS_SUCCESS;
-    pages_commit(process, region, start, end, protect & ~CACHE_MODIFIERS);
+    pages_commit(process, region, start, end,
+                 protect & ~(CACHE_MODIFIERS | PAGE_REVERT_TO_FILE_MAP));
     *base = start;
     *size = end - start;
     return status;

@@ -25,6 +25,21 @@ uint32_t services_check_arguments(const struct model_process *process, const uin
 /* What follows when every argument is legal. */
 uint32_t services_allocate(struct model_process *process, uint64_t *base, uint64_t *size,
                            uint32_t type, uint32_t protect, const struct model_bounds *bounds);
+/* A base protection and a modifier that goes with it. */
+bool services_is_legal_protection(uint32_t protect);
+/* The byte after the highest that zero bits allow. */
+uint64_t services_end_of_zero_bits(uint64_t zero_bits);
+/* A free place of `size` bytes; 0: none. */
+uint64_t services_search(const struct model_process *process, uint64_t size,
+                         const struct model_bounds *bounds, uint32_t type);
+bool services_is_free(const struct model_process *process, uint64_t base, uint64_t end);
+/* Whether `pages` more may be promised. */
+uint32_t services_check_commit(const struct model_process *process, uint64_t pages);
+/* Extended parameters, in their order. */
+uint32_t services_take_parameters(const struct model_parameter *given, uint32_t count,
+                                  uint32_t type, struct model_bounds *bounds);
+/* An empty region becomes a placeholder. */
+void placeholders_become(struct model_region *region);
 /* RELEASE with a flag of placeholders; every argument is legal. */
 uint32_t placeholders_free(struct model_process *process, uint64_t *base, uint64_t *size,
                            uint32_t flag);

@@ -52,6 +52,33 @@ static const struct name STATUSES[] = {
     {NTMM_STATUS_ACCESS_DENIED, "ACCESS_DENIED"},
     {NTMM_STATUS_NOT_LOCKED, "NOT_LOCKED"},
     {NTMM_STATUS_WORKING_SET_QUOTA, "WORKING_SET_QUOTA"},
+    {NTMM_STATUS_INVALID_PARAMETER_7, "INVALID_PARAMETER_7"},
+    {NTMM_STATUS_INVALID_PARAMETER_8, "INVALID_PARAMETER_8"},
+    {NTMM_STATUS_INVALID_PARAMETER_9, "INVALID_PARAMETER_9"},
+    {NTMM_STATUS_OBJECT_NAME_EXISTS, "OBJECT_NAME_EXISTS"},
+    {NTMM_STATUS_OBJECT_NAME_NOT_FOUND, "OBJECT_NAME_NOT_FOUND"},
+    {NTMM_STATUS_OBJECT_NAME_COLLISION, "OBJECT_NAME_COLLISION"},
+    {NTMM_STATUS_BUFFER_OVERFLOW, "BUFFER_OVERFLOW"},
+    {NTMM_STATUS_IN_PAGE_ERROR, "IN_PAGE_ERROR"},
+    {NTMM_STATUS_END_OF_FILE, "END_OF_FILE"},
+    {NTMM_STATUS_UNABLE_TO_DELETE_SECTION, "UNABLE_TO_DELETE_SECTION"},
+    {NTMM_STATUS_INVALID_VIEW_SIZE, "INVALID_VIEW_SIZE"},
+    {NTMM_STATUS_INVALID_FILE_FOR_SECTION, "INVALID_FILE_FOR_SECTION"},
+    {NTMM_STATUS_ALREADY_COMMITTED, "ALREADY_COMMITTED"},
+    {NTMM_STATUS_SECTION_TOO_BIG, "SECTION_TOO_BIG"},
+    {NTMM_STATUS_SHARING_VIOLATION, "SHARING_VIOLATION"},
+    {NTMM_STATUS_SECTION_NOT_IMAGE, "SECTION_NOT_IMAGE"},
+    {NTMM_STATUS_SECTION_PROTECTION, "SECTION_PROTECTION"},
+    {NTMM_STATUS_DISK_FULL, "DISK_FULL"},
+    {NTMM_STATUS_SECTION_NOT_EXTENDED, "SECTION_NOT_EXTENDED"},
+    {NTMM_STATUS_FILE_INVALID, "FILE_INVALID"},
+    {NTMM_STATUS_NOT_SAME_DEVICE, "NOT_SAME_DEVICE"},
+    {NTMM_STATUS_MAPPED_FILE_SIZE_ZERO, "MAPPED_FILE_SIZE_ZERO"},
+    {NTMM_STATUS_CANNOT_DELETE, "CANNOT_DELETE"},
+    {NTMM_STATUS_MAPPED_ALIGNMENT, "MAPPED_ALIGNMENT"},
+    {NTMM_STATUS_USER_MAPPED_FILE, "USER_MAPPED_FILE"},
+    {NTMM_STATUS_INVALID_IMAGE_NOT_MZ, "INVALID_IMAGE_NOT_MZ"},
+    {NTMM_STATUS_PURGE_FAILED, "PURGE_FAILED"},
 };
 
 static const struct name PROTECTIONS[] = {
@@ -66,6 +93,7 @@ static const struct name PROTECTIONS[] = {
     {PAGE_GUARD, "GUARD"},
     {PAGE_NOCACHE, "NOCACHE"},
     {PAGE_WRITECOMBINE, "WRITECOMBINE"},
+    {PAGE_REVERT_TO_FILE_MAP, "REVERT_TO_FILE_MAP"},
 };
 
 static const struct name TYPES[] = {
@@ -84,8 +112,36 @@ static const struct name TYPES[] = {
     {MEM_PHYSICAL, "PHYSICAL"},
     {MEM_RESET_UNDO, "RESET_UNDO"},
     {MEM_LARGE_PAGES, "LARGE_PAGES"},
-    /* only read: when written it is the bit that DECOMMIT names */
+    {MEM_DIFFERENT_IMAGE_BASE_OK, "DIFFERENT_IMAGE_BASE_OK"},
+    /* only read: when written they are bits that other names have */
     {MEM_REPLACE_PLACEHOLDER, "REPLACE_PLACEHOLDER"},
+    {SEC_NO_CHANGE, "NO_CHANGE"},
+    {MEM_UNMAP_WITH_TRANSIENT_BOOST, "UNMAP_WITH_TRANSIENT_BOOST"},
+};
+
+/* The type of a region, by bits that mean other things in a call. */
+static const struct name KINDS[] = {
+    {MEM_PRIVATE, "PRIVATE"},
+    {MEM_MAPPED, "MAPPED"},
+    {MEM_IMAGE, "IMAGE"},
+};
+
+static const struct name FILE_RIGHTS[] = {
+    {FILE_READ_DATA, "READ"},
+    {FILE_WRITE_DATA, "WRITE"},
+    {FILE_EXECUTE, "EXECUTE"},
+};
+
+static const struct name SECTION_RIGHTS[] = {
+    {SECTION_ALL_ACCESS, "ALL_ACCESS"},   {SECTION_QUERY, "QUERY"},
+    {SECTION_MAP_WRITE, "MAP_WRITE"},     {SECTION_MAP_READ, "MAP_READ"},
+    {SECTION_MAP_EXECUTE, "MAP_EXECUTE"}, {SECTION_EXTEND_SIZE, "EXTEND_SIZE"},
+};
+
+static const struct name ATTRIBUTES[] = {
+    {SEC_BASED, "BASED"},     {SEC_NO_CHANGE, "NO_CHANGE"},       {SEC_FILE, "FILE"},
+    {SEC_IMAGE, "IMAGE"},     {SEC_RESERVE, "RESERVE"},           {SEC_COMMIT, "COMMIT"},
+    {SEC_NOCACHE, "NOCACHE"}, {SEC_WRITECOMBINE, "WRITECOMBINE"}, {SEC_LARGE_PAGES, "LARGE_PAGES"},
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -132,6 +188,26 @@ char *words_of_protect(char text[WORD_SIZE], uint32_t protect)
 char *words_of_type(char text[WORD_SIZE], uint32_t type)
 {
     return join(text, type, TYPES, COUNT_OF(TYPES));
+}
+
+char *words_of_kind(char text[WORD_SIZE], uint32_t kind)
+{
+    return join(text, kind, KINDS, COUNT_OF(KINDS));
+}
+
+char *words_of_file_rights(char text[WORD_SIZE], uint32_t rights)
+{
+    return join(text, rights, FILE_RIGHTS, COUNT_OF(FILE_RIGHTS));
+}
+
+char *words_of_section_rights(char text[WORD_SIZE], uint32_t rights)
+{
+    return join(text, rights, SECTION_RIGHTS + 1, COUNT_OF(SECTION_RIGHTS) - 1);
+}
+
+char *words_of_attributes(char text[WORD_SIZE], uint32_t attributes)
+{
+    return join(text, attributes, ATTRIBUTES, COUNT_OF(ATTRIBUTES));
 }
 
 bool words_parse_number(const char *text, uint64_t *value)
@@ -184,4 +260,19 @@ bool words_parse_protect(const char *text, uint64_t *value)
 bool words_parse_type(const char *text, uint64_t *value)
 {
     return parse(text, TYPES, COUNT_OF(TYPES), value);
+}
+
+bool words_parse_file_rights(const char *text, uint64_t *value)
+{
+    return parse(text, FILE_RIGHTS, COUNT_OF(FILE_RIGHTS), value);
+}
+
+bool words_parse_section_rights(const char *text, uint64_t *value)
+{
+    return parse(text, SECTION_RIGHTS, COUNT_OF(SECTION_RIGHTS), value);
+}
+
+bool words_parse_attributes(const char *text, uint64_t *value)
+{
+    return parse(text, ATTRIBUTES, COUNT_OF(ATTRIBUTES), value);
 }
