@@ -18,6 +18,10 @@ static const char *letter_of(uint32_t state, uint32_t protect)
         return "r";
     case PAGE_READWRITE:
         return "w";
+    case PAGE_WRITECOPY:
+        return "c";
+    case PAGE_EXECUTE_WRITECOPY:
+        return "k";
     case PAGE_EXECUTE:
         return "x";
     case PAGE_EXECUTE_READ:
@@ -46,6 +50,8 @@ static void append_region(char text[STRIP_SIZE], const struct model_memory *memo
     append(text, words_of_number(word, memory->allocation_base));
     append(text, " ");
     append(text, words_of_protect(word, memory->allocation_protect));
+    append(text, memory->type == MEM_MAPPED ? " mapped" : "");
+    append(text, memory->type == MEM_IMAGE ? " image" : "");
 }
 
 static void append_run(char text[STRIP_SIZE], const struct model_memory *memory)

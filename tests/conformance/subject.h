@@ -5,7 +5,7 @@
 #ifndef CONFORMANCE_SUBJECT_H
 #define CONFORMANCE_SUBJECT_H
 
-#include "model/model.h"
+#include "model/section.h"
 
 /* Whose handle a call names. */
 enum caller {
@@ -25,6 +25,59 @@ struct subject_setup {
 
 /* Commit that every subject has to give: ample for a case, far below 1 TiB. */
 #define SUBJECT_COMMIT_PAGES 0x100000u
+
+/* Handles of files and sections are the subject's; 0 is none. */
+#define SUBJECT_PROCESS_HANDLE UINT64_MAX /* the live process's, of the wrong kind */
+#define SUBJECT_NO_SECTIONS 1u            /* no section can be made of the file */
+#define SUBJECT_DEVICE_BYTES 0x400000u    /* what a file's device holds at most */
+
+/* A new file holds, in each of its first valid_bytes bytes, the number of its page plus 1; on its
+ * device the rest up to size_bytes is 0xEE. */
+struct subject_file {
+    const char *name; /* behind \Device\HarddiskVolume1\ */
+    uint32_t access;
+    uint64_t size_bytes;
+    uint64_t valid_bytes;
+    uint32_t flags; /* SUBJECT_NO_SECTIONS */
+};
+
+/* Files, sections and views. Statuses and in/out values as NT's; handles are untouched on failure.
+ * moved is set always. */
+struct subject_sections {
+    uint32_t (*create_file)(void *self, const struct subject_file *file, uint64_t *handle);
+    uint32_t (*open_file)(void *self, uint64_t file, uint32_t access, uint64_t *handle);
+    uint32_t (*close_file)(void *self, uint64_t file);
+    uint32_t (*file_size)(void *self, uint64_t file, uint64_t *size_bytes);
+    uint32_t (*set_file_size)(void *self, uint64_t file, uint64_t size_bytes);
+    uint32_t (*can_delete_file)(void *self, uint64_t file);
+    uint32_t (*read_file)(void *self, uint64_t file, uint64_t offset, uint8_t *data, uint64_t size,
+                          uint64_t *moved);
+    uint32_t (*write_file)(void *self, uint64_t file, uint64_t offset, const uint8_t *data,
+                           uint64_t size, uint64_t *moved);
+    uint32_t (*flush_file)(void *self, uint64_t file, uint64_t offset, uint64_t size);
+    uint32_t (*purge_file)(void *self, uint64_t file);
+    /* What is on the device of a file; NULL: the subject has none. */
+    uint32_t (*read_device)(void *self, uint64_t file, uint64_t offset, uint8_t *data, size_t size);
+    uint32_t (*create_section)(void *self, uint64_t *handle,
+                               const struct model_section_request *request);
+    uint32_t (*open_section)(void *self, uint64_t *handle, uint32_t access, const char *name);
+    uint32_t (*duplicate_section)(void *self, uint64_t section, uint32_t access, uint64_t *handle);
+    uint32_t (*close_section)(void *self, uint64_t section);
+    uint32_t (*query_section)(void *self, uint64_t section, uint32_t information_class,
+                              void *buffer, uint64_t length, uint64_t *return_length);
+    uint32_t (*extend_section)(void *self, uint64_t section, uint64_t *size);
+    uint32_t (*map_view)(void *self, enum caller who, uint64_t section, uint64_t *base,
+                         uint64_t *offset, uint64_t *size,
+                         const struct model_view_request *request);
+    uint32_t (*map_view_ex)(void *self, enum caller who, uint64_t section, uint64_t *base,
+                            uint64_t *offset, uint64_t *size, uint32_t type, uint32_t protect,
+                            const struct model_parameter *parameters, uint32_t count);
+    uint32_t (*unmap_view)(void *self, enum caller who, uint64_t address, uint32_t flags);
+    uint32_t (*is_same_file)(void *self, enum caller who, uint64_t first, uint64_t second);
+    uint32_t (*flush)(void *self, enum caller who, uint64_t *base, uint64_t *size);
+    /* Private pages promised to a process, and bytes of its address space in use. */
+    void (*accounts)(void *self, enum caller who, uint64_t *commit_pages, uint64_t *size_bytes);
+};
 
 struct subject {
     const char *name;
@@ -65,7 +118,10 @@ struct subject {
                       struct model_fault *fault);
     /* The live or the other process ends, and a new one with the same limits takes its place. */
     void (*restart)(void *self, enum caller who);
+    const struct subject_sections *sections; /* NULL: it has none */
 };
+
+extern const struct subject_sections subject_model_sections;
 
 extern const struct subject subject_model;
 extern const struct subject subject_core;

@@ -1,12 +1,7 @@
 /* The page-array model as a subject. */
-#include "conformance/subject.h"
+#include "conformance/subject_model.h"
 
 #include <stdlib.h>
-
-struct model_self {
-    struct model_system system;
-    struct model_process processes[CALLER_COUNT];
-};
 
 static void *open_model(const struct subject_setup *setup)
 {
@@ -40,6 +35,7 @@ static const char *close_model(void *context)
         }
         model_process_end(&self->processes[who]);
     }
+    model_system_end(&self->system);
     if (self->system.commit_pages) {
         wrong = "the model did not return every charge";
     }
@@ -175,4 +171,5 @@ const struct subject subject_model = {
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,
+    .sections = &subject_model_sections,
 };
