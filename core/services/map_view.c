@@ -137,6 +137,7 @@ static void choose_view(const struct map_request *m, struct mapping *found)
     struct view_config *view = &found->view;
     bool has_modifier = (m->protection & PROT_MODIFIER_MASK) != 0;
     bool is_plain = !has_modifier && (m->protection & PROT_ACCESS_MASK) != 0;
+    uint32_t attributes = get32(&found->section->attributes);
     bool is_data_only = false; /* SEC_IMAGE_NO_EXECUTE */
     *view = (struct view_config){.area = found->area,
                                  .first_prototype = found->first_page,
@@ -145,16 +146,15 @@ static void choose_view(const struct map_request *m, struct mapping *found)
     if (area_is(area, AREA_IMAGE)) {
         view->protection = PROT_EXECUTE_WRITECOPY;
         view->win32 = NTMM_PAGE_EXECUTE_WRITECOPY;
-        is_data_only = (get32(&found->section->attributes) & NTMM_SEC_NOCACHE) != 0;
-    } else if (is_plain && area_is(area, AREA_NOCACHE)) {
+        is_data_only = (attributes & NTMM_SEC_NOCACHE) != 0;
+    } else if (is_plain && attributes & NTMM_SEC_NOCACHE) {
         view->protection |= PROT_NOCACHE;
         view->win32 |= NTMM_PAGE_NOCACHE;
-    } else if (is_plain && area_is(area, AREA_WRITECOMBINE)) {
+    } else if (is_plain && attributes & NTMM_SEC_WRITECOMBINE) {
         view->protection |= PROT_WRITECOMBINE;
         view->win32 |= NTMM_PAGE_WRITECOMBINE;
     }
-    bool is_fixed =
-        m->type & NTMM_SEC_NO_CHANGE || get32(&found->section->attributes) & NTMM_SEC_NO_CHANGE;
+    bool is_fixed = ((m->type | attributes) & NTMM_SEC_NO_CHANGE) != 0;
     view->flags = (m->inherit == NTMM_VIEW_UNMAP ? VAD_UNMAP_IN_CLONE : 0u) |
                   (is_fixed ? VAD_SECTION_NO_CHANGE : 0u) |
                   (is_data_only ? VAD_NOT_EXECUTABLE : 0u) |
