@@ -34,7 +34,8 @@ static ntmm_status find_free_range(struct call *c, struct process *process, uint
     if (!*vad)
         return NTMM_STATUS_MEMORY_NOT_ALLOCATED;
     if (size == 0) {
-        if (page != vad_start(*vad))
+        bool is_refused_whole = vad_is_view(*vad) || vad_is_borrowed(*vad);
+        if (page != vad_start(*vad) && !is_refused_whole)
             return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
         *range = (struct page_range){.start = vad_start(*vad), .end = vad_end(*vad)};
         return NTMM_STATUS_SUCCESS;
