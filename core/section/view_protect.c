@@ -199,8 +199,6 @@ static void apply(struct call *c, struct process *process, struct vad *vad, uint
 
 static ntmm_status check_protect(const struct vad *vad, uint32_t code)
 {
-    if (get32(&vad->flags) & VAD_SECTION_NO_CHANGE)
-        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (vad_type(vad) == VAD_DATA_MAP && !view_may_protect(get32(&vad->protection), code))
         return NTMM_STATUS_SECTION_PROTECTION;
     return NTMM_STATUS_SUCCESS;
@@ -210,9 +208,8 @@ ntmm_status view_protect(struct call *c, struct process *process, struct vad *va
                          uint64_t end, uint32_t protection, uint32_t *old)
 {
     uint32_t code = protection_in_region(protection, get32(&vad->protection));
-    ntmm_status status = check_protect(vad, code);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
+    if (get32(&vad->flags) & VAD_SECTION_NO_CHANGE)
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!tables_are_present(c, process, start, end))
         return want_status(c);
     struct table_span span = table_find(c, process, start);
@@ -221,6 +218,9 @@ ntmm_status view_protect(struct call *c, struct process *process, struct vad *va
     struct charge_change change = weigh(c, process, vad, start, end, code);
     if (!change.is_committed)
         return NTMM_STATUS_NOT_COMMITTED;
+    ntmm_status status = check_protect(vad, code);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
     if (!is_nothing_to_do(c, process, vad, start, end, code)) {
         status = reserve(c, process, start, end, &change);
         if (status != NTMM_STATUS_SUCCESS)
