@@ -1,7 +1,8 @@
 /*
  * NtCreateSection and what is done with a section handle, but mapping.
  *
- *   attributes --> protection --> pointers --> size or file --> name --> control area --> object
+ *   attributes --> protection --> pointers --> size or file --> commit --> name --> control area
+ *   --> object
  *
  * The order of the checks is that of docs/sections.md. A file that must grow grows before anything
  * else changes; a section that then cannot be made leaves it so.
@@ -154,17 +155,15 @@ static ntmm_status make_of_page_files(struct call *c, struct section_request *r,
         .protection = PROT_READWRITE,
         .subsection_count = 1,
     };
-    ntmm_status status = look_for_name(c, r);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
     uint64_t commit = is_reserve ? 0 : pages;
     if (commit && !commit_charge(c, commit))
         return want_status(c);
-    uint64_t ref = area_create(c, &config);
+    ntmm_status status = look_for_name(c, r);
+    uint64_t ref = status == NTMM_STATUS_SUCCESS ? area_create(c, &config) : 0;
     if (!ref) {
         if (commit)
             commit_return(c, commit);
-        return want_status(c);
+        return status == NTMM_STATUS_SUCCESS ? want_status(c) : status;
     }
     *area = area_at(c, ref);
     set64(&(*area)->commit_pages, commit);
