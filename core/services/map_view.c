@@ -47,7 +47,7 @@ ntmm_status map_check_arguments(struct map_request *m, const uint64_t *base,
     m->offset = offset ? *offset : 0;
     if (m->base > NTMM_HIGHEST_VAD_ADDRESS || m->view_size > NTMM_HIGHEST_VAD_ADDRESS - m->base + 1)
         return NTMM_STATUS_INVALID_PARAMETER_3;
-    if (m->base >> NTMM_PAGE_SHIFT >= m->bounds.end)
+    if (m->base != 0 && m->base >> NTMM_PAGE_SHIFT >= m->bounds.end)
         return NTMM_STATUS_INVALID_PARAMETER_4;
     return NTMM_STATUS_SUCCESS;
 }
