@@ -68,7 +68,7 @@ static ntmm_status grow_area(struct call *c, struct control_area *area, uint64_t
     return status;
 }
 
-/* What lies behind the end in the last page was nobody's, and becomes part of the file: zeros. */
+/* What lies behind the end in the last page is zeros: views show it, and the file may grow. */
 static ntmm_status zero_behind_end(struct call *c, struct control_area *area, uint64_t end)
 {
     static const uint8_t zeros[256];
@@ -161,6 +161,8 @@ static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     (void)area_purge(c, use->area, pages_of_bytes(bytes));
+    /* a page that is not in memory, or cannot be read, is zero behind the end when it is */
+    (void)zero_behind_end(c, use->area, bytes);
     return NTMM_STATUS_SUCCESS;
 }
 
