@@ -2,15 +2,13 @@
  * The library as a subject, on the emulated platform: accesses run on a virtual processor, through
  * the page tables and the door. Closing checks the invariants and that nothing is left allocated.
  */
+#include "conformance/subject_core.h"
 #include "conformance/extended.h"
-#include "conformance/subject.h"
 #include "paging/page_out.h"
 
-#include <ntmm/emulated.h>
 #include <ntmm/inspect.h>
 #include <ntmm/memory.h>
 #include <ntmm/offer.h>
-#include <ntmm/process.h>
 #include <ntmm/query.h>
 #include <ntmm/virtual.h>
 #include <ntmm/write_watch.h>
@@ -22,14 +20,6 @@
 #define RAM_BYTES 0x1000000u
 #define PAGED_RAM_BYTES 0x1000000u
 #define KIND_SHIFT 56
-
-struct core_self {
-    struct ntmm_emulated *emu;
-    struct ntmm_system *system;
-    ntmm_handle handles[CALLER_COUNT];
-    struct ntmm_process_config live; /* how the live process is made */
-    bool is_paged;                   /* everything goes out after each call */
-};
 
 static void must(ntmm_status status)
 {
@@ -52,7 +42,7 @@ static void make_processes(struct core_self *self, const struct subject_setup *s
         self->handles[CALLER_LIVE] ^ ((ntmm_handle)0x80 << KIND_SHIFT);
 }
 
-static void after_call(struct core_self *self)
+void subject_core_after_call(struct core_self *self)
 {
     if (self->is_paged) {
         page_out_everything(self->emu);
@@ -91,7 +81,7 @@ static void *open_paged(const struct subject_setup *setup)
 
     must(page_out_add_file(self->emu));
     self->is_paged = true;
-    after_call(self);
+    subject_core_after_call(self);
     return self;
 }
 
@@ -133,7 +123,7 @@ static uint32_t allocate(void *context, enum caller who, uint64_t *base, uint64_
     uint32_t status = ntmm_allocate_virtual_memory(self->system, self->handles[who], base,
                                                    zero_bits, size, type, protect);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -147,7 +137,7 @@ static uint32_t allocate_ex(void *context, enum caller who, uint64_t *base, uint
         ntmm_allocate_virtual_memory_ex(self->system, self->handles[who], base, size, type, protect,
                                         extended_parameters(parameters, count, &storage), count);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -158,7 +148,7 @@ static uint32_t offer(void *context, enum caller who, uint64_t base, uint64_t si
     uint32_t status =
         ntmm_offer_virtual_memory(self->system, self->handles[who], base, size, priority);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -167,7 +157,7 @@ static uint32_t reclaim(void *context, enum caller who, uint64_t base, uint64_t 
     struct core_self *self = context;
     uint32_t status = ntmm_reclaim_virtual_memory(self->system, self->handles[who], base, size);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -176,7 +166,7 @@ static uint32_t discard(void *context, enum caller who, uint64_t base, uint64_t 
     struct core_self *self = context;
     uint32_t status = ntmm_discard_virtual_memory(self->system, self->handles[who], base, size);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -186,7 +176,7 @@ static uint32_t free_memory(void *context, enum caller who, uint64_t *base, uint
     struct core_self *self = context;
     uint32_t status = ntmm_free_virtual_memory(self->system, self->handles[who], base, size, type);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -197,7 +187,7 @@ static uint32_t protect_memory(void *context, enum caller who, uint64_t *base, u
     uint32_t status =
         ntmm_protect_virtual_memory(self->system, self->handles[who], base, size, protect, old);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -208,7 +198,7 @@ static uint32_t read_memory(void *context, enum caller who, uint64_t address, ui
     uint32_t status =
         ntmm_read_virtual_memory(self->system, self->handles[who], address, data, size, copied);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -219,7 +209,7 @@ static uint32_t write_memory(void *context, enum caller who, uint64_t address, u
     uint32_t status =
         ntmm_write_virtual_memory(self->system, self->handles[who], address, data, size, copied);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -229,7 +219,7 @@ static uint32_t lock_memory(void *context, enum caller who, uint64_t *base, uint
     struct core_self *self = context;
     uint32_t status = ntmm_lock_virtual_memory(self->system, self->handles[who], base, size, kind);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -240,7 +230,7 @@ static uint32_t unlock_memory(void *context, enum caller who, uint64_t *base, ui
     uint32_t status =
         ntmm_unlock_virtual_memory(self->system, self->handles[who], base, size, kind);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -260,7 +250,7 @@ static uint32_t query(void *context, enum caller who, uint64_t address, struct m
         memory->protect = found.protect;
         memory->type = found.type;
     }
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -272,7 +262,7 @@ static uint32_t get_write_watch(void *context, enum caller who, uint32_t flags, 
     uint32_t status = ntmm_get_write_watch(self->system, self->handles[who], flags, base, size,
                                            addresses, count, &granularity);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -281,7 +271,7 @@ static uint32_t reset_write_watch(void *context, enum caller who, uint64_t base,
     struct core_self *self = context;
     uint32_t status = ntmm_reset_write_watch(self->system, self->handles[who], base, size);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -294,7 +284,7 @@ static uint32_t query_class(void *context, enum caller who, uint64_t address,
         ntmm_query_virtual_memory_class(self->system, self->handles[who], address,
                                         information_class, buffer, length, return_length);
 
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -331,7 +321,7 @@ static uint32_t access_memory(void *context, enum caller who, uint64_t address, 
         }
     }
     take_result(fault, status, &result);
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -349,7 +339,7 @@ static uint32_t fault_at(void *context, enum caller who, uint64_t address, enum 
     uint32_t status = ntmm_page_fault(self->system, &request, &result);
 
     take_result(fault, status, &result);
-    after_call(self);
+    subject_core_after_call(self);
     return status;
 }
 
@@ -384,6 +374,7 @@ const struct subject subject_core = {
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,
+    .sections = &subject_core_sections,
 };
 
 const struct subject subject_paged = {
@@ -409,4 +400,5 @@ const struct subject subject_paged = {
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,
+    .sections = &subject_core_sections,
 };

@@ -227,6 +227,9 @@ static uint32_t coalesce(struct model_process *process, struct model_region *fir
     const struct model_region *last = first;
     const struct model_region *past = process->regions + process->region_count;
 
+    if (first->control) {
+        return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
+    }
     while (last + 1 < past && last->is_placeholder && last->end < end &&
            last[1].base == last->end) {
         last++;

@@ -94,8 +94,12 @@ uint32_t model_query_file(struct model_system *system, uint64_t file, uint64_t *
     return status;
 }
 
+/* Ours: any view is in the way, wherever it ends, as NT's are that map a part of a segment. */
 bool model_file_can_shrink(const struct model_file *file, uint64_t size_bytes)
 {
+    if (file->data->views) {
+        return false;
+    }
     for (size_t i = 0; i < file->data->reach_count; i++) {
         if (file->data->reaches[i] > size_bytes) {
             return false;

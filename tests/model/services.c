@@ -563,11 +563,11 @@ static uint32_t check_protect_of_view(const struct model_process *process,
     bool is_copy = (protect & (PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY)) != 0;
     uint64_t more = 0;
 
-    if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {
-        return NTMM_STATUS_NOT_COMMITTED;
-    }
     if (region->is_fixed) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {
+        return NTMM_STATUS_NOT_COMMITTED;
     }
     if (!model_view_allows(region->protect, protect)) {
         return NTMM_STATUS_SECTION_PROTECTION;

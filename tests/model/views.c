@@ -212,8 +212,7 @@ static uint32_t check_range(const uint64_t *base, const uint64_t *size, uint32_t
     if (*base > HIGHEST_VAD_ADDRESS || *size > HIGHEST_VAD_ADDRESS - *base + 1) {
         return NTMM_STATUS_INVALID_PARAMETER_3;
     }
-    return *base && (*base >= limit || *size > limit - *base) ? NTMM_STATUS_INVALID_PARAMETER_4
-                                                              : NTMM_STATUS_SUCCESS;
+    return *base >= limit ? NTMM_STATUS_INVALID_PARAMETER_4 : NTMM_STATUS_SUCCESS;
 }
 
 /* The section against type, alignment, protection, end and the size to commit. */
