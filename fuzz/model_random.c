@@ -9,6 +9,8 @@
  */
 #include "services/compared.h"
 
+#include "model/section_operation.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +68,7 @@ static uint8_t region_for(const struct model_process *model, uint8_t drawn)
 }
 
 /*
- * Fifteen records in sixteen ask for what is likely to be granted: a living process, memory that
+ * Half of the records are about sections. Fifteen in sixteen ask for what is likely to be granted: a living process, memory that
  * is there, small sizes, a plain protection, and accesses around the call in one of 32 only.
  * What the bytes of a record mean: operation_decode.
  */
@@ -82,6 +84,12 @@ static void make_record(const struct compared *world, uint64_t *state,
         record[i] = (uint8_t)next_random(state);
     }
     if (draw % 16 == 0) {
+        return;
+    }
+    if (draw >> 40 & 1) {
+        record[0] = (uint8_t)(SECTION_OPERATION_FIRST + record[0] % SECTION_OPERATION_VERBS);
+        record[1] &= 0x7F;
+        record[9] &= (uint8_t)~(draw >> 24 & 31 ? 1u : 0u);
         return;
     }
     operation_decode(world->models, record, &decoded);

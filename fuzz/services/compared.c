@@ -4,6 +4,7 @@
 #include "services/compared.h"
 
 #include "conformance/extended.h"
+#include "model/section_operation.h"
 #include "paging/page_out.h"
 
 #include <ntmm/inspect.h>
@@ -50,7 +51,7 @@ _Noreturn static void fail(const struct compared *world, const char *why)
     __builtin_trap();
 }
 
-static void must(const struct compared *world, bool holds, const char *why)
+void compared_must(const struct compared *world, bool holds, const char *why)
 {
     if (!holds) {
         fail(world, why);
@@ -77,7 +78,8 @@ static void access_core(struct compared *world, const struct operation *operatio
     size_t size = (size_t)operation->size;
     uint32_t cpu = operation->cpu;
 
-    must(world, !ntmm_emulated_attach(world->emu, cpu, world->handles[operation->who]), "attach");
+    compared_must(world, !ntmm_emulated_attach(world->emu, cpu, world->handles[operation->who]),
+                  "attach");
     switch (operation->access) {
     case MODEL_READ:
         outcome->status =
@@ -145,7 +147,7 @@ static ntmm_handle make_process(struct compared *world, const struct model_proce
             model->commit_limit_pages == MODEL_NO_LIMIT ? 0 : model->commit_limit_pages,
     };
 
-    must(world, !ntmm_create_process(world->system, &config, &handle), "create a process");
+    compared_must(world, !ntmm_create_process(world->system, &config, &handle), "create a process");
     return handle;
 }
 
@@ -200,6 +202,10 @@ static void run_core(struct compared *world, const struct operation *operation,
     uint64_t *size = operation->is_size_null ? NULL : &outcome->size;
     struct extended_parameters storage;
 
+    if (section_operation_is(operation)) {
+        compared_run_section(world, operation, outcome);
+        return;
+    }
     if (run_outside(world, operation, outcome))
         return;
     switch (operation->verb) {
@@ -233,7 +239,7 @@ static void run_core(struct compared *world, const struct operation *operation,
         knock_core(world, operation, outcome);
         break;
     case VERB_RESTART:
-        must(world, !ntmm_end_process(system, handle), "end a process");
+        compared_must(world, !ntmm_end_process(system, handle), "end a process");
         world->handles[operation->who] = make_process(world, &world->models[operation->who]);
         break;
     case VERB_ZERO_PAGES:
@@ -309,7 +315,9 @@ void compared_run_record(struct compared *world, const uint8_t *record, struct o
     bool is_touched;
 
     operation_decode(world->models, record, operation);
-    is_touched = operation->verb <= VERB_DISCARD && operation->who < WHO_LIVING && (record[9] & 1);
+    is_touched = (operation->verb <= VERB_DISCARD || operation->verb == VERB_MAP ||
+                  operation->verb == VERB_UNMAP) &&
+                 operation->who < WHO_LIVING && (record[9] & 1);
     if (is_touched) {
         touch(world, operation);
     }
@@ -347,13 +355,15 @@ static void compare_accounts(struct compared *world, enum who who)
     struct ntmm_process_information found;
     uint64_t size_bytes = 0;
 
-    must(world, !ntmm_query_process(world->system, world->handles[who], &found), "accounts");
+    compared_must(world, !ntmm_query_process(world->system, world->handles[who], &found),
+                  "accounts");
     for (size_t i = 0; i < model->region_count; i++) {
         size_bytes += model->regions[i].end - model->regions[i].base;
     }
-    must(world, found.region_count == model->region_count, "the number of regions differs");
-    must(world, found.virtual_size_bytes == size_bytes, "the virtual size differs");
-    must(world, found.commit_pages == model->commit_pages, "the private commit differs");
+    compared_must(world, found.region_count == model->region_count,
+                  "the number of regions differs");
+    compared_must(world, found.virtual_size_bytes == size_bytes, "the virtual size differs");
+    compared_must(world, found.commit_pages == model->commit_pages, "the private commit differs");
 }
 
 void compared_check(struct compared *world)
@@ -361,7 +371,7 @@ void compared_check(struct compared *world)
     struct ntmm_check_report report;
 
     for (enum who who = 0; who < WHO_LIVING; who++) {
-        must(world, model_is_valid(&world->models[who]), "the model is not valid");
+        compared_must(world, model_is_valid(&world->models[who]), "the model is not valid");
         compare_maps(world, who);
         compare_accounts(world, who);
     }
@@ -387,29 +397,59 @@ static bool holds(const struct model_page *page, const uint8_t bytes[MODEL_PAGE_
     return true;
 }
 
-/* Every page ever written is made readable and read whole. */
+/* Whether the page could be read at once, or after a change of its protection. */
+static bool can_be_read(const struct model_region *region)
+{
+    return !region->is_fixed && (region->protect & 0xFFu) != NTMM_PAGE_NOACCESS;
+}
+
+static void print_bytes_that_differ(uint64_t base, const struct model_page *expected,
+                                    const uint8_t bytes[MODEL_PAGE_SIZE])
+{
+    uint32_t first = 0;
+
+    while (bytes[first] == expected->bytes[first]) {
+        first++;
+    }
+    printf("# at 0x%llX expected %02X found %02X\n", (unsigned long long)base + first,
+           expected->bytes[first], bytes[first]);
+}
+
+/* A page is made readable and read whole. */
+static void compare_page(struct compared *world, enum who who, uint64_t base,
+                         const struct model_page *contents)
+{
+    uint8_t bytes[MODEL_PAGE_SIZE];
+    uint64_t start = base;
+    uint64_t size = MODEL_PAGE_SIZE;
+    uint32_t old;
+
+    compared_must(world,
+                  !ntmm_protect_virtual_memory(world->system, world->handles[who], &start, &size,
+                                               NTMM_PAGE_READONLY, &old) &&
+                      !ntmm_emulated_attach(world->emu, 0, world->handles[who]) &&
+                      !ntmm_emulated_load(world->emu, 0, base, bytes, sizeof(bytes), NULL, NULL),
+                  "a written page cannot be read");
+    if (!holds(contents, bytes)) {
+        print_bytes_that_differ(base, contents, bytes);
+        fail(world, "contents differ");
+    }
+}
+
+/* Every page ever written, of views those that can be read. */
 static void compare_contents(struct compared *world, enum who who)
 {
     struct model_process *model = &world->models[who];
 
     for (size_t i = 0; i < model->region_count; i++) {
-        for (size_t j = 0; j < model->regions[i].page_count; j++) {
-            const struct model_page *page = &model->regions[i].pages[j];
-            uint8_t bytes[MODEL_PAGE_SIZE];
-            uint64_t base = page->number * MODEL_PAGE_SIZE;
-            uint64_t size = MODEL_PAGE_SIZE;
-            uint32_t old;
+        struct model_region *region = model_region_of(model, model->regions[i].base);
 
-            if (!page->bytes) {
-                continue;
+        for (size_t j = 0; j < region->page_count; j++) {
+            const struct model_page *page = model_contents(region, &region->pages[j]);
+
+            if (page->bytes && (!region->control || can_be_read(region))) {
+                compare_page(world, who, region->pages[j].number * MODEL_PAGE_SIZE, page);
             }
-            must(world,
-                 !ntmm_protect_virtual_memory(world->system, world->handles[who], &base, &size,
-                                              NTMM_PAGE_READONLY, &old) &&
-                     !ntmm_emulated_attach(world->emu, 0, world->handles[who]) &&
-                     !ntmm_emulated_load(world->emu, 0, base, bytes, sizeof(bytes), NULL, NULL),
-                 "a written page cannot be read");
-            must(world, holds(page, bytes), "contents differ");
         }
     }
 }
@@ -464,11 +504,11 @@ static void begin_system(struct compared *world)
         .extra_commit_pages = COMMIT_PAGES,
     };
 
-    must(world, !ntmm_emulated_create(&machine, &world->emu), "create the machine");
-    must(world, !ntmm_emulated_create_system(world->emu, &config, &world->system),
-         "create the system");
+    compared_must(world, !ntmm_emulated_create(&machine, &world->emu), "create the machine");
+    compared_must(world, !ntmm_emulated_create_system(world->emu, &config, &world->system),
+                  "create the system");
     if (world->header & HEADER_PAGED) {
-        must(world, !page_out_add_file(world->emu), "create the page file");
+        compared_must(world, !page_out_add_file(world->emu), "create the page file");
     }
 }
 
@@ -477,20 +517,21 @@ void compared_begin(struct compared *world, uint8_t header)
     world->header = header;
     world->log = calloc(world->limit, sizeof(*world->log));
     world->outcomes = calloc(world->limit, sizeof(*world->outcomes));
-    must(world, world->log && world->outcomes, "no memory");
+    compared_must(world, world->log && world->outcomes, "no memory");
     world->arena = aligned_alloc(MODEL_PAGE_SIZE, world->ram_bytes);
-    must(world, world->arena, "no memory");
+    compared_must(world, world->arena, "no memory");
     memset(world->arena, world->header & HEADER_ZEROED_RAM ? 0 : GARBAGE, world->ram_bytes);
     begin_models(world);
     begin_system(world);
     world->handles[WHO_STALE] = make_process(world, &world->models[WHO_STALE]);
-    must(world, !ntmm_end_process(world->system, world->handles[WHO_STALE]), "end a process");
+    compared_must(world, !ntmm_end_process(world->system, world->handles[WHO_STALE]),
+                  "end a process");
     world->handles[WHO_LIVE] = make_process(world, &world->models[WHO_LIVE]);
     world->handles[WHO_OTHER] = make_process(world, &world->models[WHO_OTHER]);
     world->handles[WHO_WRONG_KIND] = world->handles[WHO_LIVE] ^ ((ntmm_handle)0x80 << 56);
     world->scratch_size = ntmm_check_scratch_size(world->system);
     world->scratch = malloc(world->scratch_size);
-    must(world, world->scratch, "no memory");
+    compared_must(world, world->scratch, "no memory");
 }
 
 void compared_end(struct compared *world)
@@ -498,14 +539,17 @@ void compared_end(struct compared *world)
     struct ntmm_teardown left;
 
     compared_check(world);
+    compared_check_files(world);
     for (enum who who = 0; who < WHO_LIVING; who++) {
         compare_contents(world, who);
         model_process_end(&world->models[who]);
     }
-    must(world, world->model_system.commit_pages == 0, "the model kept a charge");
+    model_system_end(&world->model_system);
+    compared_must(world, world->model_system.commit_pages == 0, "the model kept a charge");
     ntmm_emulated_destroy(world->emu, &left);
-    must(world, !left.lost_pages && !left.outstanding_commit && !left.live_objects && !left.waiters,
-         "something was left allocated at the end");
+    compared_must(
+        world, !left.lost_pages && !left.outstanding_commit && !left.live_objects && !left.waiters,
+        "something was left allocated at the end");
     free(world->scratch);
     free(world->arena);
     free(world->log);
@@ -534,6 +578,6 @@ void compared_end_seat(struct compared *world, struct compared_seat *seat)
     compared_change_seats(world, WHO_OTHER, seat);
     compare_contents(world, WHO_OTHER);
     compared_change_seats(world, WHO_OTHER, seat);
-    must(world, !ntmm_end_process(world->system, seat->handle), "end a process");
+    compared_must(world, !ntmm_end_process(world->system, seat->handle), "end a process");
     model_process_end(&seat->model);
 }

@@ -31,6 +31,8 @@ struct compared {
     struct ntmm_emulated *emu;
     struct ntmm_system *system;
     ntmm_handle handles[WHO_COUNT];
+    ntmm_handle sections[MODEL_SECTION_SLOTS]; /* those that operations name */
+    ntmm_handle files[MODEL_FILE_SLOTS];
     void *arena;
     void *scratch;
     size_t scratch_size;
@@ -63,6 +65,15 @@ void compared_run_record(struct compared *world, const uint8_t *record,
                          struct operation *operation);
 /* Maps, accounts and invariants. */
 void compared_check(struct compared *world);
+
+/* What differs is printed, and the program traps. */
+void compared_must(const struct compared *world, bool holds, const char *why);
+
+/* The library's side of operations on sections, views and files (sections.c). */
+void compared_run_section(struct compared *world, const struct operation *operation,
+                          struct outcome *outcome);
+/* Every file that is open, and what is on its device after a flush. */
+void compared_check_files(struct compared *world);
 
 /* Another process of the same system. */
 void compared_make_seat(struct compared *world, struct compared_seat *seat);

@@ -45,6 +45,9 @@ struct model_file;
 struct model_control;
 struct model_object;
 
+#define MODEL_SECTION_SLOTS 8u
+#define MODEL_FILE_SLOTS 4u
+
 /* Zeros, but for the limit and the build, are a system. */
 struct model_system {
     uint64_t commit_pages;        /* pages promised: private ones of processes, and of sections */
@@ -52,6 +55,8 @@ struct model_system {
     uint32_t windows_build;       /* behave as this build where builds differ */
     struct model_object *handles; /* by handle - 1, closed ones too (section.h) */
     size_t handle_count;
+    uint64_t section_slots[MODEL_SECTION_SLOTS]; /* handles that random operations name */
+    uint64_t file_slots[MODEL_FILE_SLOTS];
 };
 
 struct model_page {

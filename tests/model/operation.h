@@ -34,6 +34,18 @@ enum verb {
     VERB_WRITE_MEMORY,
     VERB_LOCK,
     VERB_UNLOCK,
+    VERB_MAP, /* with REPLACE_PLACEHOLDER the extended form */
+    VERB_UNMAP,
+    VERB_FLUSH,
+    VERB_CREATE_SECTION,
+    VERB_EXTEND_SECTION,
+    VERB_CLOSE_SECTION,
+    VERB_CREATE_FILE,
+    VERB_READ_FILE,
+    VERB_WRITE_FILE,
+    VERB_SET_FILE_SIZE,
+    VERB_FLUSH_FILE,
+    VERB_CLOSE_FILE,
     VERB_READ,
     VERB_WRITE,
     VERB_EXECUTE,
@@ -57,6 +69,12 @@ struct operation {
     struct model_parameter parameter; /* of ALLOCATE_EX */
     uint32_t parameter_count;         /* 0 or 1 */
     uint32_t priority;                /* of OFFER */
+    uint32_t section;                 /* which of MODEL_SECTION_SLOTS */
+    uint32_t file;                    /* which of MODEL_FILE_SLOTS; MODEL_FILE_SLOTS: none */
+    uint32_t attributes;              /* of CREATE_SECTION */
+    uint32_t rights;                  /* of CREATE_SECTION and CREATE_FILE */
+    uint64_t offset;                  /* of MAP, and of READ_FILE and WRITE_FILE in the file */
+    uint64_t commit_size;             /* of MAP; of CREATE_FILE the valid bytes */
     enum model_access access;         /* of READ, WRITE, EXECUTE and DOOR */
     uint8_t bytes[OPERATION_ACCESS_LIMIT];
 };
@@ -67,7 +85,9 @@ struct outcome {
     uint32_t status;
     uint32_t old;
     uint64_t base;
-    uint64_t size; /* of READ_MEMORY and WRITE_MEMORY: bytes copied */
+    uint64_t size; /* of READ_MEMORY and WRITE_MEMORY, of files: bytes copied */
+    uint64_t offset;
+    uint64_t handle; /* of CREATE_*: each side's own, not compared */
     struct model_memory memory;
     struct model_fault fault;
     uint8_t bytes[OPERATION_ACCESS_LIMIT];
