@@ -75,7 +75,7 @@ static void decode_map(const struct model_process *model, const uint8_t *record,
     const struct model_section *section = section_in(model->system, operation->section);
     uint64_t size = section ? section->size_bytes : 0x1000;
 
-    operation->protect = protect_of(record);
+    operation->protect = section && record[8] >= 0x60 ? section->protect : protect_of(record);
     operation->type = record[10] % 8 == 1 ? MEM_TOP_DOWN : 0;
     operation->base = record[2] % 4 == 0 ? 0x60000000 + record[2] * 0x20000ull : 0;
     operation->offset = record[5] % 4 == 0 && size > MODEL_GRANULARITY ? MODEL_GRANULARITY : 0;
