@@ -157,6 +157,17 @@ static bool is_section_page_committed(struct call *c, struct control_area *area,
     return is_committed;
 }
 
+/* The page of a view from which on its section has none: a reserved view may be larger. */
+static uint64_t end_of_section(struct call *c, const struct vad *vad)
+{
+    struct control_area *area = view_area(c, vad);
+    area_lock(c, area);
+    uint64_t pages = get64(&area->pages);
+    area_unlock(c, area);
+    uint64_t first = get64(&vad->first_prototype);
+    return vad_start(vad) + (pages > first ? pages - first : 0);
+}
+
 struct page_state view_state_of(struct call *c, const struct vad *vad, uint64_t page, uint64_t raw)
 {
     struct page_state state;
@@ -169,6 +180,8 @@ struct page_state view_state_of(struct call *c, const struct vad *vad, uint64_t 
     if (!is_sure)
         state.is_committed =
             is_section_page_committed(c, view_area(c, vad), view_prototype(vad, page));
+    else if (raw == 0 && page >= end_of_section(c, vad))
+        state.is_committed = false;
     return state;
 }
 
@@ -181,8 +194,10 @@ static uint64_t default_run_end(struct call *c, const struct vad *vad, uint64_t 
         uint64_t end = get64(&s->first_page) + get64(&s->page_count);
         return vad_start(vad) + (end - get64(&vad->first_prototype));
     }
-    if (vad_is_committed_by_default(vad))
-        return vad_end(vad);
+    if (vad_is_committed_by_default(vad)) {
+        uint64_t end = end_of_section(c, vad);
+        return page < end && end < vad_end(vad) ? end : vad_end(vad);
+    }
     area_lock(c, area);
     uint64_t prototype = view_prototype(vad, page);
     struct prototype_span span = prototype_find(c, area, prototype);
