@@ -283,7 +283,7 @@ ntmm_status ntmm_create_section(struct ntmm_system *system, ntmm_handle *section
                                 .protect = protect,
                                 .attributes = attributes,
                                 .file = file_handle};
-    struct file *file;
+    struct file *file = NULL;
     ntmm_status status = check_attributes(attributes, file_handle != 0);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
