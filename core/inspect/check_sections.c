@@ -21,13 +21,18 @@ static bool is_object(struct checker *k, enum slab_kind kind, uint64_t ref)
 
 /* --- objects --- */
 
-/* OB1: what a section or a file names is in use. */
-static bool check_object(struct checker *k, uint32_t kind, uint64_t ref)
+/* OB1: an object of a kind, and what it names, is in use. */
+static bool check_object(struct checker *k, uint32_t kind, uint64_t ref, uint64_t previous)
 {
+    enum slab_kind slab = kind == HANDLE_KIND_SECTION ? SLAB_SECTION : SLAB_FILE;
+    if (!is_object(k, slab, ref))
+        return check_fail(k, "OB1", ref, 1, 0);
     const struct object *object = core_at(k->c->bias, ref);
     bool has_name = get64(&object->name) != 0;
     k->names += has_name;
-    if (has_name && !is_object(k, SLAB_NAME, get64(&object->name)))
+    k->handles[kind - HANDLE_KIND_SECTION] += get32(&object->handle_count);
+    if (!check_equal(k, "OB1", ref, previous, get64(&object->prev)) ||
+        (has_name && !is_object(k, SLAB_NAME, get64(&object->name))))
         return check_fail(k, "OB1", ref, 1, 0);
     if (kind == HANDLE_KIND_FILE) {
         k->files_known++;
@@ -38,20 +43,29 @@ static bool check_object(struct checker *k, uint32_t kind, uint64_t ref)
     return is_object(k, SLAB_CONTROL_AREA, area) || check_fail(k, "OB1", ref, 1, area);
 }
 
+static bool check_list(struct checker *k, uint32_t kind)
+{
+    uint64_t previous = 0;
+    for (uint64_t ref = object_first(k->c, kind); ref;) {
+        if (!check_object(k, kind, ref, previous))
+            return false;
+        previous = ref;
+        ref = get64(&((const struct object *)core_at(k->c->bias, ref))->next);
+    }
+    return true;
+}
+
 /* OB1: a slot with a handle. */
 static bool check_object_slot(struct checker *k, uint32_t number, const struct object_slot *slot)
 {
-    uint64_t handle = get64(&slot->handle);
-    uint64_t ref = get64(&slot->object);
-    uint32_t kind = (uint32_t)(handle >> 56);
+    uint32_t kind = (uint32_t)(get64(&slot->handle) >> 56);
     enum slab_kind slab = kind == HANDLE_KIND_SECTION ? SLAB_SECTION : SLAB_FILE;
     if (kind != HANDLE_KIND_SECTION && kind != HANDLE_KIND_FILE)
         return check_fail(k, "OB1", number, HANDLE_KIND_SECTION, kind);
-    if (!is_object(k, slab, ref))
-        return check_fail(k, "OB1", number, 1, ref);
-    const struct object *object = core_at(k->c->bias, ref);
-    return check_equal(k, "OB1", number, handle, get64(&object->handle)) &&
-           check_object(k, kind, ref);
+    if (!is_object(k, slab, get64(&slot->object)))
+        return check_fail(k, "OB1", number, 1, get64(&slot->object));
+    k->handles[kind - HANDLE_KIND_SECTION]--;
+    return true;
 }
 
 /* OB2: a frame of the table. */
@@ -65,7 +79,7 @@ static bool check_table_frame(struct checker *k, uint64_t ref)
     return check_equal(k, "OB2", ref, NTMM_USE_OBJECT, (uint64_t)pfn_use(pfn));
 }
 
-static bool check_objects(struct checker *k)
+static bool check_slots(struct checker *k)
 {
     const struct anchor *anchor = anchor_of(k->c);
     uint32_t slots = get32(&anchor->object_slots);
@@ -88,6 +102,13 @@ static bool check_objects(struct checker *k)
         }
     }
     return true;
+}
+
+static bool check_objects(struct checker *k)
+{
+    return check_list(k, HANDLE_KIND_SECTION) && check_list(k, HANDLE_KIND_FILE) &&
+           check_slots(k) && check_equal(k, "OB1", 1, 0, k->handles[0]) &&
+           check_equal(k, "OB1", 2, 0, k->handles[1]);
 }
 
 /* --- prototype entries --- */

@@ -89,6 +89,7 @@ struct checker {
     uint64_t transition_frames; /* frames in transition met */
     uint64_t sections;          /* section objects met so far, and so on */
     uint64_t files_known;
+    uint64_t handles[2]; /* that objects count, of sections and of files, less the slots */
     uint64_t names;
     uint64_t areas;
     uint64_t subsections;

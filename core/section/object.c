@@ -68,6 +68,7 @@ static uint64_t enter(struct call *c, uint32_t kind, uint64_t ref)
     struct anchor *anchor = anchor_of(c);
     uint32_t number = get32(&anchor->free_object) - 1;
     struct object_slot *slot = slot_at(c, number);
+    struct object *object = object_at(c, ref);
     uint32_t generation = get32(&anchor->object_generation);
     generation = generation >= GENERATION_MAX ? 1 : generation + 1;
     set32(&anchor->object_generation, generation);
@@ -75,10 +76,11 @@ static uint64_t enter(struct call *c, uint32_t kind, uint64_t ref)
     uint64_t handle = (uint64_t)kind << 56 | (uint64_t)generation << 32 | number;
     set64(&slot->handle, handle);
     set64(&slot->object, ref);
+    set32(&object->handle_count, get32(&object->handle_count) + 1);
     return handle;
 }
 
-static void leave(struct call *c, uint64_t handle)
+void object_close_slot(struct call *c, ntmm_handle handle)
 {
     struct anchor *anchor = anchor_of(c);
     uint32_t number = (uint32_t)(handle & SLOT_MASK);
@@ -86,6 +88,20 @@ static void leave(struct call *c, uint64_t handle)
     set64(&slot->handle, 0);
     set64(&slot->object, get32(&anchor->free_object));
     set32(&anchor->free_object, number + 1);
+}
+
+void object_close_all(struct call *c)
+{
+    uint32_t slots = get32(&anchor_of(c)->object_slots);
+    for (uint32_t i = 0; i < slots; i++) {
+        const struct object_slot *slot = slot_at(c, i);
+        uint64_t handle = get64(&slot->handle);
+        if (!handle)
+            continue;
+        struct object *object = object_at(c, get64(&slot->object));
+        set32(&object->handle_count, get32(&object->handle_count) - 1);
+        object_close_slot(c, handle);
+    }
 }
 
 static bool set_name(struct call *c, struct object *object, const uint16_t *name, uint32_t units)
@@ -103,26 +119,65 @@ static bool set_name(struct call *c, struct object *object, const uint16_t *name
     return true;
 }
 
+static le64 *list_of_kind(const struct call *c, uint32_t kind)
+{
+    return &anchor_of(c)->objects_head[kind - HANDLE_KIND_SECTION];
+}
+
+static void enlist(struct call *c, uint32_t kind, uint64_t ref)
+{
+    le64 *head = list_of_kind(c, kind);
+    struct object *object = object_at(c, ref);
+    set64(&object->next, get64(head));
+    set64(&object->prev, 0);
+    if (get64(head))
+        set64(&object_at(c, get64(head))->prev, ref);
+    set64(head, ref);
+}
+
+void object_unlist(struct call *c, uint32_t kind, struct object *object)
+{
+    uint64_t next = get64(&object->next);
+    uint64_t prev = get64(&object->prev);
+    if (prev)
+        set64(&object_at(c, prev)->next, next);
+    else
+        set64(list_of_kind(c, kind), next);
+    if (next)
+        set64(&object_at(c, next)->prev, prev);
+}
+
 static enum slab_kind slab_of(uint32_t kind)
 {
     return kind == HANDLE_KIND_SECTION ? SLAB_SECTION : SLAB_FILE;
 }
 
-uint64_t object_create(struct call *c, uint32_t kind, const uint16_t *name, uint32_t name_units,
-                       ntmm_status *status)
+/* A free slot exists; what is missing is said as object_create does. */
+static ntmm_status make_slot(struct call *c)
 {
-    *status = NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    if (get32(&anchor_of(c)->free_object) == 0 && !add_slots(c)) {
-        if (c->want.kind != WANT_NOTHING)
-            *status = want_status(c);
+    if (get32(&anchor_of(c)->free_object) != 0 || add_slots(c))
+        return NTMM_STATUS_SUCCESS;
+    return c->want.kind == WANT_NOTHING ? NTMM_STATUS_INSUFFICIENT_RESOURCES : want_status(c);
+}
+
+ntmm_status object_open(struct call *c, uint32_t kind, uint64_t ref, ntmm_handle *handle)
+{
+    ntmm_status status = make_slot(c);
+    if (status == NTMM_STATUS_SUCCESS)
+        *handle = enter(c, kind, ref);
+    return status;
+}
+
+uint64_t object_create(struct call *c, uint32_t kind, const uint16_t *name, uint32_t name_units,
+                       ntmm_handle *handle, ntmm_status *status)
+{
+    *status = make_slot(c);
+    if (*status != NTMM_STATUS_SUCCESS)
         return 0;
-    }
     uint64_t ref = slab_allocate(c, slab_of(kind), 0);
     if (ref && set_name(c, object_at(c, ref), name, name_units)) {
-        struct object *object = object_at(c, ref);
-        set64(&object->handle, enter(c, kind, ref));
-        set32(&object->handle_count, 1);
-        *status = NTMM_STATUS_SUCCESS;
+        enlist(c, kind, ref);
+        *handle = enter(c, kind, ref);
         return ref;
     }
     *status = want_status(c);
@@ -143,8 +198,7 @@ ntmm_status object_find(struct call *c, ntmm_handle handle, uint32_t kind, uint3
     if (number >= get32(&anchor->object_slots))
         return NTMM_STATUS_INVALID_HANDLE;
     const struct object_slot *slot = slot_at(c, number);
-    if (get64(&slot->handle) != (handle & ~OBJECT_LACKS) ||
-        get32(&object_at(c, get64(&slot->object))->handle_count) == 0)
+    if (get64(&slot->handle) != (handle & ~OBJECT_LACKS))
         return NTMM_STATUS_INVALID_HANDLE;
     if (!object_handle_holds(handle, rights))
         return NTMM_STATUS_ACCESS_DENIED;
@@ -167,40 +221,11 @@ static bool has_name(const struct call *c, const struct object *object, const ui
 
 uint64_t object_by_name(struct call *c, uint32_t kind, const uint16_t *name, uint32_t name_units)
 {
-    uint32_t slots = get32(&anchor_of(c)->object_slots);
-    for (uint32_t i = 0; i < slots; i++) {
-        const struct object_slot *slot = slot_at(c, i);
-        if (get64(&slot->handle) >> 56 == kind &&
-            has_name(c, object_at(c, get64(&slot->object)), name, name_units))
-            return get64(&slot->object);
+    for (uint64_t ref = object_first(c, kind); ref; ref = get64(&object_at(c, ref)->next)) {
+        if (has_name(c, object_at(c, ref), name, name_units))
+            return ref;
     }
     return 0;
-}
-
-bool object_close(struct call *c, struct object *object)
-{
-    uint32_t handles = get32(&object->handle_count) - 1;
-    set32(&object->handle_count, handles);
-    if (handles != 0)
-        return false;
-    object_leave(c, object);
-    return true;
-}
-
-void object_leave(struct call *c, struct object *object)
-{
-    leave(c, get64(&object->handle));
-    set64(&object->handle, 0);
-}
-
-ntmm_handle object_revive(struct call *c, uint64_t ref)
-{
-    struct object *object = object_at(c, ref);
-    uint32_t kind = (uint32_t)(get64(&object->handle) >> 56);
-    leave(c, get64(&object->handle));
-    set64(&object->handle, enter(c, kind, ref));
-    set32(&object->handle_count, 1);
-    return get64(&object->handle);
 }
 
 void object_free(struct call *c, uint64_t ref)
@@ -209,17 +234,6 @@ void object_free(struct call *c, uint64_t ref)
     if (get64(&object->name))
         slab_release(c, get64(&object->name));
     slab_release(c, ref);
-}
-
-uint64_t object_next(struct call *c, uint32_t kind, uint32_t *slot)
-{
-    uint32_t slots = get32(&anchor_of(c)->object_slots);
-    while (*slot < slots) {
-        const struct object_slot *at = slot_at(c, (*slot)++);
-        if (get64(&at->handle) >> 56 == kind)
-            return get64(&at->object);
-    }
-    return 0;
 }
 
 static void free_table_frame(struct call *c, uint64_t ref)

@@ -2,15 +2,17 @@
  * Section and file objects, and their handles.
  *
  *   handle --> slot --> object --> control area, name, file
+ *   anchor --> object <--> object        all of a kind
  *
  *   kind 63:56 | generation 55:32 | lacks 31:24 | slot 23:0
  *
- * A slot is a handle and the object it is of; objects come from slabs. Several handles of an object
- * differ only in what they lack; so an object counts its handles, and each close takes one. The
- * last one takes a section out of its slot, whose next object has another generation; a file stays
- * there, found by no handle, while sections, views or modified pages need it.
+ * Each handle has a slot of its own, with a generation, so that a closed one is known from those
+ * that are open. An object counts its handles; calls that keep a file count as handles too. A
+ * section ends with its last handle; a file stays, found by no handle, while sections, views or
+ * modified pages need it.
  *
- *   OB1 a slot is free, on the chain, or names an object in use whose handle is the slot's
+ *   OB1 a slot is free, on the chain, or names an object in use; an object's handle_count is the
+ *       number of slots that name it
  *   OB2 object_pages of the partition is the number of frames of the table
  *
  * Everything here needs (O).
@@ -42,10 +44,10 @@ struct object_slot {
 
 /* What every object begins with. */
 struct object {
-    le64 handle;       /* without what it lacks; 0: closed */
-    le32 handle_count; /* handles that are open */
-    le32 name_units;   /* of its name */
+    le64 next, prev;   /* all of its kind, references */
     le64 name;         /* a reference, or 0 */
+    le32 name_units;   /* of its name */
+    le32 handle_count; /* handles that are open, and calls that keep it */
 };
 
 struct section {
@@ -104,33 +106,39 @@ static inline bool object_handle_holds(ntmm_handle handle, uint32_t rights)
 }
 
 /* A new object with one handle and a copy of the name. 0 with c->want set; INSUFFICIENT_RESOURCES
- * in *status, c->want empty, when there are too many. */
+ * in *status, c->want empty, when there are too many handles. */
 uint64_t object_create(struct call *c, uint32_t kind, const uint16_t *name, uint32_t name_units,
-                       ntmm_status *status);
+                       ntmm_handle *handle, ntmm_status *status);
+
+/* One handle more of an object. Statuses as object_create. */
+ntmm_status object_open(struct call *c, uint32_t kind, uint64_t ref, ntmm_handle *handle);
 
 /* The object of a handle: INVALID_HANDLE, OBJECT_TYPE_MISMATCH, ACCESS_DENIED. */
 ntmm_status object_find(struct call *c, ntmm_handle handle, uint32_t kind, uint32_t rights,
                         uint64_t *ref);
 
-/* The object of a kind with a name, or 0. */
+/* The object of a kind with a name, or 0; it has a handle. */
 uint64_t object_by_name(struct call *c, uint32_t kind, const uint16_t *name, uint32_t name_units);
 
-/* One handle less. True: it was the last; no handle finds the object any more, nor its name. */
-bool object_close(struct call *c, struct object *object);
+/* A handle is no more; its object still counts it. */
+void object_close_slot(struct call *c, ntmm_handle handle);
 
-/* Take an object without handles out of its slot. */
-void object_leave(struct call *c, struct object *object);
+/* Every handle of every object is no more. */
+void object_close_all(struct call *c);
 
-/* A new handle of an object whose handles all are closed, and that still is in its slot. */
-ntmm_handle object_revive(struct call *c, uint64_t ref);
+/* An object that nothing counts any more leaves its list, and its name with it. */
+void object_unlist(struct call *c, uint32_t kind, struct object *object);
 
-/* Free an object that is in no slot. */
+/* Free an object that is on no list. */
 void object_free(struct call *c, uint64_t ref);
+
+/* The first object of a kind, a reference, or 0; the others through `next`. */
+static inline uint64_t object_first(const struct call *c, uint32_t kind)
+{
+    return get64(&anchor_of(c)->objects_head[kind - HANDLE_KIND_SECTION]);
+}
 
 /* The frames of the table; no object is left. */
 void object_table_free(struct call *c);
-
-/* The next object of a kind from a slot on, which moves behind it; 0: there is none. */
-uint64_t object_next(struct call *c, uint32_t kind, uint32_t *slot);
 
 #endif

@@ -78,6 +78,9 @@ struct page_state view_state_of(struct call *c, const struct vad *vad, uint64_t 
 struct page_state view_query(struct call *c, struct process *process, const struct vad *vad,
                              uint64_t page, uint64_t limit, uint64_t *end);
 
+/* In the protection of view_protect: pages that were copied are the section's again. */
+#define VIEW_REVERT 0x100u
+
 /* Protect [start, end): NOT_COMMITTED, SECTION_PROTECTION, INVALID_PAGE_PROTECTION,
  * COMMITMENT_LIMIT, PAGEFILE_QUOTA_EXCEEDED, NO_MEMORY; WANT_TABLE. */
 ntmm_status view_protect(struct call *c, struct process *process, struct vad *vad, uint64_t start,

@@ -101,7 +101,12 @@ static void protect_page(struct call *c, struct process *process, const struct v
 {
     le64 *entry = &span->entry[index];
     uint64_t raw = load64_relaxed(entry);
-    code = wanted_code(c, vad, page, raw, code);
+    if (code & VIEW_REVERT && view_entry_is_private(c, raw)) {
+        code = wanted_code(c, vad, page, 0, code & ~VIEW_REVERT);
+        (void)private_delete_page(c, process, vad, span, index, page, entry_prototype(code), g);
+        return;
+    }
+    code = wanted_code(c, vad, page, raw, code & ~VIEW_REVERT);
     if (view_entry_is_private(c, raw))
         private_protect_page(c, process, span, index, page, code, g);
     else if ((raw & FIELD_MASK(HW_VALID)) && protection_is_mappable(code))
@@ -141,6 +146,11 @@ static void weigh_page(struct call *c, const struct vad *vad, uint64_t page, uin
     struct page_state state = view_state_of(c, vad, page, raw);
     bool is_private = view_entry_is_private(c, raw);
     bool is_charged = is_private || protection_is_copy(state.protection);
+    if (code & VIEW_REVERT && is_private) {
+        is_private = false;
+        raw = 0;
+    }
+    code &= ~VIEW_REVERT;
     bool will_be = is_private || protection_is_copy(wanted_code(c, vad, page, raw, code));
     change->is_committed &= state.is_committed;
     change->more += will_be && !is_charged;
@@ -207,7 +217,8 @@ static ntmm_status check_protect(const struct vad *vad, uint32_t code)
 ntmm_status view_protect(struct call *c, struct process *process, struct vad *vad, uint64_t start,
                          uint64_t end, uint32_t protection, uint32_t *old)
 {
-    uint32_t code = protection_in_region(protection, get32(&vad->protection));
+    uint32_t code = protection_in_region(protection & ~VIEW_REVERT, get32(&vad->protection)) |
+                    (protection & VIEW_REVERT);
     if (get32(&vad->flags) & VAD_SECTION_NO_CHANGE)
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!tables_are_present(c, process, start, end))

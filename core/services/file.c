@@ -97,7 +97,7 @@ static void finish_file(struct call *c, struct file *file)
     struct control_area *data = area_or_none(c, &file->data_area);
     struct control_area *image = area_or_none(c, &file->image_area);
     set32(&file->object.handle_count, 0);
-    object_leave(c, &file->object);
+    object_unlist(c, HANDLE_KIND_FILE, &file->object);
     if (data)
         area_hide(c, data);
     if (image)
@@ -143,7 +143,7 @@ static void end_section(struct call *c, uint64_t ref)
 {
     struct section *section = section_at(c, ref);
     objects_lock(c);
-    object_leave(c, &section->object);
+    object_unlist(c, HANDLE_KIND_SECTION, &section->object);
     objects_unlock(c);
     area_give_up(c, area_at(c, get64(&section->area)), AREA_SECTION);
     object_free(c, ref);
@@ -159,11 +159,12 @@ static void end_known_file(struct call *c, struct file *file)
 
 void objects_end_with_system(struct call *c)
 {
-    uint32_t slot = 0;
-    for (uint64_t ref; (ref = object_next(c, HANDLE_KIND_SECTION, &slot)) != 0;)
+    objects_lock(c);
+    object_close_all(c);
+    objects_unlock(c);
+    for (uint64_t ref; (ref = object_first(c, HANDLE_KIND_SECTION)) != 0;)
         end_section(c, ref);
-    slot = 0;
-    for (uint64_t ref; (ref = object_next(c, HANDLE_KIND_FILE, &slot)) != 0;)
+    for (uint64_t ref; (ref = object_first(c, HANDLE_KIND_FILE)) != 0;)
         end_known_file(c, file_at(c, ref));
     area_reap(c);
     object_table_free(c);
@@ -187,10 +188,11 @@ static ntmm_status check_config(const struct ntmm_file_config *config, uint32_t 
 /* The file that a device is, or 0. (O) is held. */
 static uint64_t find_device(struct call *c, uint64_t device)
 {
-    uint32_t slot = 0;
-    for (uint64_t ref; (ref = object_next(c, HANDLE_KIND_FILE, &slot)) != 0;) {
-        if (get64(&file_at(c, ref)->device) == device)
+    for (uint64_t ref = object_first(c, HANDLE_KIND_FILE); ref;) {
+        const struct file *file = file_at(c, ref);
+        if (get64(&file->device) == device)
             return ref;
+        ref = get64(&file->object.next);
     }
     return 0;
 }
@@ -200,14 +202,17 @@ static ntmm_status make(struct call *c, const struct ntmm_file_config *config, u
                         ntmm_handle *handle)
 {
     ntmm_status status;
+    ntmm_handle opened;
     uint64_t ref = find_device(c, config->device);
     if (ref && get32(&file_at(c, ref)->object.handle_count) != 0)
         return NTMM_STATUS_SHARING_VIOLATION;
     if (ref) { /* closed, with pages that are still in use: it is as it was left */
-        *handle = handle_with(object_revive(c, ref), access);
-        return NTMM_STATUS_SUCCESS;
+        status = object_open(c, HANDLE_KIND_FILE, ref, &opened);
+        if (status == NTMM_STATUS_SUCCESS)
+            *handle = handle_with(opened, access);
+        return status;
     }
-    ref = object_create(c, HANDLE_KIND_FILE, config->name, config->name_units, &status);
+    ref = object_create(c, HANDLE_KIND_FILE, config->name, config->name_units, &opened, &status);
     if (!ref)
         return status;
     struct file *file = file_at(c, ref);
@@ -215,7 +220,7 @@ static ntmm_status make(struct call *c, const struct ntmm_file_config *config, u
     set64(&file->size_bytes, config->size_bytes);
     set64(&file->valid_bytes, config->valid_bytes);
     set32(&file->flags, config->flags);
-    *handle = handle_with(get64(&file->object.handle), access);
+    *handle = handle_with(opened, access);
     return NTMM_STATUS_SUCCESS;
 }
 
@@ -241,23 +246,36 @@ static bool is_image_in_use(const struct call *c, const struct file *file)
     return !is_idle(area_or_none(c, &file->image_area));
 }
 
+/* (O) is held. */
+static ntmm_status open_again(struct call *c, ntmm_handle handle, uint32_t access,
+                              ntmm_handle *opened)
+{
+    uint64_t ref;
+    ntmm_handle own;
+    ntmm_status status = object_find(c, handle, HANDLE_KIND_FILE, 0, &ref);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (access == 0 || access & ~ACCESSES)
+        return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (access & NTMM_FILE_WRITE_DATA && is_image_in_use(c, file_at(c, ref)))
+        return NTMM_STATUS_SHARING_VIOLATION;
+    status = object_open(c, HANDLE_KIND_FILE, ref, &own);
+    if (status == NTMM_STATUS_SUCCESS)
+        *opened = handle_with(own, access);
+    return status;
+}
+
 ntmm_status ntmm_open_file(struct ntmm_system *system, ntmm_handle handle, uint32_t access,
                            ntmm_handle *opened)
 {
     struct call c = call_begin(system);
-    uint64_t ref;
-    objects_lock(&c);
-    ntmm_status status = object_find(&c, handle, HANDLE_KIND_FILE, 0, &ref);
-    if (status == NTMM_STATUS_SUCCESS && (access == 0 || access & ~ACCESSES))
-        status = NTMM_STATUS_INVALID_PARAMETER_3;
-    if (status == NTMM_STATUS_SUCCESS && access & NTMM_FILE_WRITE_DATA &&
-        is_image_in_use(&c, file_at(&c, ref)))
-        status = NTMM_STATUS_SHARING_VIOLATION;
-    if (status == NTMM_STATUS_SUCCESS) {
-        file_keep(file_at(&c, ref));
-        *opened = handle_with(get64(&file_at(&c, ref)->object.handle), access);
-    }
-    objects_unlock(&c);
+    struct relief relief = relief_begin();
+    ntmm_status status;
+    do {
+        objects_lock(&c);
+        status = open_again(&c, handle, access, opened);
+        objects_unlock(&c);
+    } while (relieve(&c, &relief, NULL, &status));
     return status;
 }
 
@@ -267,6 +285,8 @@ ntmm_status ntmm_close_file(struct ntmm_system *system, ntmm_handle handle)
     uint64_t ref;
     objects_lock(&c);
     ntmm_status status = object_find(&c, handle, HANDLE_KIND_FILE, 0, &ref);
+    if (status == NTMM_STATUS_SUCCESS)
+        object_close_slot(&c, handle);
     objects_unlock(&c);
     return status == NTMM_STATUS_SUCCESS ? file_release(&c, file_at(&c, ref)) : status;
 }

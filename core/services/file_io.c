@@ -123,15 +123,15 @@ ntmm_status file_extend(struct call *c, struct file *file, uint64_t bytes)
 static bool is_mapped_past(struct call *c, const struct file *file, uint64_t bytes)
 {
     const struct control_area *area = area_at(c, get64(&file->data_area));
-    uint32_t slot = 0;
     if (get64(&file->image_area) && !area_is_idle(area_at(c, get64(&file->image_area))))
         return true;
     if (get32(&area->view_count) != 0)
         return true;
-    for (uint64_t ref; (ref = object_next(c, HANDLE_KIND_SECTION, &slot)) != 0;) {
+    for (uint64_t ref = object_first(c, HANDLE_KIND_SECTION); ref;) {
         const struct section *section = section_at(c, ref);
         if (get64(&section->area) == get64(&file->data_area) && get64(&section->size_bytes) > bytes)
             return true;
+        ref = get64(&section->object.next);
     }
     return false;
 }

@@ -63,8 +63,10 @@ static ntmm_status find_name(struct call *c, struct question *q, const struct va
         return NTMM_STATUS_INFO_LENGTH_MISMATCH;
     if (q->length < needed)
         return NTMM_STATUS_BUFFER_OVERFLOW;
-    if (!q->buffer)
+    if (!q->buffer) {
+        q->written = 0;
         return NTMM_STATUS_ACCESS_VIOLATION;
+    }
     give_name(c, q, object);
     return NTMM_STATUS_SUCCESS;
 }

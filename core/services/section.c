@@ -114,9 +114,11 @@ static ntmm_status look_for_name(struct call *c, struct section_request *r)
         return NTMM_STATUS_SUCCESS;
     if (!r->config->open_if)
         return NTMM_STATUS_OBJECT_NAME_COLLISION;
-    struct section *section = section_at(c, ref);
-    set32(&section->object.handle_count, get32(&section->object.handle_count) + 1);
-    r->handle = handle_with(get64(&section->object.handle), r->access);
+    ntmm_handle handle;
+    ntmm_status status = object_open(c, HANDLE_KIND_SECTION, ref, &handle);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    r->handle = handle_with(handle, r->access);
     return NTMM_STATUS_OBJECT_NAME_EXISTS;
 }
 
@@ -125,9 +127,10 @@ static ntmm_status make_object(struct call *c, struct section_request *r,
                                const struct control_area *area, uint64_t size)
 {
     const struct ntmm_section_config *config = r->config;
+    ntmm_handle handle;
     ntmm_status status;
     uint64_t ref = object_create(c, HANDLE_KIND_SECTION, config ? config->name : NULL,
-                                 config ? config->name_units : 0, &status);
+                                 config ? config->name_units : 0, &handle, &status);
     if (!ref)
         return status;
     struct section *section = section_at(c, ref);
@@ -137,7 +140,7 @@ static ntmm_status make_object(struct call *c, struct section_request *r,
     set32(&section->attributes, r->attributes);
     if (r->attributes & NTMM_SEC_BASED)
         set64(&section->based_page, section_take_base(c, pages_of_bytes(size)));
-    r->handle = handle_with(get64(&section->object.handle), r->access);
+    r->handle = handle_with(handle, r->access);
     return NTMM_STATUS_SUCCESS;
 }
 
@@ -310,38 +313,59 @@ ntmm_status ntmm_create_section(struct ntmm_system *system, ntmm_handle *section
 
 /* --- handles --- */
 
+/* One handle more of an object that is found. (O) is held. */
+static ntmm_status open_found(struct call *c, uint64_t ref, uint32_t access, ntmm_handle *handle)
+{
+    ntmm_handle opened;
+    ntmm_status status = object_open(c, HANDLE_KIND_SECTION, ref, &opened);
+    if (status == NTMM_STATUS_SUCCESS)
+        *handle = handle_with(opened, access & ALL_RIGHTS);
+    return status;
+}
+
 ntmm_status ntmm_open_section(struct ntmm_system *system, ntmm_handle *section, uint32_t access,
                               const uint16_t *name, uint32_t name_units)
 {
     struct call c = call_begin(system);
+    struct relief relief = relief_begin();
+    ntmm_status status;
     if (!section || !name)
         return NTMM_STATUS_ACCESS_VIOLATION;
-    objects_lock(&c);
-    uint64_t ref = object_by_name(&c, HANDLE_KIND_SECTION, name, name_units);
-    if (ref) {
-        struct section *found = section_at(&c, ref);
-        set32(&found->object.handle_count, get32(&found->object.handle_count) + 1);
-        *section = handle_with(get64(&found->object.handle), access & ALL_RIGHTS);
-    }
-    objects_unlock(&c);
-    return ref ? NTMM_STATUS_SUCCESS : NTMM_STATUS_OBJECT_NAME_NOT_FOUND;
+    do {
+        objects_lock(&c);
+        uint64_t ref = object_by_name(&c, HANDLE_KIND_SECTION, name, name_units);
+        status = ref ? open_found(&c, ref, access, section) : NTMM_STATUS_OBJECT_NAME_NOT_FOUND;
+        objects_unlock(&c);
+    } while (relieve(&c, &relief, NULL, &status));
+    return status;
 }
 
 ntmm_status ntmm_duplicate_section(struct ntmm_system *system, ntmm_handle handle, uint32_t access,
                                    ntmm_handle *duplicate)
 {
     struct call c = call_begin(system);
+    struct relief relief = relief_begin();
+    ntmm_status status;
     uint64_t ref;
-    access &= ALL_RIGHTS;
-    objects_lock(&c);
-    ntmm_status status = object_find(&c, handle, HANDLE_KIND_SECTION, access, &ref);
-    if (status == NTMM_STATUS_SUCCESS) {
-        struct section *found = section_at(&c, ref);
-        set32(&found->object.handle_count, get32(&found->object.handle_count) + 1);
-        *duplicate = handle_with(get64(&found->object.handle), access);
-    }
-    objects_unlock(&c);
+    do {
+        objects_lock(&c);
+        status = object_find(&c, handle, HANDLE_KIND_SECTION, access & ALL_RIGHTS, &ref);
+        if (status == NTMM_STATUS_SUCCESS)
+            status = open_found(&c, ref, access, duplicate);
+        objects_unlock(&c);
+    } while (relieve(&c, &relief, NULL, &status));
     return status;
+}
+
+/* One handle less; whether it was the last. (O) is held. */
+static bool close_handle(struct call *c, ntmm_handle handle, struct object *object)
+{
+    uint32_t handles = get32(&object->handle_count) - 1;
+    object_close_slot(c, handle);
+    set32(&object->handle_count, handles);
+    if (handles == 0)
+        object_unlist(c, HANDLE_KIND_SECTION, object);
+    return handles == 0;
 }
 
 ntmm_status ntmm_close_section(struct ntmm_system *system, ntmm_handle handle)
@@ -352,7 +376,7 @@ ntmm_status ntmm_close_section(struct ntmm_system *system, ntmm_handle handle)
     objects_lock(&c);
     ntmm_status status = object_find(&c, handle, HANDLE_KIND_SECTION, 0, &ref);
     if (status == NTMM_STATUS_SUCCESS)
-        is_last = object_close(&c, &section_at(&c, ref)->object);
+        is_last = close_handle(&c, handle, &section_at(&c, ref)->object);
     objects_unlock(&c);
     if (!is_last)
         return status;

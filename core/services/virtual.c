@@ -205,9 +205,7 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     if (!vad_may_change(vad))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
-    if (vad_is_view(vad))
-        return view_protect(c, process, vad, range.start, range.end, protection, old);
-    if (protection_is_copy(protection))
+    if (!vad_is_view(vad) && (protection_is_copy(protection) || protection & VIEW_REVERT))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (vad_is_borrowed(vad))
         return borrowed_protect(c, process, vad, range.start, range.end, protection, old);
@@ -216,7 +214,10 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     if (vad_type(vad) == VAD_LARGE_PAGES)
         return large_protect(c, process, vad, range.start, range.end, protection, old);
     uint64_t locked = get64(&process->locked_pages);
-    ntmm_status status = private_protect(c, process, vad, range.start, range.end, protection, old);
+    ntmm_status status =
+        vad_is_view(vad)
+            ? view_protect(c, process, vad, range.start, range.end, protection, old)
+            : private_protect(c, process, vad, range.start, range.end, protection, old);
     bool is_unlocked = get64(&process->locked_pages) < locked;
     return is_unlocked ? NTMM_STATUS_WAS_UNLOCKED : status;
 }
@@ -256,8 +257,10 @@ __attribute__((flatten)) ntmm_status ntmm_protect_virtual_memory(struct ntmm_sys
     uint32_t protection;
     uint32_t before;
 
-    if (!protection_of_view(protect, &protection))
+    if (!protection_of_view(protect & ~NTMM_PAGE_REVERT_TO_FILE_MAP, &protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (protect & NTMM_PAGE_REVERT_TO_FILE_MAP)
+        protection |= VIEW_REVERT;
     if (!base || !size || !old)
         return NTMM_STATUS_ACCESS_VIOLATION;
     if (*base > NTMM_HIGHEST_USER_ADDRESS)

@@ -19,6 +19,8 @@
 #define NTMM_PAGE_GUARD 0x100u            /**< Modifier: the first access raises, once. */
 #define NTMM_PAGE_NOCACHE 0x200u          /**< Modifier: not cached. */
 #define NTMM_PAGE_WRITECOMBINE 0x400u     /**< Modifier: write-combined. */
+/** Protecting a view: pages that were copied on write are the section's again. */
+#define NTMM_PAGE_REVERT_TO_FILE_MAP 0x80000000u
 /** @} */
 
 /** @name Allocation types, free types, states and types of memory
