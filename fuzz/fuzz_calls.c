@@ -18,30 +18,36 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CALL_LIMIT 600u
 #define CHECK_EVERY 16u
 
+/* The verbs of a group have the bytes from `first` on, again and again up to the next group. So a
+ * verb that is added behind others leaves seeds their meaning that use the first byte of each. */
+struct group {
+    uint8_t first;
+    const struct verb *verbs;
+    const unsigned *count;
+};
+
 /* Half of the calls change or touch memory. */
+static const struct group GROUPS[] = {
+    {216, SYSTEM_VERBS, &SYSTEM_VERB_COUNT},     {188, QUERY_VERBS, &QUERY_VERB_COUNT},
+    {184, SNAPSHOT_VERBS, &SNAPSHOT_VERB_COUNT}, {168, MAPPED_VERBS, &MAPPED_VERB_COUNT},
+    {154, PHYSICAL_VERBS, &PHYSICAL_VERB_COUNT}, {96, MEMORY_VERBS, &MEMORY_VERB_COUNT},
+    {0, VIRTUAL_VERBS, &VIRTUAL_VERB_COUNT},
+};
+
 static const struct verb *take_verb(struct world *w)
 {
-    uint8_t group = take8(w);
+    const struct group *group = GROUPS;
+    uint8_t byte = take8(w);
+    unsigned place;
 
-    if (group < 96) {
-        return &VIRTUAL_VERBS[group % VIRTUAL_VERB_COUNT];
+    while (byte < group->first) {
+        group++;
     }
-    if (group < 154) {
-        return &MEMORY_VERBS[group % MEMORY_VERB_COUNT];
+    place = (unsigned)(byte - group->first) % *group->count;
+    if (w->is_traced) {
+        printf("# %zu %s, byte %u\n", w->at, group->verbs[place].name, group->first + place);
     }
-    if (group < 168) {
-        return &PHYSICAL_VERBS[group % PHYSICAL_VERB_COUNT];
-    }
-    if (group < 184) {
-        return &MAPPED_VERBS[group % MAPPED_VERB_COUNT];
-    }
-    if (group < 188) {
-        return &SNAPSHOT_VERBS[group % SNAPSHOT_VERB_COUNT];
-    }
-    if (group < 216) {
-        return &QUERY_VERBS[group % QUERY_VERB_COUNT];
-    }
-    return &SYSTEM_VERBS[group % SYSTEM_VERB_COUNT];
+    return &group->verbs[place];
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -56,12 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w->is_traced = getenv("NTMM_FUZZ_TRACE") != NULL;
     world_begin(w);
     for (unsigned calls = 1; calls <= CALL_LIMIT && has_input(w); calls++) {
-        const struct verb *verb = take_verb(w);
-
-        if (w->is_traced) {
-            printf("# %zu %s\n", w->at, verb->name);
-        }
-        verb->run(w);
+        take_verb(w)->run(w);
         if (w->hog_calls && --w->hog_calls == 0) {
             give_frames(w);
         }

@@ -24,17 +24,30 @@ import documented
 # Private memory is no view of a file.
 NEVER_SUCCEED = {"flush_virtual_memory"}
 STATUS = re.compile(r"^# ntmm_(\w+) = 0x(\w+)$", re.M)
-VERB = re.compile(r"^# \d+ (\S+)$", re.M)
+VERB = re.compile(r"^# (\d+) (\S+), byte (\d+)$", re.M)
 
 
-def reached(program, *paths):
-    """Pairs (call, status), and (verb, None), that inputs reach."""
+def trace(program, *paths):
     done = subprocess.run([program, *paths], capture_output=True, text=True,
                           env=dict(os.environ, NTMM_FUZZ_TRACE="1"))
     if done.returncode:
         sys.exit(f"{program} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return ({(call, int(status, 16)) for call, status in STATUS.findall(done.stdout)} |
-            {(verb, None) for verb in VERB.findall(done.stdout)})
+    return done.stdout
+
+
+def reached(program, *paths):
+    """Pairs (call, status), and (verb, None), that inputs reach."""
+    text = trace(program, *paths)
+    return ({(call, int(status, 16)) for call, status in STATUS.findall(text)} |
+            {(verb, None) for _, verb, _ in VERB.findall(text)})
+
+
+def settled(program, path):
+    """An input with the first byte of each verb, which it keeps when verbs are added behind."""
+    data = bytearray(path.read_bytes())
+    for behind, _, byte in VERB.findall(trace(program, str(path))):
+        data[int(behind) - 1] = int(byte)
+    return bytes(data)
 
 
 def check(program, paths):
@@ -49,7 +62,7 @@ def check(program, paths):
         (wanted & made) - successes - NEVER_SUCCEED)]
     print("\n".join(wrong) or f"{len(wanted)} calls, {len(found)} statuses of them")
     if wrong:
-        print("A new verb gives bytes another meaning: choose seeds anew, see --help.")
+        print("A verb in the middle of a table gives bytes another meaning: choose seeds anew.")
     return 1 if wrong else 0
 
 
@@ -79,7 +92,7 @@ def choose(program, folder, corpus):
     missing = set().union(*found.values()) - have if found else set()
     while missing:
         path = max(found, key=lambda path: len(found[path] & missing))
-        data = shortest(program, path.read_bytes(), found[path] & missing)
+        data = shortest(program, settled(program, path), found[path] & missing)
         missing -= found[path]
         (pathlib.Path(corpus) / hashlib.sha1(data).hexdigest()).write_bytes(data)
         print(f"{path.name}: {len(data)} bytes")
