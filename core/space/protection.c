@@ -65,10 +65,10 @@ bool protection_of_private_by_parts(uint32_t win32, uint32_t *code)
 {
     if (win32 & (NTMM_PAGE_WRITECOPY | NTMM_PAGE_EXECUTE_WRITECOPY))
         return false;
-    return protection_of_view(win32, code);
+    return protection_of_view_by_parts(win32, code);
 }
 
-bool protection_of_view(uint32_t win32, uint32_t *code)
+bool protection_of_view_by_parts(uint32_t win32, uint32_t *code)
 {
     uint32_t access;
     uint32_t modifier;

@@ -14,23 +14,37 @@
 #include "x64/formats.h"
 
 bool protection_of_private_by_parts(uint32_t win32, uint32_t *code);
+bool protection_of_view_by_parts(uint32_t win32, uint32_t *code);
 
 /* The code of each base value of Win32, by its bit; 0 where only its parts say it. */
 extern const uint8_t protection_of_bit[8];
 
+/* The code of a protection without modifiers, or 0: only its parts say it. */
+static inline uint32_t protection_without_modifiers(uint32_t win32)
+{
+    bool is_base = win32 <= 0xFF && is_power_of_two(win32);
+    return is_base ? protection_of_bit[floor_log2(win32)] : 0;
+}
+
 /* The code of a legal protection for private memory. False: NT refuses it. */
 static inline bool protection_of_private(uint32_t win32, uint32_t *code)
 {
-    uint32_t found =
-        is_power_of_two(win32 & 0xFF) ? protection_of_bit[floor_log2(win32 & 0xFF)] : 0;
-    if (__builtin_expect(win32 > 0xFF || found == 0, 0))
+    uint32_t found = protection_without_modifiers(win32);
+    if (__builtin_expect(found == 0, 0))
         return protection_of_private_by_parts(win32, code);
     *code = found;
     return true;
 }
 
 /* The same for a view, which may be copied on write. */
-bool protection_of_view(uint32_t win32, uint32_t *code);
+static inline bool protection_of_view(uint32_t win32, uint32_t *code)
+{
+    uint32_t found = protection_without_modifiers(win32);
+    if (__builtin_expect(found == 0, 0))
+        return protection_of_view_by_parts(win32, code);
+    *code = found;
+    return true;
+}
 
 /* NTMM_PAGE_* of a code; NTMM_PAGE_NOACCESS for codes that nobody can access. */
 uint32_t protection_to_win32(uint32_t code);

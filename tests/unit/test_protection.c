@@ -19,6 +19,9 @@ static void the_short_way_says_what_the_parts_say(void **state)
         assert_int_equal(protection_of_private(win32, &code),
                          protection_of_private_by_parts(win32, &by_parts));
         assert_int_equal(code, by_parts);
+        assert_int_equal(protection_of_view(win32, &code),
+                         protection_of_view_by_parts(win32, &by_parts));
+        assert_int_equal(code, by_parts);
     }
     for (uint32_t bit = 16; bit < 32; bit++) {
         uint32_t code;
