@@ -124,8 +124,9 @@ void private_protect_page(struct call *c, struct process *process, struct table_
 }
 
 /* Apply a protection to all of [start, end), whose tables exist where they are needed. */
-static void reprotect_range(struct call *c, struct process *process, const struct vad *vad,
-                            uint64_t start, uint64_t end, uint32_t protection)
+static __attribute__((flatten)) void reprotect_range(struct call *c, struct process *process,
+                                                     const struct vad *vad, uint64_t start,
+                                                     uint64_t end, uint32_t protection)
 {
     struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
     uint32_t region = get32(&vad->protection);
