@@ -370,6 +370,15 @@ void frame_restore_entry(struct call *c, const struct pfn *pfn)
     pfn_add_share(table, -1);
 }
 
+void pfn_wait_for_last_share(struct call *c, const struct pfn *pfn)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    while (load32_acquire(&pfn->share_count) != 1) {
+        if (platform->relax)
+            platform->relax(platform->context);
+    }
+}
+
 void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept)
 {
     struct pfn *pfn = pfn_at(c, frame);

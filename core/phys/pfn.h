@@ -149,6 +149,10 @@ static inline void pfn_add_share(struct pfn *pfn, int32_t shares)
     (void)add32(&pfn->share_count, (uint32_t)shares);
 }
 
+/* A table without entries is about to be freed: who took the frame of its last one for something
+ * else may not have dropped that one's share yet, which it does last (frame_restore_entry). */
+void pfn_wait_for_last_share(struct call *c, const struct pfn *pfn);
+
 /* Frames on their way to the free list: nobody can reach them any more. */
 struct frame_chain {
     uint64_t head;  /* first frame or FRAME_NONE; through flink */

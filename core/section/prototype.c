@@ -170,15 +170,20 @@ bool prototype_grow(struct call *c, struct control_area *area, uint64_t pages)
     return true;
 }
 
-/* A table, and those below it; the depth is that of the tree. */
+/* A table, and those below it, none of which has an entry that names a page; the depth is that of
+ * the tree. */
 static void free_below(struct call *c, struct control_area *area, uint64_t frame, uint32_t level)
 {
-    const le64 *table = table_at(c, frame);
+    le64 *table = table_at(c, frame);
     for (uint32_t i = 0; level > 1 && i < NTMM_ENTRIES_PER_TABLE; i++) {
         uint64_t entry = get64(&table[i]);
-        if (entry)
-            free_below(c, area, field_get(entry, HW_FRAME), level - 1);
+        if (!entry)
+            continue;
+        free_below(c, area, field_get(entry, HW_FRAME), level - 1);
+        set64(&table[i], 0);
+        pfn_add_share(pfn_at(c, frame), -1);
     }
+    pfn_wait_for_last_share(c, pfn_at(c, frame));
     free_table(c, area, frame);
 }
 

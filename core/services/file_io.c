@@ -147,8 +147,8 @@ static ntmm_status set_smaller_size(struct call *c, struct file *file, uint64_t 
     return NTMM_STATUS_SUCCESS;
 }
 
-/* Pages behind the new end go; the last one keeps its first bytes. The device keeps its size: what
- * it has past the end is not read. */
+/* Pages behind the new end go; the last one keeps its first bytes. A device that cannot become
+ * smaller keeps its size: what it has past the end is not read. */
 static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t bytes)
 {
     /* so that valid data reaches the new end, whatever pages were written behind a gap */
@@ -161,6 +161,7 @@ static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     (void)area_purge(c, use->area, pages_of_bytes(bytes));
+    (void)transfer_and_wait(c, get64(&use->file->device), NTMM_IO_TRUNCATE, bytes);
     /* a page that is not in memory, or cannot be read, is zero behind the end when it is */
     (void)zero_behind_end(c, use->area, bytes);
     return NTMM_STATUS_SUCCESS;

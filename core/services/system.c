@@ -264,8 +264,10 @@ void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teard
                                               load32_relaxed(&system->transfers.for_block.count)};
 
     report.processes_ended = end_all_processes(&c);
+    (void)finish_transfers(&c); /* what is in flight to a file looks at it when it ends */
     objects_end_with_system(&c);
     report.transfers = finish_transfers(&c);
+    area_reap(&c);
     slots_free_all(&c);
     process_directory_free(&c);
     slab_trim(&c);

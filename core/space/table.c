@@ -235,6 +235,7 @@ static void drop_table(struct call *c, struct process *process, uint64_t page, u
     uint64_t span = 1ull << 9 * (level - 1);
     uint64_t first = round_down(page, span);
 
+    pfn_wait_for_last_share(c, pfn_at(c, frame));
     forget_leaf(process);
     exchange64(entry, 0);
     pfn_add_used(parent, -1);
