@@ -41,10 +41,34 @@ static size_t name_bytes(const struct call *c, uint32_t file)
     return (size_t)round_up(check_file_slots(c, file), 64) / 8;
 }
 
+/* Slabs of control areas, as far as there can be, and objects of one. */
+static uint64_t area_slabs(const struct call *c)
+{
+    uint64_t slabs = get64(&anchor_of(c)->slabs[SLAB_CONTROL_AREA].frame_count);
+    return min_u64(slabs, get64(&partition_of(c)->total_pages));
+}
+
+static uint64_t areas_of_slab(const struct call *c)
+{
+    uint64_t areas = get32(&anchor_of(c)->slabs[SLAB_CONTROL_AREA].capacity);
+    return min_u64(areas, NTMM_PAGE_SIZE / sizeof(struct control_area));
+}
+
+static size_t area_slab_bytes(const struct call *c)
+{
+    return (size_t)round_up(area_slabs(c) * sizeof(uint32_t), 8);
+}
+
+static size_t area_bytes(const struct call *c)
+{
+    size_t references = (size_t)(area_slabs(c) * areas_of_slab(c)) * sizeof(struct area_references);
+    return area_slab_bytes(c) + references;
+}
+
 size_t ntmm_check_scratch_size(const struct ntmm_system *system)
 {
     const struct call c = {.sys = (struct ntmm_system *)system, .bias = system->bias};
-    size_t size = mark_bytes(&c) + (CHECK_LEVELS_MAX - 1) * NTMM_PAGE_SIZE;
+    size_t size = mark_bytes(&c) + (CHECK_LEVELS_MAX - 1) * NTMM_PAGE_SIZE + area_bytes(&c);
     for (uint32_t i = 0; i < check_file_count(&c); i++)
         size += name_bytes(&c, i);
     return size;
@@ -62,6 +86,9 @@ static void lay_out_scratch(struct checker *k, uint8_t *scratch)
         k->files[i].slots = check_file_slots(k->c, i);
         scratch += name_bytes(k->c, i);
     }
+    k->area_slab_most = area_slabs(k->c);
+    k->area_slabs = (uint32_t *)(void *)scratch;
+    k->area_references = (struct area_references *)(void *)(scratch + area_slab_bytes(k->c));
 }
 
 /* --- parts --- */
@@ -159,8 +186,8 @@ ntmm_status ntmm_check_with_storage(struct ntmm_system *system, void *scratch, s
     lay_out_scratch(&k, scratch);
     bool is_sound = check_anchor(&k) && check_locks(&k) && check_lists(&k) && check_slabs(&k) &&
                     check_page_files(&k) && check_transfers(&k) && check_sections(&k) &&
-                    check_processes(&k) && check_slab_owners(&k) && check_commit(&k) &&
-                    check_frames(&k) && check_names(&k) && check_waits(&k);
+                    check_processes(&k) && check_area_views(&k) && check_slab_owners(&k) &&
+                    check_commit(&k) && check_frames(&k) && check_names(&k) && check_waits(&k);
     return is_sound ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INTERNAL_ERROR;
 }
 

@@ -20,22 +20,22 @@ bool check_owner(struct walk *w, uint64_t frame, const struct entry_place *at,
     uint32_t *mark = check_mark(w->k, frame);
     if (!mark)
         return check_fail(w->k, "P9", frame, 0, at->address);
-    ++*mark;
+    check_meet(mark);
     const struct pfn *pfn = pfn_at(w->k->c, frame);
     return check_equal(w->k, "P9", frame, at->address, get64(&pfn->entry_address)) &&
            check_equal(w->k, "P9", frame, at->table, pfn_table_frame(pfn)) &&
            check_equal(w->k, "P9", frame, use, (uint64_t)pfn_use(pfn));
 }
 
-bool check_is_in_transition(struct walk *w, uint64_t frame)
+bool check_is_in_transition(struct checker *k, uint64_t frame)
 {
-    const uint32_t *mark = check_mark(w->k, frame);
+    const uint32_t *mark = check_mark(k, frame);
     if (!mark)
-        return check_fail(w->k, "P4", frame, 1, 0);
-    enum ntmm_frame_location location = pfn_location(pfn_at(w->k->c, frame));
+        return check_fail(k, "P4", frame, 1, 0);
+    enum ntmm_frame_location location = pfn_location(pfn_at(k->c, frame));
     bool is_listed = location == NTMM_FRAME_STANDBY || location == NTMM_FRAME_MODIFIED;
     bool is_there = is_listed ? (*mark & MARK_LISTED) != 0 : location == NTMM_FRAME_TRANSITION;
-    return check_equal(w->k, "P4", frame, 1, is_there);
+    return check_equal(k, "P4", frame, 1, is_there);
 }
 
 static bool is_code(uint32_t protection)
@@ -107,7 +107,7 @@ static bool check_transition(struct walk *w, uint64_t value, const struct entry_
 {
     uint64_t frame = field_get(value, TR_FRAME);
     uint32_t protection = (uint32_t)field_get(value, TR_PROTECTION);
-    if (!check_is_in_transition(w, frame) || !check_owner(w, frame, at, NTMM_USE_PRIVATE))
+    if (!check_is_in_transition(w->k, frame) || !check_owner(w, frame, at, NTMM_USE_PRIVATE))
         return false;
     uint64_t original = load64_relaxed(&pfn_at(w->k->c, frame)->original_pte);
     return check_equal(w->k, "P4", frame, field_get(original, SW_PROTECTION), protection) &&
@@ -236,6 +236,8 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
         *is_shared = true;
         return check_window_entry(w, raw, at);
     }
+    if (vad_is_view(vad) && !check_view(w, vad))
+        return false;
     if (vad_is_view(vad) && !view_entry_is_private(w->k->c, raw))
         return check_view_entry(w, vad, raw, at, is_shared);
     if (!check_kind(w, raw, at, is_shared))

@@ -8,8 +8,10 @@
 static bool check_transition_owner(struct checker *k, uint64_t frame, const struct pfn *pfn)
 {
     uint64_t address = get64(&pfn->entry_address);
-    uint32_t *table = check_mark(k, pfn_table_frame(pfn));
-    if (!table || ref_frame(k->c, address) != pfn_table_frame(pfn))
+    const uint32_t *table = check_mark(k, pfn_table_frame(pfn));
+    bool is_entry =
+        ref_frame(k->c, address) == pfn_table_frame(pfn) && is_multiple(address, sizeof(le64));
+    if (!table || !is_entry)
         return check_fail(k, "P4", frame, pfn_table_frame(pfn), address);
     uint64_t raw = get64(core_at(k->c->bias, address));
     uint64_t value = entry_value(k->c, raw);
@@ -195,8 +197,16 @@ static bool check_section_frame(struct checker *k, uint64_t frame, const struct 
     uint32_t shares = get32(&pfn->share_count);
     k->section_shares += shares;
     k->section_active += shares != 0;
-    return check_equal(k, "PT1", frame, shares, mark & MARK_SHARES) &&
-           check_equal(k, "PT1", frame, !is_orphan(pfn), (mark & MARK_PROTOTYPE) != 0);
+    return check_equal(k, "PT1", frame, mark & MARK_SHARES, shares & MARK_SHARES) &&
+           check_equal(k, "PT1", frame, (mark & MARK_SECTION) != 0, !is_orphan(pfn));
+}
+
+/* OB2, PT2: no frame of the table of objects, or of prototypes, is left over. */
+static bool check_is_met(struct checker *k, uint64_t frame, enum ntmm_frame_use use, uint32_t mark)
+{
+    const char *number = use == NTMM_USE_OBJECT ? "OB2" : "PT2";
+    bool is_to_be = use == NTMM_USE_OBJECT || use == NTMM_USE_PROTOTYPE;
+    return !is_to_be || check_equal(k, number, frame, (mark & MARK_SECTION) != 0, 1);
 }
 
 /* P1, P7, P9: how a frame was met is what its row says. */
@@ -228,7 +238,7 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
         !check_equal(k, "I1", frame, (mark & MARK_READ) != 0, pfn_is_being_read(pfn)) ||
         !check_equal(k, "I3", frame, (mark & MARK_WRITTEN) != 0, pfn_is_being_written(pfn)) ||
         !check_equal(k, "G5", frame, (mark & MARK_PAGING) != 0, use == NTMM_USE_PAGING) ||
-        !check_state(k, frame, pfn, mark))
+        !check_is_met(k, frame, use, mark) || !check_state(k, frame, pfn, mark))
         return false;
     k->user_frames += use == NTMM_USE_PRIVATE || use == NTMM_USE_SECTION;
     k->physical_frames -= use == NTMM_USE_USER_PHYSICAL;

@@ -7,7 +7,6 @@
  * Pages in tables that cannot be looked at may be committed or not: they widen what V4 allows.
  */
 #include "inspect/checker.h"
-#include "section/view.h"
 
 /* Go to the VAD that contains or follows a page. */
 static void go_to(struct walk *w, uint64_t page)
@@ -28,15 +27,6 @@ static bool check_range(struct walk *w, const struct vad *vad)
     if (vad_start(vad) < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT || vad_end(vad) > highest)
         return check_fail(w->k, "V1", w->at.ref, highest, vad_end(vad));
     return true;
-}
-
-/* V13: of a view. */
-static bool check_view_commit(struct walk *w, const struct vad *vad)
-{
-    uint64_t known = view_default_copies(w->k->c, vad) + (uint64_t)w->counted;
-    uint64_t least = known - min_u64(known, w->unknown_pages);
-    return check_between(w->k, "V13", w->at.ref, least, known + w->unknown_pages,
-                         get64(&vad->commit_pages));
 }
 
 static bool check_commit_of(struct walk *w, const struct vad *vad)
@@ -131,7 +121,7 @@ static bool check_root(struct checker *k, uint64_t root)
     uint32_t *mark = check_mark(k, root);
     if (!mark || pfn_use(pfn_at(k->c, root)) != NTMM_USE_TABLE)
         return check_fail(k, "V6", root, NTMM_USE_TABLE, 0);
-    ++*mark;
+    check_meet(mark);
     uint32_t slot = get32(&anchor_of(k->c)->self_map_slot);
     uint64_t address = slot ? frame_ref(k->c, root) + slot * sizeof(le64) : 0;
     const struct pfn *pfn = pfn_at(k->c, root);

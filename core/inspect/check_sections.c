@@ -1,48 +1,97 @@
 /*
- * The checker's view of sections: objects, control areas, and the trees of prototype entries.
+ * The checker's view of sections: the table of objects, and the control areas that they name.
  *
- *   objects --> areas --> tables --> entries --> frames, each met by one prototype
+ *   slots --> sections, files (a list each) --> control areas --> subsections
+ *                                            one list <---/--> tree of prototypes (the next file)
  *
- * Areas come before processes, whose views then name areas that are known to be in use; shares are
- * compared when all entries of processes were met (check_frames.c).
+ * Slabs are sound when it begins, so a reference can be seen to name an object in use. At its end
+ * every control area in use was met and has a tree that can be walked: views may name any of them.
+ * Sections are counted for each area before the areas are looked at, views while processes are.
  */
+#include "base/prng.h"
 #include "inspect/checker.h"
-#include "section/image_record.h"
 #include "section/prototype.h"
-#include "section/view.h"
 
-static const uint32_t nobody = 0;
+#include <ntmm/section.h>
 
-static bool is_object(struct checker *k, enum slab_kind kind, uint64_t ref)
+bool check_is_shared_object(struct checker *k, enum slab_kind kind, uint64_t ref)
 {
-    uint32_t owner = nobody;
+    uint32_t owner;
     return ref != 0 && check_is_object(k, kind, ref, &owner);
 }
 
 /* --- objects --- */
 
-/* OB1: an object of a kind, and what it names, is in use. */
-static bool check_object(struct checker *k, uint32_t kind, uint64_t ref, uint64_t previous)
+/* OB1: the name that an object has. */
+static bool check_object_name(struct checker *k, const struct object *object, uint64_t ref)
 {
-    enum slab_kind slab = kind == HANDLE_KIND_SECTION ? SLAB_SECTION : SLAB_FILE;
-    if (!is_object(k, slab, ref))
-        return check_fail(k, "OB1", ref, 1, 0);
-    const struct object *object = core_at(k->c->bias, ref);
-    bool has_name = get64(&object->name) != 0;
-    k->names += has_name;
-    k->handles[kind - HANDLE_KIND_SECTION] += get32(&object->handle_count);
-    if (!check_equal(k, "OB1", ref, previous, get64(&object->prev)) ||
-        (has_name && !is_object(k, SLAB_NAME, get64(&object->name))))
-        return check_fail(k, "OB1", ref, 1, 0);
-    if (kind == HANDLE_KIND_FILE) {
-        k->files_known++;
-        return true;
-    }
-    k->sections++;
-    uint64_t area = get64(&section_at(k->c, ref)->area);
-    return is_object(k, SLAB_CONTROL_AREA, area) || check_fail(k, "OB1", ref, 1, area);
+    uint64_t name = get64(&object->name);
+    if (name == 0)
+        return check_equal(k, "OB1", ref, 0, get32(&object->name_units));
+    if (!check_is_shared_object(k, SLAB_NAME, name))
+        return check_fail(k, "OB1", ref, 1, name);
+    k->names++;
+    return check_between(k, "OB1", ref, 1, NTMM_SECTION_NAME_MAXIMUM, get32(&object->name_units));
 }
 
+/* So that sums over objects do not agree by accident. */
+static uint64_t weight_of(uint64_t ref)
+{
+    uint64_t state = ref;
+    return splitmix64(&state);
+}
+
+/* OB1, CA1: a section that somebody can find, and its area. */
+static bool check_section(struct checker *k, uint64_t ref)
+{
+    const struct section *section = section_at(k->c, ref);
+    uint64_t area = get64(&section->area);
+    k->sections++;
+    if (get32(&section->object.handle_count) == 0)
+        return check_fail(k, "OB1", ref, 1, 0);
+    if (!check_is_shared_object(k, SLAB_CONTROL_AREA, area))
+        return check_fail(k, "CA1", ref, 1, area);
+    check_references(k, area)->sections++;
+    return true;
+}
+
+/* CA2: what a file says of one of its areas. */
+static bool check_area_of_file(struct checker *k, uint64_t ref, uint64_t area_ref, uint32_t flags)
+{
+    const uint32_t looked_at = AREA_OF_FILE | AREA_IMAGE | AREA_ENDING;
+    if (area_ref == 0)
+        return true;
+    if (!check_is_shared_object(k, SLAB_CONTROL_AREA, area_ref))
+        return check_fail(k, "CA2", ref, 1, area_ref);
+    const struct control_area *area = area_at(k->c, area_ref);
+    return check_equal(k, "CA2", area_ref, ref, get64(&area->file)) &&
+           check_equal(k, "CA2", area_ref, flags, get32(&area->flags) & looked_at);
+}
+
+/* OB3, CA2. */
+static bool check_file(struct checker *k, uint64_t ref)
+{
+    const struct file *file = file_at(k->c, ref);
+    k->files_known++;
+    return check_between(k, "OB3", ref, 0, get64(&file->size_bytes), get64(&file->valid_bytes)) &&
+           check_area_of_file(k, ref, get64(&file->data_area), AREA_OF_FILE) &&
+           check_area_of_file(k, ref, get64(&file->image_area), AREA_OF_FILE | AREA_IMAGE);
+}
+
+/* OB1: an object of a kind, and what it names. */
+static bool check_object(struct checker *k, uint32_t kind, uint64_t ref, uint64_t previous)
+{
+    bool is_section = kind == HANDLE_KIND_SECTION;
+    if (!check_is_shared_object(k, is_section ? SLAB_SECTION : SLAB_FILE, ref))
+        return check_fail(k, "OB1", ref, 1, ref);
+    const struct object *object = core_at(k->c->bias, ref);
+    k->handles[kind - HANDLE_KIND_SECTION] += get32(&object->handle_count) * weight_of(ref);
+    return check_equal(k, "OB1", ref, previous, get64(&object->prev)) &&
+           check_object_name(k, object, ref) &&
+           (is_section ? check_section(k, ref) : check_file(k, ref));
+}
+
+/* OB1: the objects of a kind, whose links back prove that the list ends. */
 static bool check_list(struct checker *k, uint32_t kind)
 {
     uint64_t previous = 0;
@@ -56,219 +105,220 @@ static bool check_list(struct checker *k, uint32_t kind)
 }
 
 /* OB1: a slot with a handle. */
-static bool check_object_slot(struct checker *k, uint32_t number, const struct object_slot *slot)
+static bool check_slot(struct checker *k, uint32_t number, const struct object_slot *slot)
 {
-    uint32_t kind = (uint32_t)(get64(&slot->handle) >> 56);
-    enum slab_kind slab = kind == HANDLE_KIND_SECTION ? SLAB_SECTION : SLAB_FILE;
-    if (kind != HANDLE_KIND_SECTION && kind != HANDLE_KIND_FILE)
+    uint64_t handle = get64(&slot->handle);
+    uint64_t ref = get64(&slot->object);
+    uint32_t kind = (uint32_t)(handle >> 56);
+    bool is_section = kind == HANDLE_KIND_SECTION;
+    if (!is_section && kind != HANDLE_KIND_FILE)
         return check_fail(k, "OB1", number, HANDLE_KIND_SECTION, kind);
-    if (!is_object(k, slab, get64(&slot->object)))
-        return check_fail(k, "OB1", number, 1, get64(&slot->object));
-    k->handles[kind - HANDLE_KIND_SECTION]--;
-    return true;
+    if (!check_is_shared_object(k, is_section ? SLAB_SECTION : SLAB_FILE, ref))
+        return check_fail(k, "OB1", number, 1, ref);
+    k->handles[kind - HANDLE_KIND_SECTION] -= weight_of(ref);
+    return check_equal(k, "OB1", number, handle >> 32 << 32 | number, handle);
+}
+
+bool check_object_frame(struct checker *k, const char *invariant, uint64_t ref)
+{
+    uint64_t frame = ref_frame(k->c, ref);
+    uint32_t *mark = check_mark(k, frame);
+    if (!mark || frame_ref(k->c, frame) != ref || *mark & MARK_SECTION)
+        return check_fail(k, invariant, ref, 1, 0);
+    *mark |= MARK_SECTION;
+    return check_equal(k, invariant, ref, NTMM_USE_OBJECT, (uint64_t)pfn_use(pfn_at(k->c, frame)));
 }
 
 /* OB2: a frame of the table. */
 static bool check_table_frame(struct checker *k, uint64_t ref)
 {
-    uint64_t frame = ref_frame(k->c, ref);
-    const struct pfn *pfn = pfn_find(k->c, frame);
-    if (!pfn || frame_ref(k->c, frame) != ref)
-        return check_fail(k, "OB2", ref, 1, 0);
     k->object_frames++;
-    return check_equal(k, "OB2", ref, NTMM_USE_OBJECT, (uint64_t)pfn_use(pfn));
+    return check_object_frame(k, "OB2", ref);
 }
 
-static bool check_slots(struct checker *k)
+/* A slot of a table whose frames are sound. */
+static const struct object_slot *slot_at(const struct checker *k, uint32_t number)
 {
-    const struct anchor *anchor = anchor_of(k->c);
-    uint32_t slots = get32(&anchor->object_slots);
-    uint64_t directory = get64(&anchor->objects_ref);
-    if (slots > OBJECTS_MAX || slots % OBJECT_SLOTS_PER_FRAME)
-        return check_fail(k, "OB1", 0, OBJECTS_MAX, slots);
+    const le64 *directory = core_at(k->c->bias, get64(&anchor_of(k->c)->objects_ref));
+    uint64_t frame = get64(&directory[number / OBJECT_SLOTS_PER_FRAME]);
+    const struct object_slot *slots = core_at(k->c->bias, frame);
+    return slots + number % OBJECT_SLOTS_PER_FRAME;
+}
+
+/* OB1: the chain holds every free slot, and no other. */
+static bool check_free_slots(struct checker *k, uint32_t slots, uint32_t used)
+{
+    uint64_t next = get32(&anchor_of(k->c)->free_object);
+    uint32_t chained = 0;
+    for (; next && chained <= slots; chained++) {
+        if (next > slots)
+            return check_fail(k, "OB1", slots, slots, next);
+        const struct object_slot *slot = slot_at(k, (uint32_t)next - 1);
+        if (!check_equal(k, "OB1", next - 1, 0, get64(&slot->handle)))
+            return false;
+        next = get64(&slot->object);
+    }
+    return check_equal(k, "OB1", slots, slots - used, chained);
+}
+
+/* OB2: the frames of the table, before a slot is looked at. */
+static bool check_table(struct checker *k, uint32_t slots)
+{
+    uint64_t directory = get64(&anchor_of(k->c)->objects_ref);
+    if (slots > OBJECTS_MAX || slots % OBJECT_SLOTS_PER_FRAME || (slots && !directory))
+        return check_fail(k, "OB2", 0, directory ? OBJECTS_MAX : 0, slots);
     if (directory && !check_table_frame(k, directory))
         return false;
-    if (!directory)
-        return check_equal(k, "OB1", 0, 0, slots);
-    const le64 *refs = core_at(k->c->bias, directory);
     for (uint32_t i = 0; i < slots / OBJECT_SLOTS_PER_FRAME; i++) {
+        const le64 *refs = core_at(k->c->bias, directory);
         if (!check_table_frame(k, get64(&refs[i])))
             return false;
-        const struct object_slot *slot = core_at(k->c->bias, get64(&refs[i]));
-        for (uint32_t j = 0; j < OBJECT_SLOTS_PER_FRAME; j++) {
-            bool is_used = get64(&slot[j].handle) != 0;
-            if (is_used && !check_object_slot(k, i * OBJECT_SLOTS_PER_FRAME + j, &slot[j]))
-                return false;
-        }
     }
-    return true;
+    k->commit += k->object_frames;
+    return check_equal(k, "OB2", 0, k->object_frames, get64(&partition_of(k->c)->object_pages));
 }
 
+/* OB1: every object counts the slots that name it; the sums are weighted by object. */
 static bool check_objects(struct checker *k)
 {
-    return check_list(k, HANDLE_KIND_SECTION) && check_list(k, HANDLE_KIND_FILE) &&
-           check_slots(k) && check_equal(k, "OB1", 1, 0, k->handles[0]) &&
-           check_equal(k, "OB1", 2, 0, k->handles[1]);
-}
-
-/* --- prototype entries --- */
-
-/* A tree being walked. */
-struct tree {
-    struct checker *k;
-    const struct control_area *area;
-    uint64_t tables;
-};
-
-struct prototype_place {
-    uint64_t page;
-    uint64_t address;
-    uint64_t table; /* frame */
-};
-
-/* PT1: the frame of an entry names the entry, and no other does. */
-static bool check_frame_of(struct tree *t, uint64_t frame, const struct prototype_place *at)
-{
-    uint32_t *mark = check_mark(t->k, frame);
-    if (!mark || *mark & MARK_PROTOTYPE)
-        return check_fail(t->k, "PT1", frame, 1, mark ? 2 : 0);
-    *mark |= MARK_PROTOTYPE;
-    const struct pfn *pfn = pfn_at(t->k->c, frame);
-    return check_equal(t->k, "PT1", frame, NTMM_USE_SECTION, (uint64_t)pfn_use(pfn)) &&
-           check_equal(t->k, "PT1", frame, at->address, get64(&pfn->entry_address)) &&
-           check_equal(t->k, "PT1", frame, at->table, pfn_table_frame(pfn));
-}
-
-/* PT1: a value that names no frame. */
-static bool check_value(struct tree *t, uint64_t value, const struct prototype_place *at)
-{
-    const struct control_area *area = t->area;
-    if (entry_is_of_file(value)) {
-        const struct subsection *s = area_subsection(t->k->c, area, at->page);
-        uint64_t expected = subsection_value(t->k->c, area, s) | (value & ENTRY_WRITTEN);
-        return area_is(area, AREA_OF_FILE) &&
-               check_equal(t->k, "PT1", at->address, expected, value);
-    }
-    uint64_t expected = slot_set(entry_software((uint32_t)field_get(value, SW_PROTECTION)),
-                                 slot_file(value), slot_of(value));
-    return check_equal(t->k, "PT1", at->address, expected, value) && check_name(t->k, value);
-}
-
-static bool check_prototype(struct tree *t, uint64_t raw, const struct prototype_place *at,
-                            bool *is_shared)
-{
-    uint64_t value = entry_value(t->k->c, raw);
-    enum pte_kind kind = entry_kind(t->k->c, raw);
-    *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
-    if (at->page >= get64(&t->area->pages) && area_is(t->area, AREA_IMAGE))
-        return check_fail(t->k, "PT2", at->address, get64(&t->area->pages), at->page);
-    if (!*is_shared)
-        return check_value(t, value, at);
-    uint64_t frame = kind == PTE_VALID ? field_get(raw, HW_FRAME) : field_get(value, TR_FRAME);
-    if (!check_frame_of(t, frame, at))
+    uint32_t slots = get32(&anchor_of(k->c)->object_slots);
+    uint32_t used = 0;
+    if (!check_list(k, HANDLE_KIND_SECTION) || !check_list(k, HANDLE_KIND_FILE) ||
+        !check_table(k, slots))
         return false;
-    const struct pfn *pfn = pfn_at(t->k->c, frame);
-    uint64_t original = load64_relaxed(&pfn->original_pte);
-    bool is_active = pfn_location(pfn) == NTMM_FRAME_ACTIVE;
-    return check_equal(t->k, "PT1", frame, kind == PTE_VALID, is_active) &&
-           (!entry_is_of_file(original) || check_value(t, original, at));
-}
-
-/* PT2: a table, and those below it. */
-static bool check_tree(struct tree *t, uint64_t frame, uint32_t level, uint64_t page)
-{
-    uint32_t *mark = check_mark(t->k, frame);
-    if (!mark || *mark & MARK_PROTOTYPE)
-        return check_fail(t->k, "PT2", frame, 1, 0);
-    *mark |= MARK_PROTOTYPE;
-    const struct pfn *pfn = pfn_at(t->k->c, frame);
-    if (!check_equal(t->k, "PT2", frame, NTMM_USE_PROTOTYPE, (uint64_t)pfn_use(pfn)))
-        return false;
-    const le64 *table = table_at(t->k->c, frame);
-    uint32_t used = 0, shares = 0;
-    t->tables++;
-    for (uint32_t i = 0; i < NTMM_ENTRIES_PER_TABLE; i++) {
-        uint64_t raw = get64(&table[i]);
-        struct prototype_place at = {.page = page + ((uint64_t)i << 9 * (level - 1)),
-                                     .address = frame_ref(t->k->c, frame) + i * sizeof(le64),
-                                     .table = frame};
-        bool is_shared = true;
-        if (raw == 0)
+    for (uint32_t i = 0; i < slots; i++) {
+        const struct object_slot *slot = slot_at(k, i);
+        if (get64(&slot->handle) == 0)
             continue;
         used++;
-        if (level > 1 ? !check_tree(t, field_get(raw, HW_FRAME), level - 1, at.page)
-                      : !check_prototype(t, raw, &at, &is_shared))
+        if (!check_slot(k, i, slot))
             return false;
-        shares += is_shared;
     }
-    return check_equal(t->k, "PT2", frame, used, pfn_used(pfn)) &&
-           check_equal(t->k, "PT2", frame, shares + 1, get32(&pfn->share_count));
+    return check_free_slots(k, slots, used) && check_equal(k, "OB1", 1, 0, k->handles[0]) &&
+           check_equal(k, "OB1", 2, 0, k->handles[1]);
 }
 
 /* --- areas --- */
 
-/* CA3. */
-static bool check_subsections(struct checker *k, const struct control_area *area)
+/* CA3: there is at least one, so that each page is in one. */
+static bool check_subsections(struct checker *k, const struct control_area *area, uint64_t area_ref)
 {
     uint64_t page = 0;
-    uint32_t count = 0;
+    uint64_t count = 0;
     for (uint64_t ref = get64(&area->subsections); ref; count++) {
-        if (!is_object(k, SLAB_SUBSECTION, ref) || count == get32(&area->subsection_count))
-            return check_fail(k, "CA3", ref, 1, 0);
+        if (!check_is_shared_object(k, SLAB_SUBSECTION, ref) ||
+            count == get32(&area->subsection_count))
+            return check_fail(k, "CA3", area_ref, get32(&area->subsection_count), ref);
         const struct subsection *s = subsection_at(k->c, ref);
         if (!check_equal(k, "CA3", ref, page, get64(&s->first_page)) ||
-            !check_equal(k, "CA3", ref, area_ref(k->c, area), get64(&s->area)))
+            !check_equal(k, "CA3", ref, area_ref, get64(&s->area)) ||
+            !check_between(k, "CA3", ref, 0, AREA_PAGES_MAX, get64(&s->page_count)))
             return false;
         page += get64(&s->page_count);
         ref = get64(&s->next);
+        if (++k->subsections > k->slabs[SLAB_SUBSECTION].used)
+            return check_fail(k, "CA3", area_ref, k->slabs[SLAB_SUBSECTION].used, k->subsections);
     }
-    k->subsections += count;
-    return check_equal(k, "CA3", area_ref(k->c, area), get32(&area->subsection_count), count) &&
-           check_equal(k, "CA3", area_ref(k->c, area), get64(&area->pages), page);
+    return check_between(k, "CA3", area_ref, 1, UINT32_MAX, count) &&
+           check_equal(k, "CA3", area_ref, count, get32(&area->subsection_count)) &&
+           check_equal(k, "CA3", area_ref, page, get64(&area->pages)) &&
+           check_between(k, "CA3", area_ref, 0, AREA_PAGES_MAX, page);
 }
 
-/* CA2. */
+/* CA2: one that is ending names a file that may be gone. */
 static bool check_file_of(struct checker *k, const struct control_area *area, uint64_t ref)
 {
     uint64_t file_ref = get64(&area->file);
+    bool is_image = area_is(area, AREA_IMAGE);
     if (!area_is(area, AREA_OF_FILE))
-        return check_equal(k, "CA2", ref, 0, file_ref);
+        return check_equal(k, "CA2", ref, 0, file_ref) && check_equal(k, "CA2", ref, 0, is_image);
     if (area_is(area, AREA_ENDING))
         return true;
-    if (!is_object(k, SLAB_FILE, file_ref))
+    if (!check_is_shared_object(k, SLAB_FILE, file_ref))
         return check_fail(k, "CA2", ref, 1, file_ref);
     const struct file *file = file_at(k->c, file_ref);
-    return check_equal(k, "CA2", ref, ref,
-                       get64(area_is(area, AREA_IMAGE) ? &file->image_area : &file->data_area));
+    return check_equal(k, "CA2", ref, ref, get64(is_image ? &file->image_area : &file->data_area));
+}
+
+/* CA1: nobody calls, so nobody refers to an area but sections and views; to one that is ending, not
+ * even these. */
+static bool check_counts(struct checker *k, const struct control_area *area, uint64_t ref)
+{
+    bool is_ending = area_is(area, AREA_ENDING);
+    return check_equal(k, "CA1", ref, check_references(k, ref)->sections,
+                       get32(&area->section_count)) &&
+           check_equal(k, "CA1", ref, 0, get32(&area->user_count)) &&
+           (!is_ending || (check_equal(k, "CA1", ref, 0, get32(&area->section_count)) &&
+                           check_equal(k, "CA1", ref, 0, get32(&area->view_count))));
+}
+
+/* Whether a transfer looks at a control area when it ends. */
+static bool is_counted(const struct transfer_block *block, bool is_image)
+{
+    bool is_write = block->io.operation == NTMM_IO_WRITE;
+    return block->users != 0 && !block->is_done && block->file == TRANSFER_OF_FILE &&
+           (is_write || (is_image && block->io.operation == NTMM_IO_READ));
+}
+
+/* CA5. */
+static bool check_transfers_of(struct checker *k, const struct control_area *area, uint64_t ref)
+{
+    const struct transfers *transfers = &k->c->sys->transfers;
+    bool is_image = area_is(area, AREA_IMAGE);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < READ_BLOCKS; i++)
+        count += transfers->reads[i].area == ref && is_counted(&transfers->reads[i], is_image);
+    for (uint32_t i = 0; i < WRITE_BLOCKS; i++)
+        count += transfers->writes[i].area == ref && is_counted(&transfers->writes[i], is_image);
+    return check_equal(k, "CA5", ref, count, load32_relaxed(&area->io_count));
+}
+
+/* Pages of an image that are written in place. */
+static uint64_t count_shared(const struct checker *k, const struct control_area *area)
+{
+    uint64_t pages = 0;
+    for (uint64_t ref = get64(&area->subsections); ref;) {
+        const struct subsection *s = subsection_at(k->c, ref);
+        pages += get32(&s->is_shared) ? get64(&s->page_count) : 0;
+        ref = get64(&s->next);
+    }
+    return pages;
+}
+
+/* CA4: what an area's pages are charged, and its tables. */
+static bool check_charge(struct checker *k, const struct control_area *area, uint64_t ref,
+                         const struct tree_totals *totals)
+{
+    uint64_t commit = get64(&area->commit_pages);
+    uint64_t pages = get64(&area->pages);
+    k->commit += commit;
+    k->area_tables += totals->tables;
+    if (!check_equal(k, "CA4", ref, totals->tables, get64(&area->table_pages)))
+        return false;
+    if (area_is(area, AREA_OF_FILE))
+        pages = area_is(area, AREA_IMAGE) ? count_shared(k, area) : 0;
+    else if (area_is(area, AREA_RESERVE))
+        pages = totals->entries;
+    return check_equal(k, "CA4", ref, totals->tables + pages, commit);
 }
 
 static bool check_area(struct checker *k, const struct control_area *area, uint64_t ref)
 {
-    struct tree t = {.k = k, .area = area};
-    uint64_t root = get64(&area->root_frame);
-    if (!check_equal(k, "L1", LOCK_SECTION, 0, load32_relaxed(&area->lock)) ||
-        !check_subsections(k, area) || !check_file_of(k, area, ref) ||
-        !check_between(k, "PT2", ref, prototype_levels(get64(&area->pages)), 4,
-                       get32(&area->levels)))
-        return false;
-    if (root != FRAME_NONE && !check_tree(&t, root, get32(&area->levels), 0))
-        return false;
-    if (get64(&area->image))
-        k->image_frames += get32(&image_record_at(k->c, get64(&area->image))->charged_pages);
-    k->area_sections += get32(&area->section_count);
-    k->area_views += get32(&area->view_count);
-    k->commit += get64(&area->commit_pages);
-    k->area_tables += t.tables;
-    return check_equal(k, "CA4", ref, t.tables, get64(&area->table_pages)) &&
-           check_between(k, "CA4", ref, t.tables, UINT64_MAX, get64(&area->commit_pages));
+    struct tree_totals totals = {0};
+    return check_equal(k, "L1", LOCK_SECTION, 0, load32_relaxed(&area->lock)) &&
+           check_counts(k, area, ref) && check_subsections(k, area, ref) &&
+           check_file_of(k, area, ref) && check_transfers_of(k, area, ref) &&
+           check_image(k, area) && check_prototypes(k, area, &totals) &&
+           check_charge(k, area, ref, &totals);
 }
 
+/* CA1: the list of all areas, whose links back prove that it ends. */
 static bool check_areas(struct checker *k)
 {
     uint64_t previous = 0;
     for (uint64_t ref = get64(&anchor_of(k->c)->areas_head); ref;) {
-        if (!is_object(k, SLAB_CONTROL_AREA, ref))
-            return check_fail(k, "CA1", ref, 1, 0);
+        if (!check_is_shared_object(k, SLAB_CONTROL_AREA, ref))
+            return check_fail(k, "CA1", ref, 1, ref);
         const struct control_area *area = area_at(k->c, ref);
         if (!check_equal(k, "CA1", ref, previous, get64(&area->prev)) || !check_area(k, area, ref))
             return false;
@@ -279,94 +329,42 @@ static bool check_areas(struct checker *k)
     return true;
 }
 
-bool check_sections(struct checker *k)
-{
-    const struct partition *partition = partition_of(k->c);
-    k->process = 0;
-    if (!check_equal(k, "L1", LOCK_OBJECTS, 0, load32_relaxed(&anchor_of(k->c)->objects_lock)) ||
-        !check_objects(k) || !check_areas(k))
-        return false;
-    k->commit += k->object_frames;
-    k->commit += load64_relaxed(&partition->image_pages);
-    return check_equal(k, "OB2", 0, k->object_frames, get64(&partition->object_pages)) &&
-           check_equal(k, "CA4", 1, k->image_frames, load64_relaxed(&partition->image_pages)) &&
-           check_equal(k, "CA4", 0, k->area_tables, load64_relaxed(&partition->area_tables)) &&
-           check_equal(k, "CA1", 0, k->sections, k->area_sections);
-}
-
-bool check_section_owners(struct checker *k)
+/* S4: what is in use was met: no area escaped the list. */
+static bool check_owners(struct checker *k)
 {
     return check_equal(k, "S4", SLAB_SECTION, k->sections, k->slabs[SLAB_SECTION].used) &&
            check_equal(k, "S4", SLAB_FILE, k->files_known, k->slabs[SLAB_FILE].used) &&
            check_equal(k, "S4", SLAB_NAME, k->names, k->slabs[SLAB_NAME].used) &&
            check_equal(k, "S4", SLAB_CONTROL_AREA, k->areas, k->slabs[SLAB_CONTROL_AREA].used) &&
-           check_equal(k, "S4", SLAB_SUBSECTION, k->subsections, k->slabs[SLAB_SUBSECTION].used) &&
-           check_equal(k, "CA1", 1, k->views, k->area_views);
+           check_equal(k, "S4", SLAB_SUBSECTION, k->subsections, k->slabs[SLAB_SUBSECTION].used);
 }
 
-/* --- views --- */
-
-bool check_view(struct walk *w, const struct vad *vad)
+/* CA4, CA6: what all areas come to. */
+static bool check_sums(struct checker *k)
 {
-    uint64_t area = get64(&vad->detail);
-    w->k->views++;
-    return is_object(w->k, SLAB_CONTROL_AREA, area) || check_fail(w->k, "CA1", area, 1, 0);
+    const struct partition *partition = partition_of(k->c);
+    k->commit += k->image_frames;
+    return check_equal(k, "CA4", 0, k->area_tables, load64_relaxed(&partition->area_tables)) &&
+           check_equal(k, "CA6", 0, k->image_frames, load64_relaxed(&partition->image_pages));
 }
 
-/* P9, V7: the entry of a page that the section has. */
-static bool check_shared(struct walk *w, const struct vad *vad, uint64_t raw,
-                         const struct entry_place *at)
+bool check_sections(struct checker *k)
 {
-    const uint64_t varies = FIELD_MASK(HW_ACCESSED) | FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_DIRTY1) |
-                            FIELD_MASK(HW_AGE) | ENTRY_LOCKED;
-    uint64_t frame = field_get(raw, HW_FRAME);
-    uint32_t protection = entry_own_protection(raw);
-    struct control_area *area = view_area(w->k->c, vad);
-    struct prototype_span span = prototype_find(w->k->c, area, view_prototype(vad, at->page));
-    uint32_t *mark = check_mark(w->k, frame);
-    if (!mark || !span.entry)
-        return check_fail(w->k, "P9", frame, 1, 0);
-    ++*mark;
-    const struct pfn *pfn = pfn_at(w->k->c, frame);
-    uint64_t expected = entry_with_protection(frame, protection, false, ENTRY_SHARED);
-    bool is_writable = (raw & FIELD_MASK(HW_DIRTY1)) != 0;
-    bool may_be = (raw & FIELD_MASK(HW_WRITE)) && (raw & FIELD_MASK(HW_DIRTY));
-    bool is_dirty = (raw & FIELD_MASK(HW_DIRTY)) != 0;
-    if (((raw ^ expected) & ~varies) != 0 || (is_writable && !may_be))
-        return check_fail(w->k, "V7", at->page << NTMM_PAGE_SHIFT, expected, raw);
-    w->working_set++;
-    w->locked += (raw & ENTRY_LOCKED) != 0;
-    return check_equal(w->k, "P9", frame, (uint64_t)((uintptr_t)span.entry - w->k->c->bias),
-                       get64(&pfn->entry_address)) &&
-           check_equal(w->k, "P8", frame, 1, pfn_is_modified(pfn) || !is_dirty);
+    k->process = 0;
+    return check_equal(k, "L1", LOCK_OBJECTS, 0, load32_relaxed(&anchor_of(k->c)->objects_lock)) &&
+           check_objects(k) && check_areas(k) && check_owners(k) && check_sums(k);
 }
 
-bool check_view_entry(struct walk *w, const struct vad *vad, uint64_t raw,
-                      const struct entry_place *at, bool *is_shared)
+bool check_area_views(struct checker *k)
 {
-    struct call *c = w->k->c;
-    bool is_valid = (raw & FIELD_MASK(HW_VALID)) != 0;
-    uint32_t protection;
-    *is_shared = is_valid;
-    if (is_valid && at->is_out)
-        return true;
-    if (is_valid) {
-        protection = entry_own_protection(raw);
-        if (!check_shared(w, vad, raw, at))
+    k->process = 0;
+    for (uint64_t ref = get64(&anchor_of(k->c)->areas_head); ref;) {
+        const struct control_area *area = area_at(k->c, ref);
+        const struct area_references *met = check_references(k, ref);
+        if (!check_equal(k, "CA1", ref, met->views, get32(&area->view_count)) ||
+            !check_equal(k, "CA1", ref, met->writable_views, get32(&area->writable_views)))
             return false;
-    } else {
-        uint64_t value = entry_value(c, raw);
-        protection = (uint32_t)field_get(value, PROTO_PROTECTION);
-        if (!check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, entry_prototype(protection),
-                         value))
-            return false;
+        ref = get64(&area->next);
     }
-    check_view_charge(w, vad, at->page, protection_is_copy(protection));
     return true;
-}
-
-void check_view_charge(struct walk *w, const struct vad *vad, uint64_t page, bool is_charged)
-{
-    w->counted +=
-        is_charged - (int64_t)protection_is_copy(view_default_protection(w->k->c, vad, page));
 }

@@ -44,6 +44,22 @@ bool check_is_object(struct checker *k, enum slab_kind kind, uint64_t ref, uint3
     return *owner != SLAB_FREE;
 }
 
+struct area_references *check_references(struct checker *k, uint64_t area)
+{
+    const struct slab *slab = slab_around(k, area);
+    uint64_t mark = (uint64_t)(check_mark(k, ref_frame(k->c, area)) - k->marks);
+    uint64_t first = 0;
+    uint64_t last = k->slabs[SLAB_CONTROL_AREA].frames - 1;
+    while (first < last) {
+        uint64_t middle = first + (last - first) / 2;
+        if (k->area_slabs[middle] < mark)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return &k->area_references[first * get32(&slab->capacity) + object_at(slab, area)];
+}
+
 /* S3: the header says what the class and the row say. */
 static bool check_header(struct checker *k, uint64_t frame, const struct slab *slab)
 {
@@ -152,6 +168,8 @@ static bool check_slab(struct checker *k, uint64_t frame, const struct slab *sla
     if (!check_header(k, frame, slab) || !check_objects(k, frame, slab))
         return false;
     struct slab_totals *totals = &k->slabs[get32(&slab->kind)];
+    if (get32(&slab->kind) == SLAB_CONTROL_AREA && totals->frames < k->area_slab_most)
+        k->area_slabs[totals->frames] = (uint32_t)(check_mark(k, frame) - k->marks);
     totals->frames++;
     totals->used += get32(&slab->used);
     totals->with_room += get32(&slab->used) < get32(&slab->capacity);
@@ -176,8 +194,7 @@ bool check_slabs(struct checker *k)
 bool check_slab_owners(struct checker *k)
 {
     k->process = 0;
-    return check_section_owners(k) &&
-           check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used) &&
+    return check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used) &&
            check_equal(k, "S4", SLAB_VAD_NODE, k->vad_nodes, k->slabs[SLAB_VAD_NODE].used) &&
            check_equal(k, "S4", SLAB_WATCH_NODE, k->watch_nodes, k->slabs[SLAB_WATCH_NODE].used) &&
            check_equal(k, "S4", SLAB_FAULT_LOG, k->fault_logs, k->slabs[SLAB_FAULT_LOG].used);

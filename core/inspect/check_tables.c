@@ -171,7 +171,7 @@ static bool check_trimmed(struct walk *w, uint64_t value, uint32_t level,
     uint64_t va = at->page << NTMM_PAGE_SHIFT;
     uint64_t frame = field_get(value, TR_FRAME);
     if (!check_equal(w->k, "V6", va, entry_transition(PROT_READWRITE, frame), value) ||
-        !check_is_in_transition(w, frame) || !check_owner(w, frame, at, NTMM_USE_TABLE))
+        !check_is_in_transition(w->k, frame) || !check_owner(w, frame, at, NTMM_USE_TABLE))
         return false;
     const struct pfn *pfn = pfn_at(c, frame);
     uint64_t original = load64_relaxed(&pfn->original_pte);

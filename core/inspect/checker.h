@@ -1,7 +1,8 @@
 /*
  * The invariants' checker: recounts from entries and lists alone.
  *
- *   scratch   marks: a word a frame | a page a level of tables | names: a bit a slot, file by file
+ *   scratch   marks: a word a frame | a page a level of tables | names: a bit a slot, file by
+ *             file | slabs of control areas: a word each | references: a row a control area
  *
  * A frame's mark remembers how it was met: on a list, in a transfer, by how many entries. A slot's
  * bit says that something names it. Every function returns false at the first broken invariant,
@@ -9,7 +10,8 @@
  *
  * Order: what a part trusts, an earlier part has proved. Lists prove the rows' locations, slabs
  * prove that references in the nodes of trees name nodes and VADs, page files that slots have bits,
- * so that the walk over processes never follows a wild one.
+ * sections that control areas have trees that can be walked, so that the walk over processes never
+ * follows a wild one.
  *
  * Invariants of sums that belong to several files
  *   P10 standby_pages is the number of frames on the standby lists, user_pages that of frames that
@@ -27,19 +29,20 @@
 #include "base/bits.h"
 #include "phys/slab.h"
 #include "phys/slots.h"
+#include "section/area.h"
 #include "space/private.h"
 
 #include <ntmm/inspect.h>
 
 /* A frame's mark. */
-#define MARK_LISTED 0x80000000u    /* met on a list */
-#define MARK_READ 0x40000000u      /* met in a read in flight */
-#define MARK_WRITTEN 0x20000000u   /* met in a write in flight */
-#define MARK_PAGING 0x10000000u    /* met as a frame of page files */
-#define MARK_PROTOTYPE 0x08000000u /* met by a prototype entry, or as a table of them */
-#define MARK_KEPT_SHIFT 16u /* 21:16, blocks that keep a reference of it, at most READ_BLOCKS */
-#define MARK_KEPT 0x003F0000u
-#define MARK_SHARES 0x0000FFFFu /* entries that were met */
+#define MARK_LISTED 0x80000000u  /* met on a list */
+#define MARK_READ 0x40000000u    /* met in a read in flight */
+#define MARK_WRITTEN 0x20000000u /* met in a write in flight */
+#define MARK_PAGING 0x10000000u  /* met as a frame of page files */
+#define MARK_SECTION 0x08000000u /* met by a prototype entry, or as a table of them or of objects */
+#define MARK_KEPT_SHIFT 21u /* 26:21, blocks that keep a reference of it, at most READ_BLOCKS */
+#define MARK_KEPT 0x07E00000u
+#define MARK_SHARES 0x001FFFFFu /* entries that were met, modulo 2^21 */
 
 #define CHECK_LEVELS_MAX 5u /* of page tables */
 
@@ -56,6 +59,13 @@ struct file_names {
     uint64_t slots;  /* bits: its size, or 0 while that makes no sense */
     uint64_t count;  /* slots named */
     uint32_t writes; /* write blocks met */
+};
+
+/* Who refers to a control area, as met. */
+struct area_references {
+    uint32_t sections;
+    uint32_t views;
+    uint32_t writable_views;
 };
 
 /* What lies in tables that are not in memory, as far as it cannot be looked at. */
@@ -89,18 +99,19 @@ struct checker {
     uint64_t transition_frames; /* frames in transition met */
     uint64_t sections;          /* section objects met so far, and so on */
     uint64_t files_known;
-    uint64_t handles[2]; /* that objects count, of sections and of files, less the slots */
+    uint64_t handles[2]; /* that objects count less the slots, of each kind, weighted by object */
     uint64_t names;
     uint64_t areas;
     uint64_t subsections;
     uint64_t object_frames;  /* of the table of objects */
     uint64_t image_frames;   /* of what images keep */
     uint64_t area_tables;    /* frames of prototype tables */
-    uint64_t area_sections;  /* sections that areas count */
-    uint64_t area_views;     /* views that areas count */
-    uint64_t views;          /* met so far */
+    uint64_t area_transfers; /* transfers that areas count */
     uint64_t section_shares; /* shares of frames of sections */
     uint64_t section_active; /* such frames that have one */
+    uint32_t *area_slabs;    /* of each slab of control areas the index of its mark, ascending */
+    uint64_t area_slab_most; /* that there is room for */
+    struct area_references *area_references; /* slab by slab, object by object */
     struct unknown unknown;
     struct slab_totals slabs[SLAB_KIND_COUNT];
 };
@@ -130,10 +141,20 @@ static inline bool check_between(struct checker *k, const char *invariant, uint6
 /* The mark of a frame that exists; NULL otherwise. */
 uint32_t *check_mark(struct checker *k, uint64_t frame);
 
+/* One entry more was met that names the frame of a mark. A page of a section may have any number,
+ * which must not run into the other bits. */
+static inline void check_meet(uint32_t *mark)
+{
+    *mark = (*mark & ~MARK_SHARES) | ((*mark + 1) & MARK_SHARES);
+}
+
 /* --- check_slabs.c --- */
 
 /* Whether a reference names an object in use of that kind; *owner: index of its process. */
 bool check_is_object(struct checker *k, enum slab_kind kind, uint64_t ref, uint32_t *owner);
+
+/* What is known of a control area that is in use. */
+struct area_references *check_references(struct checker *k, uint64_t area);
 
 bool check_slabs(struct checker *k);       /* S1 to S3, V1 */
 bool check_slab_owners(struct checker *k); /* S4, after the processes */
@@ -176,6 +197,7 @@ struct walk {
     struct checker *k;
     const struct process *process;
     struct gap_range at; /* the VAD that contains or follows the page reached; ref 0 if none does */
+    uint64_t view;       /* the VAD that was last found to be a sound view, a reference */
     int64_t counted;     /* commit of that VAD so far, relative to its default */
     uint64_t large_pages;   /* of that VAD, in leaves of large pages */
     uint64_t unknown_pages; /* of that VAD, in tables that cannot be looked at */
@@ -205,13 +227,41 @@ struct entry_place {
 
 /* --- check_sections.c --- */
 
-bool check_sections(struct checker *k); /* OB1 OB2 CA1 to CA4 PT1 PT2 L1, before the processes */
-bool check_section_owners(struct checker *k); /* S4 CA1, after the processes */
+bool check_sections(struct checker *k);   /* OB1 to OB3 CA1 to CA6 PT1 PT2 P4 S4 L1, before views */
+bool check_area_views(struct checker *k); /* CA1, after the processes */
 
-/* CA1: a view, before it is looked at. */
+/* Whether a reference names an object in use of a kind that belongs to no process. */
+bool check_is_shared_object(struct checker *k, enum slab_kind kind, uint64_t ref);
+
+/* OB2, CA6: a reference names a frame of use OBJECT that was not met before. */
+bool check_object_frame(struct checker *k, const char *invariant, uint64_t ref);
+
+/* --- check_images.c --- */
+
+/* CA6, L1: what an area keeps as an image. */
+bool check_image(struct checker *k, const struct control_area *area);
+
+/* --- check_prototypes.c --- */
+
+/* What the tree of an area comes to. */
+struct tree_totals {
+    uint64_t tables;
+    uint64_t entries; /* that are not empty */
+};
+
+/* PT1, PT2, P4: the tree of an area whose subsections are sound. */
+bool check_prototypes(struct checker *k, const struct control_area *area,
+                      struct tree_totals *totals);
+
+/* --- check_views.c --- */
+
+/* CA1, V14: a view, before anything that it names is followed. */
 bool check_view(struct walk *w, const struct vad *vad);
 
-/* A non-empty entry of a view that names no private page. */
+/* V13: a view is behind us; it counts as one of its area's. */
+bool check_view_commit(struct walk *w, const struct vad *vad);
+
+/* P9, V7, V9: a non-empty entry of a view that names no private page. */
 bool check_view_entry(struct walk *w, const struct vad *vad, uint64_t raw,
                       const struct entry_place *at, bool *is_shared);
 
@@ -260,7 +310,7 @@ bool check_owner(struct walk *w, uint64_t frame, const struct entry_place *at,
                  enum ntmm_frame_use use);
 
 /* P4: an entry in transition names a frame that is on a list, or used by a transfer. */
-bool check_is_in_transition(struct walk *w, uint64_t frame);
+bool check_is_in_transition(struct checker *k, uint64_t frame);
 
 /* --- check_awe.c --- */
 

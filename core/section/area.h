@@ -11,10 +11,12 @@
  * file is open or pages are modified; what is left of it then goes with its pages.
  *
  * Invariants
- *   CA1 section_count is the number of section objects of it, view_count of the VADs of it
+ *   CA1 section_count is the number of section objects of it, view_count of the VADs of it, with
+ *       writable_views that write to it; user_count is 0 between calls, and all when it is ending
  *   CA2 a file's data_area and image_area name control areas that name the file, and no other does
  *   CA3 subsections are disjoint, ascending, and cover the pages from 0 to `pages`
  *   CA4 commit_pages is what its pages and the frames of its tables are charged
+ *   CA5 io_count is the number of transfers in flight that look at it when they end
  *   PT1 a prototype entry is empty, valid, in transition, of a file, or a software entry; a valid
  *       one names an active frame whose shares are the entries of views and calls that name it
  *   PT2 a table's used count is its non-empty entries, its share count one more than those that are
@@ -33,6 +35,9 @@
 
 #define AREA_TAG SLAB_TAG('M', 'm', 'C', 'a')
 #define SUBSECTION_TAG SLAB_TAG('M', 'm', 'S', 'b')
+
+/* A tree has four levels at most. */
+#define AREA_PAGES_MAX (1ull << 36)
 
 enum {
     AREA_OF_FILE = 1u << 0, /* its pages come from a file */

@@ -6,6 +6,9 @@
  *
  * The record and all that it names lie in frames of their own, each charged to commit. Pages are
  * relocated in one page of the record, under (I): completions may come at the same time.
+ *
+ *   CA6 an image has a record, no other area has; its frames are charged_pages, each named once,
+ *       and those of all records image_pages of the partition
  */
 #ifndef NTMM_SECTION_IMAGE_RECORD_H
 #define NTMM_SECTION_IMAGE_RECORD_H

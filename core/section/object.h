@@ -14,6 +14,7 @@
  *   OB1 a slot is free, on the chain, or names an object in use; an object's handle_count is the
  *       number of slots that name it
  *   OB2 object_pages of the partition is the number of frames of the table
+ *   OB3 a file's valid data ends within the file
  *
  * Everything here needs (O).
  */

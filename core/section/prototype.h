@@ -14,6 +14,8 @@
 
 #include "section/area.h"
 
+#define PROTOTYPE_LEVELS_MAX 4u
+
 /* Entries of one table for a run of pages, or the proof that there is none. */
 struct prototype_span {
     le64 *entry;       /* entry of the first page; NULL: there is no table */

@@ -13,6 +13,8 @@
  * is protected so; a page that is copied keeps its charge.
  *
  *   V13 commit_pages of a view is the number of its pages that are copied, or may be
+ *   V14 a view is of its area's kind and shows pages that the area has; of a file's data it may
+ *       reach past the end
  *
  * Everything here needs (A) and (W), but view_query and view_state_at, which need (W).
  */

@@ -366,6 +366,19 @@ static void compare_accounts(struct compared *world, enum who who)
     compared_must(world, found.commit_pages == model->commit_pages, "the private commit differs");
 }
 
+/* What the checker needs grows with sections and files. */
+static void fit_scratch(struct compared *world)
+{
+    size_t needed = ntmm_check_scratch_size(world->system);
+    if (needed <= world->scratch_size) {
+        return;
+    }
+    free(world->scratch);
+    world->scratch = malloc(needed);
+    compared_must(world, world->scratch, "no memory");
+    world->scratch_size = needed;
+}
+
 void compared_check(struct compared *world)
 {
     struct ntmm_check_report report;
@@ -375,6 +388,7 @@ void compared_check(struct compared *world)
         compare_maps(world, who);
         compare_accounts(world, who);
     }
+    fit_scratch(world);
     if (ntmm_check_with_storage(world->system, world->scratch, world->scratch_size,
                                 ntmm_emulated_read_disk, world->emu, &report)) {
         printf("# invariant %.8s: process 0x%llX object 0x%llX expected 0x%llX found 0x%llX\n",
@@ -529,9 +543,6 @@ void compared_begin(struct compared *world, uint8_t header)
     world->handles[WHO_LIVE] = make_process(world, &world->models[WHO_LIVE]);
     world->handles[WHO_OTHER] = make_process(world, &world->models[WHO_OTHER]);
     world->handles[WHO_WRONG_KIND] = world->handles[WHO_LIVE] ^ ((ntmm_handle)0x80 << 56);
-    world->scratch_size = ntmm_check_scratch_size(world->system);
-    world->scratch = malloc(world->scratch_size);
-    compared_must(world, world->scratch, "no memory");
 }
 
 void compared_end(struct compared *world)

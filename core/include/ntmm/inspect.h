@@ -38,8 +38,9 @@ typedef ntmm_status ntmm_storage_reader(void *context, uint64_t device, uint64_t
  * Bytes of scratch memory that ntmm_check and ntmm_check_with_storage need.
  *
  * @param system  any
- * @return bytes: 4 for each frame handed over, one bit for each slot of each page file, and four
- *         pages; it grows when a page file is made or grows
+ * @return bytes: 4 for each frame handed over, one bit for each slot of each page file, four pages,
+ *         and 12 for each control area that there is room for; so it grows when a page file is made
+ *         or grows, and when sections and files are made
  * Locks: none. Source: ours.
  */
 NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);

@@ -1,0 +1,151 @@
+/*
+ * The checker's view of the trees of prototype entries.
+ *
+ *   area --> table --> table --> entry --> frame, whose row names the entry
+ *
+ * A frame is marked when it is met as a table or by an entry, so that nothing is walked twice. The
+ * shares of a page are compared when all entries of processes were met (check_frames.c).
+ */
+#include "inspect/checker.h"
+#include "section/prototype.h"
+
+/* A tree being walked. */
+struct tree {
+    struct checker *k;
+    const struct control_area *area;
+    struct tree_totals *totals;
+};
+
+/* Where an entry stands. */
+struct prototype_place {
+    uint64_t page;    /* first one that it decides */
+    uint64_t address; /* core address; 0: above a root */
+    uint64_t table;   /* frame; of a root its own */
+};
+
+static bool is_of_file(const struct tree *t) { return area_is(t->area, AREA_OF_FILE); }
+
+/* PT1: of a frame that an entry or a table names for the first time. */
+static bool check_row(struct tree *t, const char *number, uint64_t frame, enum ntmm_frame_use use,
+                      const struct prototype_place *at)
+{
+    uint32_t *mark = check_mark(t->k, frame);
+    if (!mark || *mark & MARK_SECTION)
+        return check_fail(t->k, number, frame, 1, mark ? 2 : 0);
+    *mark |= MARK_SECTION;
+    const struct pfn *pfn = pfn_at(t->k->c, frame);
+    return check_equal(t->k, number, frame, use, (uint64_t)pfn_use(pfn)) &&
+           check_equal(t->k, number, frame, at->address, get64(&pfn->entry_address)) &&
+           check_equal(t->k, number, frame, at->table, pfn_table_frame(pfn));
+}
+
+/* The protection that all values of a page have. */
+static uint32_t page_protection(const struct tree *t, uint64_t page)
+{
+    if (!is_of_file(t))
+        return get32(&t->area->protection);
+    return get32(&area_subsection(t->k->c, t->area, page)->protection);
+}
+
+/* What a value that names no frame is to be: the file's, or one of page files, which a page of a
+ * data file never is. */
+static uint64_t expected_value(const struct tree *t, uint64_t page, uint64_t value)
+{
+    bool is_image = area_is(t->area, AREA_IMAGE);
+    if (entry_is_of_file(value) || (is_of_file(t) && !is_image)) {
+        const struct subsection *s = area_subsection(t->k->c, t->area, page);
+        uint64_t written = is_image ? 0 : value & ENTRY_WRITTEN;
+        return is_of_file(t) ? subsection_value(t->k->c, t->area, s) | written : 0;
+    }
+    return slot_set(entry_software(page_protection(t, page)), slot_file(value), slot_of(value));
+}
+
+/* PT1: the entry of a frame, valid or in transition, and what the frame's row says of the page. */
+static bool check_frame_entry(struct tree *t, uint64_t raw, uint64_t frame,
+                              const struct prototype_place *at)
+{
+    uint32_t protection = page_protection(t, at->page) & (PROT_COUNT - 1);
+    bool is_valid = (raw & FIELD_MASK(HW_VALID)) != 0;
+    uint64_t valid = x64_protection_bits[protection] | FIELD_MASK(HW_VALID) |
+                     FIELD_MASK(HW_ACCESSED) | frame << NTMM_PAGE_SHIFT;
+    uint64_t expected = is_valid ? valid : entry_transition(protection, frame);
+    uint64_t found = is_valid ? raw : entry_value(t->k->c, raw);
+    if (!check_row(t, "PT1", frame, NTMM_USE_SECTION, at))
+        return false;
+    const struct pfn *pfn = pfn_at(t->k->c, frame);
+    uint64_t original = load64_relaxed(&pfn->original_pte);
+    bool is_active = pfn_location(pfn) == NTMM_FRAME_ACTIVE;
+    return check_equal(t->k, "PT1", at->address, expected, found) &&
+           check_equal(t->k, "PT1", frame, expected_value(t, at->page, original), original) &&
+           check_equal(t->k, "PT1", frame, is_valid, is_active) &&
+           (is_valid || check_is_in_transition(t->k, frame));
+}
+
+static bool check_prototype(struct tree *t, uint64_t raw, const struct prototype_place *at,
+                            bool *is_shared)
+{
+    uint64_t value = entry_value(t->k->c, raw);
+    enum pte_kind kind = entry_kind(t->k->c, raw);
+    *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
+    t->totals->entries++;
+    if (!check_between(t->k, "PT2", at->address, 0, get64(&t->area->pages), at->page + 1))
+        return false;
+    if (*is_shared) {
+        uint64_t frame =
+            field_get(kind == PTE_VALID ? raw : value, kind == PTE_VALID ? HW_FRAME : TR_FRAME);
+        return check_frame_entry(t, raw, frame, at);
+    }
+    return check_equal(t->k, "PT1", at->address, expected_value(t, at->page, value), value) &&
+           check_name(t->k, value);
+}
+
+/* PT2: an entry above the leaves is valid, and grants everything. */
+static bool check_branch(struct tree *t, uint64_t raw, const struct prototype_place *at)
+{
+    const uint64_t bits = FIELD_MASK(HW_VALID) | FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_ACCESSED) |
+                          FIELD_MASK(HW_DIRTY) | FIELD_MASK(HW_WRITE);
+    uint64_t expected = bits | field_get(raw, HW_FRAME) << NTMM_PAGE_SHIFT;
+    return check_equal(t->k, "PT2", at->address, expected, raw);
+}
+
+/* PT2: a table, and those below it; the depth is that of the tree. */
+static bool check_table(struct tree *t, uint64_t frame, uint32_t level,
+                        const struct prototype_place *above)
+{
+    struct call *c = t->k->c;
+    uint32_t used = 0, shares = 0;
+    if (!check_row(t, "PT2", frame, NTMM_USE_PROTOTYPE, above))
+        return false;
+    const le64 *table = table_at(c, frame);
+    const struct pfn *pfn = pfn_at(c, frame);
+    t->totals->tables++;
+    for (uint32_t i = 0; i < NTMM_ENTRIES_PER_TABLE; i++) {
+        uint64_t raw = get64(&table[i]);
+        struct prototype_place at = {.page = above->page + ((uint64_t)i << 9 * (level - 1)),
+                                     .address = frame_ref(c, frame) + i * sizeof(le64),
+                                     .table = frame};
+        bool is_shared = true;
+        if (raw == 0)
+            continue;
+        used++;
+        bool is_sound = level == 1 ? check_prototype(t, raw, &at, &is_shared)
+                                   : check_branch(t, raw, &at) &&
+                                         check_table(t, field_get(raw, HW_FRAME), level - 1, &at);
+        if (!is_sound)
+            return false;
+        shares += is_shared;
+    }
+    return check_equal(t->k, "PT2", frame, used, pfn_used(pfn)) &&
+           check_equal(t->k, "PT2", frame, shares + 1, get32(&pfn->share_count));
+}
+
+bool check_prototypes(struct checker *k, const struct control_area *area,
+                      struct tree_totals *totals)
+{
+    struct tree t = {.k = k, .area = area, .totals = totals};
+    uint64_t root = get64(&area->root_frame);
+    const struct prototype_place above = {.table = root};
+    return check_between(k, "PT2", area_ref(k->c, area), prototype_levels(get64(&area->pages)),
+                         PROTOTYPE_LEVELS_MAX, get32(&area->levels)) &&
+           (root == FRAME_NONE || check_table(&t, root, get32(&area->levels), &above));
+}
