@@ -59,19 +59,18 @@ bool image_record_grow(struct call *c, uint64_t ref, uint32_t frames)
     while (frames > 0) {
         uint32_t n = get32(&record->frame_count);
         le64 *list = &record->lists[n / REFS_PER_LIST];
-        uint32_t taken = 1;
         if (n % REFS_PER_LIST == 0 && get64(list) == 0) {
             set64(list, take_frame(c));
             if (!get64(list))
                 return false;
-            taken++;
+            set32(&record->charged_pages, get32(&record->charged_pages) + 1);
         }
         uint64_t frame = take_frame(c);
         if (!frame)
             return false;
         set64(slot_of_frame(c, record, n), frame);
         set32(&record->frame_count, n + 1);
-        set32(&record->charged_pages, get32(&record->charged_pages) + taken);
+        set32(&record->charged_pages, get32(&record->charged_pages) + 1);
         frames--;
     }
     return true;
