@@ -34,7 +34,7 @@ struct transfer_block {
     uint32_t users;          /* (Q) */
     uint32_t is_done;        /* (Q) */
     uint32_t file;           /* page file number, or TRANSFER_OF_FILE; fixed while in use */
-    uint64_t area;   /* control area of a TRANSFER_OF_FILE, which counts it; fixed while in use */
+    uint64_t area;   /* control area of a TRANSFER_OF_FILE that counts it, or 0; fixed in use */
     uint32_t target; /* read: index of the span that the fault asked for; fixed in use */
     uint64_t target_entry; /* read: core address of its entry; fixed in use */
     uint64_t target_frame; /* read: its frame, referenced by the block until its last user leaves */

@@ -98,22 +98,22 @@ static void complete(struct ntmm_io *io)
 {
     struct transfer_block *block = io->context;
     struct call c = call_begin(block->sys);
-    struct control_area *area = area_at(&c, block->area);
+    struct control_area *image = block->area ? area_at(&c, block->area) : NULL;
 
     if (NTMM_SUCCEEDED(io->status) && io->transferred_bytes != bytes_of(io))
         io->status = NTMM_STATUS_END_OF_FILE;
     if (NTMM_SUCCEEDED(io->status))
         io->status = zero_tail(&c, &io->spans[io->span_count - 1]);
-    if (NTMM_SUCCEEDED(io->status) && get64(&area->image))
-        io->status = relocate_spans(&c, area, io);
+    if (NTMM_SUCCEEDED(io->status) && image)
+        io->status = relocate_spans(&c, image, io);
     bool is_read = NTMM_SUCCEEDED(io->status);
     for (uint32_t i = 0; i < io->span_count; i++)
         frame_end_read(&c, block->spans[i].frame, is_read, i == block->target);
     if (is_read)
         system_count(&c, NTMM_COUNTER_PAGE_READS, 1);
     event_note(&c, NTMM_EVENT_PAGE_READ, 0, io->offset_bytes, io->status, io->span_count);
-    if (area_is(area, AREA_IMAGE))
-        (void)add32(&area->io_count, ~0u);
+    if (image)
+        (void)add32(&image->io_count, ~0u);
     block_finish(&c, block);
 }
 
@@ -205,10 +205,11 @@ struct transfer_block *mapped_read_begin(struct call *c, const struct mapped_req
     *pages = block->io.span_count;
     if (!request->is_prefetch)
         read_ahead_spend(c, *pages - 1);
-    if (area_is(area, AREA_IMAGE)) /* its completion relocates what was read */
+    bool is_image = area_is(area, AREA_IMAGE); /* its completion relocates what was read */
+    if (is_image)
         (void)add32(&area->io_count, 1);
     block->file = TRANSFER_OF_FILE;
-    block->area = area_ref(c, area);
+    block->area = is_image ? area_ref(c, area) : 0; /* an area of data may end before the read */
     block->target_frame = block->spans[block->target].frame;
     block->target_entry = (uint64_t)((uintptr_t)request->entry - c->bias);
     block->io.device = get64(&file->device);

@@ -7,6 +7,7 @@
 #include "pe_file.h"
 #include "pe_flat.h"
 
+#include <ntmm/fault.h>
 #include <ntmm/query.h>
 #include <ntmm/working_set.h>
 
@@ -233,6 +234,51 @@ static void test_statuses(void **state)
     close_file(&f->w, file);
 }
 
+/* A page of a file's data is being read, nobody waits for it, and the file goes. */
+static void leave_a_read(struct fixture *f)
+{
+    struct ntmm_emulated_file_config config = {.size = sizeof config,
+                                               .version = NTMM_EMULATED_FILE_VERSION,
+                                               .size_bytes = 4 * PAGE,
+                                               .minimum_latency_pumps = 1,
+                                               .maximum_latency_pumps = 500};
+    struct ntmm_wait wait = {0};
+    struct ntmm_fault_result result;
+    struct ntmm_fault_request request = {.process = f->first, .error_code = NTMM_FAULT_USER};
+    uint64_t device;
+    check_ok(ntmm_emulated_add_file(f->w.emu, &config, &device, NULL));
+    ntmm_handle file = open_device(&f->w, device, 4 * PAGE);
+    ntmm_handle section = make_section(&f->w, 0, NTMM_PAGE_READONLY, NTMM_SEC_COMMIT, file);
+    request.address = map(&f->w, section, f->first, NTMM_PAGE_READONLY);
+    assert_int_equal(ntmm_fault_begin(f->w.system, &request, &wait, &result), NTMM_STATUS_PENDING);
+    ntmm_fault_cancel(f->w.system, &wait);
+    unmap(&f->w, f->first, request.address);
+    close_section(&f->w, section);
+    close_file(&f->w, file);
+}
+
+/* What ends after the control area that it was for takes no other for that one. */
+static void test_reads_outlive_areas(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t moved;
+    uint8_t byte;
+    pe_make(&f->pe, true);
+    for (uint32_t i = 0; i < 40; i++) {
+        ntmm_handle file = open_pe(f);
+        /* its data area is there before the other file's goes */
+        check_ok(ntmm_read_file(f->w.system, file, 0, &byte, 1, &moved));
+        leave_a_read(f);
+        ntmm_handle section = make_image(f, file);
+        const struct ntmm_platform *platform = ntmm_emulated_platform(f->w.emu);
+        for (uint32_t j = 0; j < 600; j++)
+            platform->pump(platform->context);
+        check_world(&f->w);
+        close_section(&f->w, section);
+        close_file(&f->w, file);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
@@ -240,6 +286,7 @@ int main(void)
         TEST(test_relocated_and_shared),
         TEST(test_protections),
         TEST(test_statuses),
+        TEST(test_reads_outlive_areas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
