@@ -183,7 +183,20 @@ struct purge {
     struct frame_chain freed;
     bool is_refused; /* a page is mapped, or a transfer uses it */
     bool is_forced;  /* transfers do not matter: their completions free the frames */
+    bool is_zeroing; /* what is mapped becomes zero instead */
 };
+
+/* A page that a call still uses is zero from now on, whatever its file holds. */
+static void zero_mapped(struct call *c, uint64_t frame)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    store64_relaxed(&pfn->original_pte, load64_relaxed(&pfn->original_pte) & ~ENTRY_WRITTEN);
+    frame_unlock(c, frame);
+    /* a host that cannot does not know the page's contents either */
+    (void)platform->zero(platform->context, &frame, 1);
+}
 
 /* A prototype entry loses what it names. */
 static void purge_entry(struct call *c, struct purge *p, struct pfn *table, le64 *entry)
@@ -191,7 +204,9 @@ static void purge_entry(struct call *c, struct purge *p, struct pfn *table, le64
     uint64_t frame = entry_lock_transition(c, entry);
     uint64_t raw = load64_relaxed(entry);
     if (frame == FRAME_NONE) {
-        if (raw & FIELD_MASK(HW_VALID))
+        if (raw & FIELD_MASK(HW_VALID) && p->is_zeroing)
+            zero_mapped(c, field_get(raw, HW_FRAME));
+        else if (raw & FIELD_MASK(HW_VALID))
             p->is_refused = true;
         else if (entry_kind(c, raw) == PTE_PAGEFILE)
             slot_release(c, entry_value(c, raw));
@@ -244,39 +259,13 @@ ntmm_status area_purge(struct call *c, struct control_area *area, uint64_t first
     return p.is_refused ? NTMM_STATUS_PURGE_FAILED : NTMM_STATUS_SUCCESS;
 }
 
-static bool is_entry_modified(struct call *c, const le64 *entry)
+void area_cut(struct call *c, struct control_area *area, uint64_t first)
 {
-    uint64_t raw = load64_acquire(entry);
-    if (raw == 0)
-        return false;
-    uint64_t frame = FRAME_NONE;
-    if (raw & FIELD_MASK(HW_VALID)) {
-        frame = field_get(raw, HW_FRAME);
-        frame_lock(c, frame);
-    } else {
-        frame = entry_lock_transition(c, entry);
-    }
-    if (frame == FRAME_NONE)
-        return false;
-    const struct pfn *pfn = pfn_at(c, frame);
-    bool is_modified = pfn_is_modified(pfn) || pfn_is_being_written(pfn);
-    frame_unlock(c, frame);
-    return is_modified;
-}
-
-bool area_is_modified(struct call *c, struct control_area *area)
-{
-    bool is_modified = false;
+    struct purge p = {
+        .area = area, .freed = chain_empty(), .is_forced = true, .is_zeroing = true};
     area_lock(c, area);
-    uint64_t pages = get64(&area->pages);
-    for (uint64_t page = 0; page < pages && !is_modified;) {
-        struct prototype_span span = prototype_find(c, area, page);
-        for (le64 *entry = span.entry; entry && page < span.end && !is_modified; page++, entry++)
-            is_modified = is_entry_modified(c, entry);
-        page = span.end;
-    }
+    purge_range(c, &p, first);
     area_unlock(c, area);
-    return is_modified;
 }
 
 /* --- ending --- */

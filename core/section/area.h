@@ -162,8 +162,9 @@ bool area_is_idle(const struct control_area *area);
  * or in a transfer; those before it have gone. Takes (X). */
 ntmm_status area_purge(struct call *c, struct control_area *area, uint64_t first);
 
-/* Whether some page is modified, or being written. Takes (X). */
-bool area_is_modified(struct call *c, struct control_area *area);
+/* The file ends before page `first`: pages from there on go, those in a transfer too; what a call
+ * still uses becomes zero. No view maps them. Takes (X). */
+void area_cut(struct call *c, struct control_area *area, uint64_t first);
 
 /* Nobody finds an idle area any more, though it is on the list of all; the caller ends it. (O) is
  * held. */

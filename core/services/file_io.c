@@ -160,7 +160,7 @@ static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t
     objects_unlock(c);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    (void)area_purge(c, use->area, pages_of_bytes(bytes));
+    area_cut(c, use->area, pages_of_bytes(bytes));
     (void)transfer_and_wait(c, get64(&use->file->device), NTMM_IO_TRUNCATE, bytes);
     /* a page that is not in memory, or cannot be read, is zero behind the end when it is */
     (void)zero_behind_end(c, use->area, bytes);
