@@ -239,6 +239,8 @@ static ntmm_status allocate(struct call *c, struct process *process, const struc
 {
     if (a->type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO))
         return reset(c, process, a, range);
+    if (process_forbids_code(process, a->protection)) /* step 15 */
+        return NTMM_STATUS_DYNAMIC_CODE_BLOCKED;
     if (a->type & NTMM_MEM_REPLACE_PLACEHOLDER)
         return replace(c, process, a, range);
     bool is_reserve = a->base == 0 || a->type & NTMM_MEM_RESERVE;

@@ -278,6 +278,9 @@ static ntmm_status map(struct call *c, struct process *process, const struct map
                        struct mapping *found)
 {
     ntmm_status status = find_section(c, m, found);
+    if (status == NTMM_STATUS_SUCCESS && !area_is(found->area, AREA_IMAGE) &&
+        process_forbids_code(process, m->protection))
+        status = NTMM_STATUS_DYNAMIC_CODE_BLOCKED;
     if (status == NTMM_STATUS_SUCCESS)
         status = is_replacing(m) ? find_placeholder(c, process, m, found)
                                  : find_place(c, process, m, found);

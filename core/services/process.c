@@ -13,7 +13,8 @@
 
 #define KNOWN_FLAGS                                                                                \
     (NTMM_PROCESS_RANDOM_LAYOUT | NTMM_PROCESS_HIGH_ENTROPY | NTMM_PROCESS_WOW64 |                 \
-     NTMM_PROCESS_LARGE_ADDRESS_AWARE | NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE)
+     NTMM_PROCESS_LARGE_ADDRESS_AWARE | NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE |                     \
+     NTMM_PROCESS_NO_DYNAMIC_CODE)
 
 /* The caller's configuration in this version's form. */
 static bool capture_config(const struct ntmm_process_config *given,

@@ -197,6 +197,20 @@ __attribute__((flatten)) ntmm_status ntmm_free_virtual_memory(struct ntmm_system
     return status;
 }
 
+/* Code of an image would be written to, which a policy forbids. */
+static bool is_code_changed(const struct call *c, const struct process *process,
+                            const struct vad *vad, struct page_range range, uint32_t protection)
+{
+    if (!(get32(&process->flags) & NTMM_PROCESS_NO_DYNAMIC_CODE) ||
+        vad_type(vad) != VAD_IMAGE_MAP || !protection_can_write(protection))
+        return false;
+    for (uint64_t page = range.start; page < range.end; page++) {
+        if (protection_can_execute(view_default_protection(c, vad, page)))
+            return true;
+    }
+    return false;
+}
+
 static ntmm_status protect_range(struct call *c, struct process *process, struct page_range range,
                                  uint32_t protection, uint32_t *old)
 {
@@ -207,6 +221,9 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!vad_is_view(vad) && (protection_is_copy(protection) || protection & VIEW_REVERT))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (process_forbids_code(process, protection) ||
+        is_code_changed(c, process, vad, range, protection))
+        return NTMM_STATUS_DYNAMIC_CODE_BLOCKED;
     if (vad_is_borrowed(vad))
         return borrowed_protect(c, process, vad, range.start, range.end, protection, old);
     if (vad_type(vad) == VAD_AWE)

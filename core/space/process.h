@@ -24,6 +24,7 @@
 #include "base/gap_tree.h"
 #include "base/lock.h"
 #include "phys/anchor.h"
+#include "x64/formats.h"
 #include "space/layout.h"
 
 #include <ntmm/access.h>
@@ -83,6 +84,13 @@ struct process {
     le32 fault_log_lost;              /* faults since it was full (W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };
+
+/* Whether a policy forbids a process code that no image brought, and a page would be such code with
+ * a protection: executable, and none of an image. */
+static inline bool process_forbids_code(const struct process *process, uint32_t protection)
+{
+    return (get32(&process->flags) & NTMM_PROCESS_NO_DYNAMIC_CODE) && (protection & PROT_EXECUTE);
+}
 
 /* NT's own, pages. */
 #define WORKING_SET_MINIMUM_DEFAULT 50u

@@ -29,6 +29,9 @@ extern "C" {
 #define NTMM_PROCESS_LARGE_ADDRESS_AWARE 0x8u
 /** A 64-bit process of an image without the large-address-aware mark: they end below 2 GiB. */
 #define NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE 0x10u
+/** ProcessDynamicCodePolicy: nothing but pages of images becomes executable, and they stay as they
+ * are. */
+#define NTMM_PROCESS_NO_DYNAMIC_CODE 0x20u
 /** @} */
 
 /** How a process is made. Zero the struct, set `size` and `version`; 0 elsewhere: the default. A

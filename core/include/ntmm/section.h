@@ -239,6 +239,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  *         NTMM_STATUS_MAPPED_ALIGNMENT         base or *offset
  *         NTMM_STATUS_SECTION_PROTECTION       the section does not allow protect
  *         NTMM_STATUS_INVALID_VIEW_SIZE        beyond the section's end
+ *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED     it executes, is no image, and the process has
+ *                                              NTMM_PROCESS_NO_DYNAMIC_CODE
  *         NTMM_STATUS_INVALID_PARAMETER_5      commit_size is above the view's size
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    something is at base
  *         NTMM_STATUS_NO_MEMORY                no room, or no frame in time

@@ -72,6 +72,10 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_ACCESS_DENIED            the handle lacks NTMM_PROCESS_VM_OPERATION
  *         NTMM_STATUS_PROCESS_IS_TERMINATING   the process is ending
  *         NTMM_STATUS_INVALID_PARAMETER        type holds a bit of placeholders
+ *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED     protect executes, and NTMM_PROCESS_NO_DYNAMIC_CODE
+ *         NTMM_STATUS_ALREADY_COMMITTED        committing a view of a file or of an image
+ *         NTMM_STATUS_SECTION_PROTECTION       committing a view that was mapped with less
+ *         NTMM_STATUS_USER_MAPPED_FILE         resetting a view of a file or of an image
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    reserving: the range meets a region; committing or
  *                                              resetting: it is not inside one region of private
  *                                              pages
@@ -182,7 +186,9 @@ struct ntmm_mem_extended_parameter {
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    as there; or no placeholder has exactly this range
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_COMMITMENT_LIMIT,
- *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, NTMM_STATUS_PRIVILEGE_NOT_HELD, and those of resets:
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED, NTMM_STATUS_PRIVILEGE_NOT_HELD,
+ *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED, NTMM_STATUS_ALREADY_COMMITTED,
+ *         NTMM_STATUS_SECTION_PROTECTION, NTMM_STATUS_USER_MAPPED_FILE, and those of resets:
  *         as there
  *         or the status of a page table that could not be read
  * Locks: as there.
@@ -261,8 +267,11 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_CONFLICTING_ADDRESSES      the range is not inside one region, or holds a
  *                                                part of a large page
  *         NTMM_STATUS_NOT_COMMITTED              a page of it is not committed
- *         NTMM_STATUS_SECTION_PROTECTION         frames of the embedder are there, and were mapped
- *                                                with less
+ *         NTMM_STATUS_SECTION_PROTECTION         a view, or frames of the embedder, are there, and
+ *                                                were mapped with less
+ *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED       NTMM_PROCESS_NO_DYNAMIC_CODE: protect executes,
+ *                                                or code of an image would be written to
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED    copies on write that the process may not have
  *         NTMM_STATUS_NO_MEMORY                  no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT           no commit for a table
  *         or the status of a page table that could not be read
