@@ -68,10 +68,9 @@ static uint8_t region_for(const struct model_process *model, uint8_t drawn)
 }
 
 /*
- * Half of the records are about sections. Fifteen in sixteen ask for what is likely to be granted:
- * a living process, memory that is there, small sizes, a plain protection, and accesses around the
- * call in one of 32 only.
- * What the bytes of a record mean: operation_decode.
+ * Half of the records are about sections. Of the others fifteen in sixteen ask for what is likely
+ * to be granted: a living process, memory that is there, small sizes, a plain protection, and
+ * accesses around the call in one of 32 only. What the bytes of a record mean: operation_decode.
  */
 static void make_record(const struct compared *world, uint64_t *state,
                         uint8_t record[OPERATION_RECORD_SIZE])

@@ -84,7 +84,7 @@ static void decode_map(const struct model_process *model, const uint8_t *record,
     operation->commit_size = record[10] % 8 == 3 ? record[11] * 0x80ull : 0;
     if (record[10] % 16 == 4) {
         operation->type = MEM_RESERVE;
-        operation->size = 0;
+        operation->size = size + record[11] * 0x80ull;
     } else if (record[10] % 64 == 5) {
         operation->type = SEC_NO_CHANGE;
     } else if (record[10] % 64 == 6) {
