@@ -28,6 +28,24 @@ enum verb {
     VERB_UNLOCK,
     VERB_GET_WATCH,
     VERB_RESET_WATCH,
+    VERB_CREATE_FILE,
+    VERB_OPEN_FILE,
+    VERB_CLOSE_FILE,
+    VERB_FILE_SIZE,
+    VERB_SET_FILE_SIZE,
+    VERB_READ_FILE,
+    VERB_WRITE_FILE,
+    VERB_FLUSH_FILE,
+    VERB_CREATE_SECTION,
+    VERB_DUPLICATE_SECTION,
+    VERB_CLOSE_SECTION,
+    VERB_QUERY_SECTION,
+    VERB_EXTEND_SECTION,
+    VERB_MAP_VIEW,
+    VERB_MAP_VIEW_EX,
+    VERB_UNMAP_VIEW,
+    VERB_FLUSH,
+    VERB_SAME_FILE,
     VERB_COUNT,
 };
 
@@ -84,5 +102,7 @@ extern const uint32_t case_count;
 extern const struct name status_names[];
 extern const struct name protect_names[];
 extern const struct name type_names[];
+extern const struct name kind_names[];
+extern const struct name attribute_names[];
 
 #endif

@@ -22,7 +22,9 @@ CALLERS = ["live", "other", "null", "stale", "wrong-kind"]
 
 # What the words of a step are: A address, P pointer to an address, N number, S pointer to a
 # number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing,
-# X extended parameters to the end, K kind of access.
+# X extended parameters to the end, K kind of access, H handle, D handle that is made, F and Z
+# rights of a file and a section, G attributes, U flags of unmapping or nothing, Y type, zero bits,
+# size to commit and disposition of a view, as options to the end.
 VERBS = {
     "as": "W",
     "allocate": "PNSTR",
@@ -41,11 +43,35 @@ VERBS = {
     "unlock": "PSN",
     "get-watch": "ANNNO",
     "reset-watch": "AN",
+    "create-file": "DFN",
+    "open-file": "DHF",
+    "close-file": "H",
+    "file-size": "H",
+    "set-file-size": "HN",
+    "read-file": "HNNO",
+    "write-file": "HNB",
+    "flush-file": "HNN",
+    "create-section": "DZSRGH",
+    "duplicate-section": "DHZ",
+    "close-section": "H",
+    "query-section": "HNNO",
+    "extend-section": "HS",
+    "map-view": "HPSSRY",
+    "map-view-ex": "HPSSTRX",
+    "unmap-view": "AU",
+    "flush": "PS",
+    "same-file": "AA",
+}
+# Words behind those, of which the program knows nothing: option or its beginning to reason.
+OPTIONS = {
+    "name:": "names of sections live in directories of objects",
+    "valid:": "valid data needs a privilege",
+    "no-sections": "a file of its own kind",
 }
 DEFAULTS = {"get-watch": ["0", "32", "-"]}  # of the words that may be missing at the end
 PARAMETERS = ["", "requirements", "node", "partition", "physical", "attributes"]
 UNKNOWN = "the Windows program does not have the step {}"
-PLACED = {"allocate", "allocate-ex"}  # verbs whose base 0 lets the system choose
+PLACED = {"allocate": 1, "allocate-ex": 1, "map-view": 2, "map-view-ex": 2}  # verbs and which word is 0 for it
 
 
 def constants():
@@ -66,6 +92,10 @@ def names_of(table):
 
 
 STATUSES, PROTECTIONS, TYPES = map(names_of, ("STATUSES", "PROTECTIONS", "TYPES"))
+KINDS, ATTRIBUTES = map(names_of, ("KINDS", "ATTRIBUTES"))
+FILE_RIGHTS, SECTION_RIGHTS = map(names_of, ("FILE_RIGHTS", "SECTION_RIGHTS"))
+NAMES = {"T": TYPES, "R": PROTECTIONS, "F": FILE_RIGHTS, "Z": SECTION_RIGHTS, "G": ATTRIBUTES,
+         "U": TYPES}
 
 
 def number(word):
@@ -108,6 +138,8 @@ def span(step):
     words = (step.expected or "").split()
     if step.words[0] in ("allocate", "allocate-ex", "free", "protect") and words[:1] == ["SUCCESS"]:
         return number(words[1]), max(number(words[2]), 1)
+    if step.words[0] in ("map-view", "map-view-ex") and words[:1] == ["SUCCESS"]:
+        return number(words[1]), max(number(words[3]), 1)
     if step.words[0] in ("read", "write", "execute") and words[:1] != ["ACCESS_VIOLATION"]:
         return number(step.words[1]), 1
     return None
@@ -119,7 +151,7 @@ def floats(case):
 
 
 def is_placed(step):
-    return (step.words[0] in PLACED and step.words[1] == "0" and
+    return (step.words[0] in PLACED and step.words[PLACED[step.words[0]]] == "0" and
             (step.expected or "").startswith("SUCCESS"))
 
 
@@ -148,12 +180,21 @@ def why_skipped(case, skips):
         elif verb not in VERBS:
             found = skips.find("verb", verb) or UNKNOWN.format(verb)
             reason = reason or found
+        else:
+            reason = reason or unknown_option(step)
         if who != "live" and verb in ("read", "write", "execute", "fault"):
             reason = reason or "an instruction of another process"
         where = span(step)
         if where and who != "other" and not is_placed(step) and not is_reachable(*where, places):
             reason = reason or "needs an address that a process of Windows has in use"
     return reason
+
+
+def unknown_option(step):
+    if step.words[0] not in ("create-file", "create-section"):
+        return None
+    return next((why for word in step.words[4:] for option, why in OPTIONS.items()
+                 if word.startswith(option)), None)
 
 
 def is_reachable(base, size, places):
@@ -166,19 +207,44 @@ def argument(kind, word):
         return 0, True
     if kind in "APNSC":
         return number(word), False
-    if kind == "T":
-        return bits(word, TYPES), False
-    if kind == "R":
-        return bits(word, PROTECTIONS), False
+    if kind in NAMES:
+        return bits(word, NAMES[kind]), False
     if kind == "K":
         return ["read", "write", "execute"].index(word), False
     return (CALLERS.index(word) if kind == "W" else 0), False
 
 
+def handle(word, names):
+    """The number of a handle's name; it gets one when it is first made."""
+    if word in ("none", "process"):
+        return ["none", "process"].index(word)
+    return names.setdefault(word, len(names) + 2)
+
+
+def view_options(words):
+    """Type, zero bits, size to commit and disposition of map-view."""
+    options = dict(word.split(":", 1) for word in words)
+    return [(bits(options.get("type", "0"), TYPES), False)] + [
+        (number(options.get(name, default)), False)
+        for name, default in (("zero-bits", "0"), ("commit", "0"), ("inherit", "1"))]
+
+
+def pairs_of(step, kinds, names):
+    """[(value, is NULL)] of all words."""
+    pairs = []
+    for kind, word in zip(kinds, words_of(step, kinds)):
+        if kind == "H" or (kind == "D" and word != "NULL"):
+            pairs.append((handle(word, names), False))
+        elif kind != "Y":
+            pairs.append(argument(kind, word))
+    return pairs + (view_options(step.words[6:]) if "Y" in kinds else [])
+
+
 def bytes_of(step, kinds):
     """(bytes to write, how many to write or read)."""
     if "B" in kinds:
-        data = bytes.fromhex(step.words[2])
+        word = step.words[1 + kinds.index("B")]
+        data = bytes.fromhex("" if word == "NULL" else word)
         return data, len(data)
     if "C" in kinds:
         expected = (step.expected or "").split()
@@ -219,9 +285,9 @@ def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def step_row(step, places):
+def step_row(step, places, names):
     kinds = VERBS[step.words[0]]
-    pairs = [argument(kind, word) for kind, word in zip(kinds, words_of(step, kinds))]
+    pairs = pairs_of(step, kinds, names)
     values = ", ".join(f"{value:#x}u" for value, _ in pairs)
     nulls = sum(1 << at for at, (_, is_null) in enumerate(pairs) if is_null)
     data, size = bytes_of(step, kinds)
@@ -254,10 +320,13 @@ def source(cases, skips):
     lines += name_table("status_names", STATUSES)
     lines += name_table("protect_names", PROTECTIONS)
     lines += name_table("type_names", TYPES)
+    lines += name_table("kind_names", KINDS)
+    lines += name_table("attribute_names", ATTRIBUTES)
     rows = []
     for index, case in enumerate(cases):
         reason = why_skipped(case, skips)
-        steps = [] if reason else [step_row(step, floats(case)) for step in case.steps]
+        names = {}
+        steps = [] if reason else [step_row(step, floats(case), names) for step in case.steps]
         if steps:
             lines += [f"static const struct step steps_{index}[] = {{"] + steps + ["};", ""]
         drawn = "".join(f"map {line}\n" for line in case.map)

@@ -50,6 +50,8 @@ uint32_t os_allocate(uint64_t process, uint64_t *base, uint64_t zero_bits, uint6
                      uint32_t type, uint32_t protect);
 uint32_t os_allocate_ex(uint64_t process, uint64_t *base, uint64_t *size, uint32_t type,
                         uint32_t protect, const struct parameter *parameters, uint32_t count);
+/* The parameters as the system wants them; NULL for NULL. */
+void *os_extended(const struct parameter *parameters, uint32_t count);
 uint32_t os_free(uint64_t process, uint64_t *base, uint64_t *size, uint32_t type);
 uint32_t os_protect(uint64_t process, uint64_t *base, uint64_t *size, uint32_t protect,
                     uint32_t *old);

@@ -267,8 +267,7 @@ uint32_t os_allocate(uint64_t process, uint64_t *base, uint64_t zero_bits, uint6
                                              (PSIZE_T)size, type, protect);
 }
 
-/* Fills the array as NT wants it, and returns it; NULL for NULL. */
-static struct extended *extended_of(const struct parameter *parameters, uint32_t count)
+void *os_extended(const struct parameter *parameters, uint32_t count)
 {
     static struct extended filled[EXTENDED_LIMIT];
     static struct requirements requirements[EXTENDED_LIMIT];
@@ -297,7 +296,7 @@ uint32_t os_allocate_ex(uint64_t process, uint64_t *base, uint64_t *size, uint32
         return STATUS_IS_NOT_THERE;
     }
     return (uint32_t)call(handle_of(process), (PVOID *)base, (PSIZE_T)size, type, protect,
-                          extended_of(parameters, count), count);
+                          os_extended(parameters, count), count);
 }
 
 uint32_t os_query_class(uint64_t process, uint64_t address, uint32_t information_class,

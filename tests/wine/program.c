@@ -10,6 +10,7 @@
 #include "os.h"
 #include "places.h"
 #include "regions.h"
+#include "section_steps.h"
 #include "text.h"
 
 #define STATUS_SUCCESS 0u
@@ -147,7 +148,7 @@ static void step_query(struct run *run, const struct step *step)
         text_number(&found, memory.size);
         text_type(&found, memory.state);
         text_protect(&found, memory.protect);
-        text_type(&found, memory.type);
+        text_kind(&found, memory.type);
     }
 }
 
@@ -160,6 +161,18 @@ static bool is_untouched(const uint64_t *words, uint64_t address)
         }
     }
     return true;
+}
+
+/* A pointer behind the string that it belongs to by name. */
+static void add_words(const uint64_t *words, uint64_t count)
+{
+    for (uint64_t i = 0; i < count && i < CLASS_WORDS; i++) {
+        if (words[i] == (uint64_t)(uintptr_t)&words[2]) {
+            text_word(&found, "buffer+16");
+        } else {
+            text_number(&found, unplace(words[i]));
+        }
+    }
 }
 
 static void step_query_class(struct run *run, const struct step *step)
@@ -175,17 +188,14 @@ static void step_query_class(struct run *run, const struct step *step)
     status = os_query_class(run->process, address, (uint32_t)step->arguments[0],
                             step->nulls & 1u << 3 ? 0 : words, step->arguments[2], &returned);
     text_status(&found, status);
-    if (status == STATUS_SUCCESS) {
+    if (status == STATUS_SUCCESS || returned != LENGTH_UNTOUCHED) {
         text_number(&found, returned);
-        for (uint64_t i = 0; i < returned / sizeof(words[0]) && i < CLASS_WORDS; i++) {
-            text_number(&found, unplace(words[i]));
-        }
+    }
+    if (status == STATUS_SUCCESS) {
+        add_words(words, returned / sizeof(words[0]));
     } else if (!is_untouched(words, address)) {
         text_word(&found, "and the buffer was changed to");
         text_number(&found, unplace(words[0]));
-    }
-    if (status != STATUS_SUCCESS && returned != LENGTH_UNTOUCHED) {
-        text_word(&found, "and the length was changed");
     }
 }
 
@@ -288,6 +298,9 @@ static void step_as(struct run *run, const struct step *step)
 
 static void run_verb(struct run *run, const struct step *step)
 {
+    if (section_steps_run(step, run->process, &found)) {
+        return;
+    }
     switch (step->verb) {
     case VERB_AS:
         step_as(run, step);
@@ -336,7 +349,7 @@ static void run_verb(struct run *run, const struct step *step)
     case VERB_RESET_WATCH:
         step_reset_watch(run, step);
         break;
-    case VERB_COUNT:
+    default:
         break;
     }
 }
@@ -410,6 +423,7 @@ static void end_case(struct run *run, const struct case_data *data)
     if (run->has_other) {
         regions_release(1, os_handle(CALLER_OTHER));
     }
+    section_steps_end();
     flush();
 }
 

@@ -1,6 +1,6 @@
 #include "regions.h"
 
-#include "os.h"
+#include "os_sections.h"
 #include "places.h"
 
 #define REMEMBERED_LIMIT 4096u
@@ -9,6 +9,8 @@
 #define STATE_FREE 0x10000u
 #define STATE_RESERVE 0x2000u
 #define RELEASE 0x8000u
+#define TYPE_MAPPED 0x40000u
+#define TYPE_IMAGE 0x1000000u
 #define GUARD 0x100u
 #define NOCACHE 0x200u
 #define WRITECOMBINE 0x400u
@@ -70,8 +72,9 @@ static void find_new_runs(uint32_t side, uint64_t process)
 
 static const char *letter_of(const struct os_memory *run)
 {
-    static const struct name letters[] = {{0x01, "n"}, {0x02, "r"}, {0x04, "w"}, {0x10, "x"},
-                                          {0x20, "e"}, {0x40, "f"}, {0, 0}};
+    static const struct name letters[] = {{0x01, "n"}, {0x02, "r"}, {0x04, "w"},
+                                          {0x08, "c"}, {0x10, "x"}, {0x20, "e"},
+                                          {0x40, "f"}, {0x80, "k"}, {0, 0}};
 
     if (run->state == STATE_RESERVE) {
         return run->protect ? "?" : "-";
@@ -133,6 +136,8 @@ void regions_draw(uint32_t side, uint64_t process, struct text *text)
         text_add(text, "map");
         text_number(text, drawn);
         text_protect(text, runs[first].allocation_protect);
+        text_add(text, runs[first].type == TYPE_MAPPED ? " mapped" : "");
+        text_add(text, runs[first].type == TYPE_IMAGE ? " image" : "");
         for (uint32_t i = first; i < run_count; i++) {
             if (runs[i].allocation_base == region) {
                 draw_run(text, &runs[i]);
@@ -150,6 +155,10 @@ void regions_release(uint32_t side, uint64_t process)
         uint64_t base = runs[i].allocation_base;
         uint64_t size = 0;
 
-        os_free(process, &base, &size, RELEASE);
+        if (runs[i].type == TYPE_MAPPED || runs[i].type == TYPE_IMAGE) {
+            os_unmap_view(process, base, 0);
+        } else {
+            os_free(process, &base, &size, RELEASE);
+        }
     }
 }

@@ -102,6 +102,13 @@ void text_protect(struct text *text, uint32_t protect) { add_bits(text, protect,
 
 void text_type(struct text *text, uint32_t type) { add_bits(text, type, type_names); }
 
+void text_kind(struct text *text, uint32_t kind) { add_bits(text, kind, kind_names); }
+
+void text_attributes(struct text *text, uint32_t attributes)
+{
+    add_bits(text, attributes, attribute_names);
+}
+
 void text_bytes(struct text *text, const uint8_t *bytes, uint32_t size)
 {
     begin_word(text);

@@ -26,6 +26,8 @@ void text_hexadecimal(struct text *text, uint64_t value); /* without a blank */
 void text_status(struct text *text, uint32_t status);
 void text_protect(struct text *text, uint32_t protect);
 void text_type(struct text *text, uint32_t type);
+void text_kind(struct text *text, uint32_t kind);
+void text_attributes(struct text *text, uint32_t attributes);
 void text_bytes(struct text *text, const uint8_t *bytes, uint32_t size);
 /* Whether the text is one of alternatives joined by " or ". */
 bool text_is_one_of(const struct text *text, const char *alternatives);
