@@ -101,14 +101,12 @@ static bool is_expected(const char *actual, const char *expected)
 /* Whether the subject has the step, and the case is for the subject. */
 static bool can_run(const struct runner *runner, const struct line *line)
 {
-    bool is_model = !runner->subject->query_class;
-    bool is_for_subject = (!runner->setup.needs_residency || !runner->subject->pages_out) &&
-                          (!runner->setup.is_not_built || is_model);
+    bool is_for_subject = !runner->setup.needs_residency || !runner->subject->pages_out;
 
     bool needs_library =
         !strcmp(line->words[0], "query-class") || !strcmp(line->words[0], "on-device");
 
-    return is_for_subject && (!is_model || !needs_library);
+    return is_for_subject && (runner->subject->query_class || !needs_library);
 }
 
 static void run_step(struct runner *runner, const struct line *line, const char *text)
@@ -209,8 +207,6 @@ static void run_line(struct runner *runner, const struct line *line, const char 
         runner->setup.windows_build = (uint32_t)number_at(runner, line, 1);
     } else if (!strcmp(verb, "resident")) {
         runner->setup.needs_residency = true;
-    } else if (!strcmp(verb, "not-built")) {
-        runner->setup.is_not_built = true;
     } else if (!strcmp(verb, "as")) {
         set_caller(runner, line);
     } else if (!strcmp(verb, "map")) {

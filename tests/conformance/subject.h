@@ -21,7 +21,6 @@ struct subject_setup {
     uint64_t commit_limit_pages; /* of the live process; 0: none */
     uint32_t windows_build;      /* 0: the default */
     bool needs_residency;        /* the case is about what is valid */
-    bool is_not_built;           /* the library does not do it yet */
 };
 
 /* Commit that every subject has to give: ample for a case, far below 1 TiB. */

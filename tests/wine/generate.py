@@ -71,7 +71,8 @@ OPTIONS = {
 DEFAULTS = {"get-watch": ["0", "32", "-"]}  # of the words that may be missing at the end
 PARAMETERS = ["", "requirements", "node", "partition", "physical", "attributes"]
 UNKNOWN = "the Windows program does not have the step {}"
-PLACED = {"allocate": 1, "allocate-ex": 1, "map-view": 2, "map-view-ex": 2}  # verbs and which word is 0 for it
+# Verbs with which the system chooses a place, and which word is 0 for it.
+PLACED = {"allocate": 1, "allocate-ex": 1, "map-view": 2, "map-view-ex": 2}
 
 
 def constants():
