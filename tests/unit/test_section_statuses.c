@@ -1,0 +1,104 @@
+/*
+ * Statuses of files and sections that the steps of cases do not reach. Expectations: the contracts
+ * of ntmm/file.h and ntmm/section.h.
+ */
+#include "section_world.h"
+
+#define FILE_BYTES 0x1000u
+#define DEVICE_BYTES 0x3000u
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    make_section_world(w, 8 * MIB);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    check_world(w);
+    end_world(w);
+    free(w);
+    return 0;
+}
+
+static void test_a_device_is_one_file(void **state)
+{
+    struct world *w = *state;
+    uint64_t device = add_memory_file(w, FILE_BYTES, DEVICE_BYTES, NTMM_EMULATED_FILE_INLINE);
+    ntmm_handle file = open_device(w, device, FILE_BYTES);
+    ntmm_handle other = 7;
+    struct ntmm_file_config config = {
+        .size = sizeof config,
+        .version = NTMM_FILE_CONFIG_VERSION,
+        .device = device,
+        .size_bytes = FILE_BYTES,
+    };
+    assert_int_equal(ntmm_create_file(w->system, &config, NTMM_FILE_READ_DATA, &other),
+                     NTMM_STATUS_SHARING_VIOLATION);
+    config.version++;
+    assert_int_equal(ntmm_create_file(w->system, &config, NTMM_FILE_READ_DATA, &other),
+                     NTMM_STATUS_INFO_LENGTH_MISMATCH);
+    assert_int_equal(other, 7);
+    check_ok(ntmm_close_file(w->system, file));
+}
+
+static void test_a_device_is_full(void **state)
+{
+    struct world *w = *state;
+    ntmm_handle file = open_device(
+        w, add_memory_file(w, FILE_BYTES, DEVICE_BYTES, NTMM_EMULATED_FILE_INLINE), FILE_BYTES);
+    ntmm_handle section = 7;
+    const uint64_t size = DEVICE_BYTES + 1;
+    const uint8_t byte = 1;
+    uint64_t moved;
+    struct ntmm_file_information found;
+    assert_int_equal(ntmm_set_file_size(w->system, file, size), NTMM_STATUS_DISK_FULL);
+    assert_int_equal(ntmm_write_file(w->system, file, DEVICE_BYTES, &byte, 1, &moved),
+                     NTMM_STATUS_DISK_FULL);
+    assert_int_equal(moved, 0);
+    assert_int_equal(ntmm_create_section(w->system, &section, NTMM_SECTION_ALL_ACCESS, NULL, &size,
+                                         NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, file),
+                     NTMM_STATUS_DISK_FULL);
+    assert_int_equal(section, 7);
+    check_ok(ntmm_query_file(w->system, file, &found));
+    assert_int_equal(found.size_bytes, FILE_BYTES);
+    check_ok(ntmm_close_file(w->system, file));
+}
+
+static void test_names_have_a_size(void **state)
+{
+    struct world *w = *state;
+    static const uint16_t name[NTMM_SECTION_NAME_MAXIMUM + 1] = {'n'};
+    struct ntmm_section_config config = {
+        .size = sizeof config,
+        .version = NTMM_SECTION_CONFIG_VERSION,
+        .name = name,
+        .name_units = NTMM_SECTION_NAME_MAXIMUM + 1,
+    };
+    const uint64_t size = FILE_BYTES;
+    ntmm_handle section = 7;
+    assert_int_equal(ntmm_create_section(w->system, &section, NTMM_SECTION_ALL_ACCESS, &config,
+                                         &size, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0),
+                     NTMM_STATUS_INVALID_PARAMETER_3);
+    config.size--;
+    assert_int_equal(ntmm_create_section(w->system, &section, NTMM_SECTION_ALL_ACCESS, &config,
+                                         &size, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0),
+                     NTMM_STATUS_INFO_LENGTH_MISMATCH);
+    assert_int_equal(ntmm_open_section(w->system, &section, NTMM_SECTION_QUERY, NULL, 1),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(section, 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_device_is_one_file, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_device_is_full, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_have_a_size, setup, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
