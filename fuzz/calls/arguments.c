@@ -84,6 +84,13 @@ ntmm_handle take_handle(struct world *w)
     return w->processes[0] ^ 1ull << take8(w) % 64;
 }
 
+ntmm_handle take_of(struct world *w, const ntmm_handle *handles, unsigned count)
+{
+    uint8_t kind = take8(w);
+
+    return kind < 240 ? handles[kind % count] : take_handle(w);
+}
+
 static const struct range *take_range(struct world *w)
 {
     return &w->ranges[take8(w) % RANGE_COUNT];

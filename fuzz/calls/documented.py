@@ -14,8 +14,8 @@ import sys
 
 INCLUDE = pathlib.Path(__file__).resolve().parents[2] / "core/include/ntmm"
 SAME = re.compile(r"\b(?:[Aa]s|what|(?:those|status) of) (ntmm_\w+)")
-PLATFORM = re.compile(r"status of (?:a|the) (?:read|platform|page)|that of a page table|"
-                      r"what the device answered")
+PLATFORM = re.compile(r"status of (?:a|the) (?:read|write|platform|page)|that of a page table|"
+                      r"what the device answer(?:ed|s)")
 # What a docstring says by "as there" alone.
 ALSO = {
     "allocate_virtual_memory_ex": ["UNSUCCESSFUL"],

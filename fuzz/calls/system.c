@@ -288,10 +288,7 @@ static void add_file(struct world *w)
 static void mend(struct world *w)
 {
     ntmm_emulated_inject_content(w->emu, 0, 0, 0, 0);
-    for (unsigned i = 0; i < w->disk_count; i++) {
-        (void)CALL(w, emulated_inject_disk, w->emu, w->disks[i], NULL);
-        (void)CALL(w, emulated_restore_power, w->emu, w->disks[i]);
-    }
+    mend_devices(w);
     w->is_injecting = false;
 }
 

@@ -124,6 +124,9 @@ static bool is_of_platform(const struct world *w, ntmm_status status)
     if (status == NTMM_STATUS_INVALID_PARAMETER) {
         return w->is_lending; /* what is no memory has no contents */
     }
+    if (status == NTMM_STATUS_ACCESS_DENIED || status == NTMM_STATUS_END_OF_FILE) {
+        return w->device_count != 0; /* of a file that cannot be written, or is too short */
+    }
     return status == NTMM_STATUS_DEVICE_DATA_ERROR || status == NTMM_STATUS_HARDWARE_MEMORY_ERROR ||
            status == NTMM_STATUS_VOLUME_DISMOUNTED || status == NTMM_STATUS_DISK_FULL;
 }
@@ -297,6 +300,18 @@ void world_begin(struct world *w)
     }
 }
 
+void mend_devices(struct world *w)
+{
+    for (unsigned i = 0; i < w->disk_count; i++) {
+        (void)CALL(w, emulated_inject_disk, w->emu, w->disks[i], NULL);
+        (void)CALL(w, emulated_restore_power, w->emu, w->disks[i]);
+    }
+    for (unsigned i = 0; i < w->device_count; i++) {
+        (void)CALL(w, emulated_inject_disk, w->emu, w->devices[i], NULL);
+        (void)CALL(w, emulated_restore_power, w->emu, w->devices[i]);
+    }
+}
+
 /* Nothing fails and nothing waits any more. */
 static void calm(struct world *w)
 {
@@ -305,10 +320,7 @@ static void calm(struct world *w)
 
     give_frames(w);
     ntmm_emulated_inject_content(w->emu, 0, 0, 0, 0);
-    for (unsigned i = 0; i < w->disk_count; i++) {
-        (void)CALL(w, emulated_inject_disk, w->emu, w->disks[i], NULL);
-        (void)CALL(w, emulated_restore_power, w->emu, w->disks[i]);
-    }
+    mend_devices(w);
     for (unsigned i = 0; i < WAIT_COUNT; i++) {
         if (w->pending[i].is_pending) {
             ntmm_fault_cancel(w->system, &w->pending[i].wait);

@@ -33,6 +33,9 @@ struct documented {
 #define PROCESS_COUNT 4u
 #define RANGE_COUNT 16u
 #define DISK_COUNT 4u
+#define DEVICE_COUNT 8u
+#define FILE_COUNT 8u
+#define SECTION_COUNT 8u
 #define FRAME_COUNT 64u
 #define WAIT_COUNT 2u
 #define CPU_COUNT 2u
@@ -75,6 +78,12 @@ struct world {
     struct ntmm_region_iterator iterator;
     uint64_t disks[DISK_COUNT];
     unsigned disk_count;
+    uint64_t devices[DEVICE_COUNT]; /* of files; 0: not made yet */
+    unsigned device_count;
+    ntmm_handle files[FILE_COUNT]; /* open or closed */
+    unsigned next_file;
+    ntmm_handle sections[SECTION_COUNT]; /* open or closed */
+    unsigned next_section;
     uint64_t frames[FRAME_COUNT]; /* user physical pages of any process */
     unsigned next_frame;
     void *lent; /* to the machine, from lent_frame on */
@@ -102,6 +111,10 @@ bool one_in(struct world *w, uint8_t n);
 
 /* Arguments, biased to what is nearly right. */
 ntmm_handle take_handle(struct world *w);
+/* One of `count` handles, or once in 16 any other. */
+ntmm_handle take_of(struct world *w, const ntmm_handle *handles, unsigned count);
+ntmm_handle take_section(struct world *w);
+uint64_t take_file_offset(struct world *w);
 ntmm_handle take_process(struct world *w); /* with all rights, most likely alive */
 uint64_t take_address(struct world *w);
 uint64_t take_size(struct world *w);
@@ -125,6 +138,8 @@ void add_handle(struct world *w, ntmm_handle handle);
 void add_process(struct world *w, ntmm_handle handle);
 void add_range(struct world *w, uint64_t base, uint64_t size);
 void add_disk(struct world *w);
+void create_file_object(struct world *w);
+void mend_devices(struct world *w);
 void take_frames(struct world *w, uint64_t left, unsigned calls);
 void give_frames(struct world *w);
 bool is_waiting(const struct world *w);
@@ -156,6 +171,10 @@ extern const struct verb SNAPSHOT_VERBS[];
 extern const unsigned SNAPSHOT_VERB_COUNT;
 extern const struct verb PHYSICAL_VERBS[];
 extern const unsigned PHYSICAL_VERB_COUNT;
+extern const struct verb SECTION_VERBS[];
+extern const unsigned SECTION_VERB_COUNT;
+extern const struct verb FILE_VERBS[];
+extern const unsigned FILE_VERB_COUNT;
 extern const struct verb SYSTEM_VERBS[];
 extern const unsigned SYSTEM_VERB_COUNT;
 
