@@ -151,8 +151,9 @@ static ntmm_status set_smaller_size(struct call *c, struct file *file, uint64_t 
  * smaller keeps its size: what it has past the end is not read. */
 static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t bytes)
 {
-    /* so that valid data reaches the new end, whatever pages were written behind a gap */
-    ntmm_status status = area_flush(c, use->area, 0, pages_of_bytes(bytes));
+    /* so that valid data reaches the new end, whatever pages were written behind a gap; and no
+     * write behind the new end is in flight, to land on what is written there later */
+    ntmm_status status = area_flush(c, use->area, 0, get64(&use->area->pages));
     if (!NTMM_SUCCEEDED(status))
         return status;
     objects_lock(c);
