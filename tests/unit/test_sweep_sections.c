@@ -4,7 +4,7 @@
  * pages hold what was last stored, and what was flushed is in the file.
  *
  *   file      |f f f f f f f f f|g g g      g: after the section was extended
- *   SHARED     s   s   s   s   s            stored through one view, seen by the others and the file
+ *   SHARED     s   s   s   s   s            stored through one view, seen by others and the file
  *   COPY         c     c     c              copied on write: seen by one view alone
  *   PRIVATE   p p p p p p p p p             a section of page files, committed at once
  *   RESERVED  r r r                         one that is committed page by page

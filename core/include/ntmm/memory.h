@@ -184,19 +184,23 @@ struct ntmm_io_status {
  *
  * @param system     any
  * @param process    target; needs NTMM_PROCESS_VM_OPERATION
- * @param base       in/out, bytes
+ * @param base       in/out, bytes; rounded to pages once the range was found good
  * @param size       in/out, bytes; 0: to the end of the view
- * @param io_status  out, on success
- * @return with nothing changed
+ * @param io_status  out, once the range was found good
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
  *         NTMM_STATUS_ACCESS_VIOLATION      base, size or io_status is NULL
- *         NTMM_STATUS_INVALID_PARAMETER_2   base is not a user address
+ *         NTMM_STATUS_INVALID_PARAMETER_2   base is no user address, or the range leaves the view
  *         NTMM_STATUS_INVALID_PARAMETER_3   the range reaches past the last address
  *         NTMM_STATUS_INVALID_HANDLE        no such process, or it has ended
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
  *         NTMM_STATUS_ACCESS_DENIED         the handle lacks the right
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_NOT_MAPPED_VIEW       the address is free, or private memory
- * Locks: takes (W). Never waits.
+ *         NTMM_STATUS_NOT_MAPPED_DATA       the view is of an image
+ *         or, with some pages written, NTMM_STATUS_NO_MEMORY or NTMM_STATUS_COMMITMENT_LIMIT when a
+ *         gap before the pages cannot be filled with zeros, NTMM_STATUS_CANT_WAIT when the platform
+ *         can neither wait nor pump, or the status of the write or flush that failed
+ * Locks: takes (W), (O), (X). Waits for I/O.
  * Source: NtFlushVirtualMemory; docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_flush_virtual_memory(struct ntmm_system *system,

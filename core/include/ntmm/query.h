@@ -138,6 +138,8 @@ struct ntmm_memory_image_information {
  *         NTMM_STATUS_INVALID_ADDRESS        no region at address (region), or no view (image,
  *                                            mapped filename, which finds this before it looks at
  *                                            buffer and length)
+ *         NTMM_STATUS_FILE_INVALID           the view is of no file (mapped filename)
+ *         NTMM_STATUS_BUFFER_OVERFLOW        the name is longer than the buffer (mapped filename)
  *         NTMM_STATUS_NO_MEMORY              the tables that decide do not fit into memory
  *                                            together
  *         or that of a page table's read. Single pages that were answered before it stay answered.

@@ -78,7 +78,7 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_USER_MAPPED_FILE         resetting a view of a file or of an image
  *         NTMM_STATUS_CONFLICTING_ADDRESSES    reserving: the range meets a region; committing or
  *                                              resetting: it is not inside one region of private
- *                                              pages
+ *                                              pages, or a view of a section committed page by page
  *         NTMM_STATUS_UNSUCCESSFUL             RESET_UNDO: contents of some page have gone; the
  *                                              range is ordinary memory again
  *         NTMM_STATUS_NO_MEMORY                no gap in the address space, or no frame for a table
@@ -230,7 +230,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *         NTMM_STATUS_CONFLICTING_ADDRESSES   PRESERVE: the range is a whole placeholder, a part of
  *                                             a replacement, or of neither; COALESCE: no two or
  *                                             more placeholders tile it
- *         NTMM_STATUS_UNABLE_TO_DELETE_SECTION  frames of the embedder are there
+ *         NTMM_STATUS_UNABLE_TO_DELETE_SECTION  a view, or frames of the embedder, are there
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION   the page of shared user data is there
  *         NTMM_STATUS_NO_MEMORY               no frame for a part of a split region, or for a table
  *                                             that marks decommitted pages
