@@ -84,10 +84,13 @@ ntmm_handle take_handle(struct world *w)
     return w->processes[0] ^ 1ull << take8(w) % 64;
 }
 
-ntmm_handle take_of(struct world *w, const ntmm_handle *handles, unsigned count)
+ntmm_handle take_of(struct world *w, const ntmm_handle *handles, unsigned next, unsigned count)
 {
     uint8_t kind = take8(w);
 
+    if (kind < 120) {
+        return handles[(next + count - 1) % count];
+    }
     return kind < 240 ? handles[kind % count] : take_handle(w);
 }
 

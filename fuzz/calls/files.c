@@ -28,7 +28,10 @@ uint64_t take_file_offset(struct world *w)
     return kind < 248 ? take32(w) % MOST_BYTES : take_any(w);
 }
 
-static ntmm_handle take_file(struct world *w) { return take_of(w, w->files, FILE_COUNT); }
+static ntmm_handle take_file(struct world *w)
+{
+    return take_of(w, w->files, w->next_file, FILE_COUNT);
+}
 
 /* A device in memory, with what is configured badly about devices in its turn. */
 static bool add_device(struct world *w, uint64_t *device, uint64_t *size)
@@ -206,9 +209,10 @@ static void fail_device(struct world *w)
 static void cut_device(struct world *w)
 {
     if (w->device_count) {
+        uint64_t device = w->devices[take8(w) % w->device_count];
+
         w->is_injecting = true;
-        (void)CALL(w, emulated_cut_power, w->emu, w->devices[take8(w) % w->device_count],
-                   take8(w) % 4);
+        (void)CALL(w, emulated_cut_power, w->emu, device, take8(w) % 4);
     }
 }
 

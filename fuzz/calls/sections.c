@@ -13,7 +13,10 @@
 
 static const uint16_t NAMES[NAME_COUNT] = {'a', 'b', 'c', 'd'};
 
-ntmm_handle take_section(struct world *w) { return take_of(w, w->sections, SECTION_COUNT); }
+ntmm_handle take_section(struct world *w)
+{
+    return take_of(w, w->sections, w->next_section, SECTION_COUNT);
+}
 
 static void add_section(struct world *w, ntmm_handle handle)
 {
@@ -89,7 +92,7 @@ static ntmm_status make(struct world *w, uint8_t kind, ntmm_handle file, uint32_
 static void create_section(struct world *w)
 {
     uint8_t kind = take8(w);
-    ntmm_handle file = kind & 1 ? take_of(w, w->files, FILE_COUNT) : 0;
+    ntmm_handle file = kind & 1 ? take_of(w, w->files, w->next_file, FILE_COUNT) : 0;
 
     (void)make(w, kind, file, take_attributes(w));
 }
@@ -98,9 +101,9 @@ static void open_section(struct world *w)
 {
     ntmm_handle handle = 77;
     uint8_t null = take8(w);
+    uint32_t access = one_in(w, 4) ? take32(w) : NTMM_SECTION_ALL_ACCESS;
 
-    if (CALL(w, open_section, w->system, null == 255 ? NULL : &handle,
-             one_in(w, 4) ? take32(w) : NTMM_SECTION_ALL_ACCESS,
+    if (CALL(w, open_section, w->system, null == 255 ? NULL : &handle, access,
              null == 254 ? NULL : &NAMES[null % NAME_COUNT], one_in(w, 16) ? 0 : 1)) {
         must(w, handle == 77, "a failed opening wrote the handle");
         return;
@@ -181,8 +184,8 @@ static struct view take_view(struct world *w)
     return view;
 }
 
-static void judge_view(struct world *w, ntmm_status status, const struct view *before,
-                       const struct view *after)
+static void judge_view(struct world *w, ntmm_handle process, ntmm_status status,
+                       const struct view *before, const struct view *after)
 {
     if (is_failure(status)) {
         must(w, !memcmp(before, after, sizeof(*before)), "a failed mapping wrote its view");
@@ -191,6 +194,8 @@ static void judge_view(struct world *w, ntmm_status status, const struct view *b
     must(w, after->size != 0 && after->size % NTMM_PAGE_SIZE == 0, "a view of half a page");
     must(w, after->base % NTMM_PAGE_SIZE == 0, "a view at half a page");
     add_range(w, after->base, after->size);
+    w->view_process = process;
+    w->view_base = after->base;
 }
 
 static uint32_t take_map_type(struct world *w)
@@ -219,7 +224,7 @@ static void map_with(struct world *w, ntmm_handle section, ntmm_handle process, 
     uint32_t type = take_map_type(w);
     uint8_t null = take8(w);
 
-    judge_view(w,
+    judge_view(w, process,
                CALL(w, map_view_of_section, w->system, section, process,
                     null == 253 ? NULL : &view.base, zero_bits, commit,
                     null == 254 ? NULL : &view.offset, null == 255 ? NULL : &view.size, inherit,
@@ -253,7 +258,7 @@ static void map_view_ex(struct world *w)
     uint32_t type = take_map_type(w) | (one_in(w, 2) ? NTMM_MEM_REPLACE_PLACEHOLDER : 0);
     uint8_t null = take8(w);
 
-    judge_view(w,
+    judge_view(w, process,
                CALL(w, map_view_of_section_ex, w->system, section, process,
                     null == 253 ? NULL : &view.base, null == 254 ? NULL : &view.offset,
                     null == 255 ? NULL : &view.size, type, take_view_protect(w),
@@ -273,8 +278,9 @@ static void unmap_view(struct world *w)
         NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST,
         NTMM_MEM_PRESERVE_PLACEHOLDER,
     };
-    ntmm_handle process = take_handle(w);
-    uint64_t base = take_address(w);
+    bool is_last = one_in(w, 2);
+    ntmm_handle process = is_last ? w->view_process : take_handle(w);
+    uint64_t base = is_last ? w->view_base : take_address(w);
 
     (void)CALL(w, unmap_view_of_section, w->system, process, base,
                one_in(w, 32) ? take32(w) : FLAGS[take8(w) % 8]);
@@ -283,21 +289,24 @@ static void unmap_view(struct world *w)
 static void compare_views(struct world *w)
 {
     ntmm_handle process = take_handle(w);
-    uint64_t image = take_address(w);
+    bool is_last = one_in(w, 2);
+    uint64_t image = is_last ? w->view_base : take_address(w);
 
-    (void)CALL(w, are_mapped_files_the_same, w->system, process, image, take_address(w));
+    process = is_last ? w->view_process : process;
+    (void)CALL(w, are_mapped_files_the_same, w->system, process, image,
+               one_in(w, 2) ? image : take_address(w));
 }
 
 /* A section, most likely good, and views of it in all processes: so that there is something. */
 static void make_and_map(struct world *w)
 {
-    uint8_t kind = take8(w) & ~0x10u;
+    uint8_t kind = take8(w) & 0x6F; /* no name, the file's or a given size */
     bool is_of_file = (kind & 1) != 0;
 
     if (kind & 2) {
         create_file_object(w);
     }
-    if (make(w, kind & ~0x80u, is_of_file ? w->files[(w->next_file - 1) % FILE_COUNT] : 0,
+    if (make(w, kind, is_of_file ? w->files[(w->next_file - 1) % FILE_COUNT] : 0,
              NTMM_SEC_COMMIT)) {
         return;
     }
@@ -321,6 +330,8 @@ const struct verb SECTION_VERBS[] = {
     {"unmap-view", unmap_view},
     {"unmap-view", unmap_view},
     {"compare-views", compare_views},
+    {"make-and-map", make_and_map},
+    {"make-and-map", make_and_map},
     {"make-and-map", make_and_map},
     {"make-and-map", make_and_map},
 };

@@ -122,7 +122,8 @@ void add_process(struct world *w, ntmm_handle handle)
 static bool is_of_platform(const struct world *w, ntmm_status status)
 {
     if (status == NTMM_STATUS_INVALID_PARAMETER) {
-        return w->is_lending; /* what is no memory has no contents */
+        /* what is no memory has no contents; a device may have gone with a snapshot */
+        return w->is_lending || w->device_count != 0;
     }
     if (status == NTMM_STATUS_ACCESS_DENIED || status == NTMM_STATUS_END_OF_FILE) {
         return w->device_count != 0; /* of a file that cannot be written, or is too short */

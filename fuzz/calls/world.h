@@ -84,6 +84,8 @@ struct world {
     unsigned next_file;
     ntmm_handle sections[SECTION_COUNT]; /* open or closed */
     unsigned next_section;
+    ntmm_handle view_process; /* of the last view */
+    uint64_t view_base;
     uint64_t frames[FRAME_COUNT]; /* user physical pages of any process */
     unsigned next_frame;
     void *lent; /* to the machine, from lent_frame on */
@@ -111,8 +113,8 @@ bool one_in(struct world *w, uint8_t n);
 
 /* Arguments, biased to what is nearly right. */
 ntmm_handle take_handle(struct world *w);
-/* One of `count` handles, or once in 16 any other. */
-ntmm_handle take_of(struct world *w, const ntmm_handle *handles, unsigned count);
+/* Of `count` handles the newest, before `next`, half of the time; any other once in 16. */
+ntmm_handle take_of(struct world *w, const ntmm_handle *handles, unsigned next, unsigned count);
 ntmm_handle take_section(struct world *w);
 uint64_t take_file_offset(struct world *w);
 ntmm_handle take_process(struct world *w); /* with all rights, most likely alive */
