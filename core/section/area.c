@@ -184,6 +184,7 @@ struct purge {
     bool is_refused; /* a page is mapped, or a transfer uses it */
     bool is_forced;  /* transfers do not matter: their completions free the frames */
     bool is_zeroing; /* what is mapped becomes zero instead */
+    bool has_zeroed; /* and there was such a page */
 };
 
 /* A page that a call still uses is zero from now on, whatever its file holds. */
@@ -204,6 +205,7 @@ static void purge_entry(struct call *c, struct purge *p, struct pfn *table, le64
     uint64_t frame = entry_lock_transition(c, entry);
     uint64_t raw = load64_relaxed(entry);
     if (frame == FRAME_NONE) {
+        p->has_zeroed |= p->is_zeroing && raw & FIELD_MASK(HW_VALID);
         if (raw & FIELD_MASK(HW_VALID) && p->is_zeroing)
             zero_mapped(c, field_get(raw, HW_FRAME));
         else if (raw & FIELD_MASK(HW_VALID))
@@ -261,10 +263,14 @@ ntmm_status area_purge(struct call *c, struct control_area *area, uint64_t first
 
 void area_cut(struct call *c, struct control_area *area, uint64_t first)
 {
-    struct purge p = {
-        .area = area, .freed = chain_empty(), .is_forced = true, .is_zeroing = true};
+    struct purge p = {.area = area, .freed = chain_empty(), .is_forced = true, .is_zeroing = true};
     area_lock(c, area);
     purge_range(c, &p, first);
+    if (!p.has_zeroed && first < get64(&area->pages)) {
+        /* so that a reserved view has nothing behind the end */
+        set64(&area->pages, first);
+        set64(&subsection_at(c, get64(&area->subsections))->page_count, first);
+    }
     area_unlock(c, area);
 }
 
