@@ -258,6 +258,11 @@ static void map_view_ex(struct world *w)
     uint32_t type = take_map_type(w) | (one_in(w, 2) ? NTMM_MEM_REPLACE_PLACEHOLDER : 0);
     uint8_t null = take8(w);
 
+    if (null & 4) { /* most likely good */
+        view = before = (struct view){.base = 0};
+        type = 0;
+        null = 0;
+    }
     judge_view(w, process,
                CALL(w, map_view_of_section_ex, w->system, section, process,
                     null == 253 ? NULL : &view.base, null == 254 ? NULL : &view.offset,
