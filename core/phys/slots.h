@@ -86,6 +86,17 @@ static inline bool entry_is_of_file(uint64_t value)
     return (value & FIELD_MASK(SUBSECTION_PROTOTYPE)) != 0;
 }
 
+/* Whether a page file lies on a device. Files are never taken away. */
+static inline bool page_file_has_device(const struct call *c, uint64_t device)
+{
+    uint32_t count = load32_acquire(&partition_of(c)->page_file_count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (get64(&page_file_at(c, i)->device) == device)
+            return true;
+    }
+    return false;
+}
+
 /* The slot that an entry value names; 0: none. */
 static inline uint64_t slot_of(uint64_t value)
 {

@@ -79,10 +79,22 @@ static ntmm_status write_all(struct call *c, struct file *file)
     return status;
 }
 
+/* A write is over, its frames are settled, but it has not said so yet: it is about to. */
+static void wait_for_last_write(struct call *c, const struct control_area *area)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    while (load32_acquire(&area->io_count) != 0) {
+        if (platform->relax)
+            platform->relax(platform->context);
+    }
+}
+
 /* Both areas, hidden, and the object, in no slot, go. */
 static void end_file(struct call *c, struct file *file, struct control_area *data,
                      struct control_area *image)
 {
+    if (data)
+        wait_for_last_write(c, data);
     bool is_over = !data || area_end(c, data);
     NTMM_ASSERT(is_over); /* every write was waited for */
     (void)is_over;
@@ -197,6 +209,14 @@ static uint64_t find_device(struct call *c, uint64_t device)
     return 0;
 }
 
+bool device_is_file(struct call *c, uint64_t device)
+{
+    objects_lock(c);
+    bool is_file = find_device(c, device) != 0;
+    objects_unlock(c);
+    return is_file;
+}
+
 /* (O) is held. */
 static ntmm_status make(struct call *c, const struct ntmm_file_config *config, uint32_t access,
                         ntmm_handle *handle)
@@ -204,6 +224,8 @@ static ntmm_status make(struct call *c, const struct ntmm_file_config *config, u
     ntmm_status status;
     ntmm_handle opened;
     uint64_t ref = find_device(c, config->device);
+    if (page_file_has_device(c, config->device))
+        return NTMM_STATUS_SHARING_VIOLATION;
     if (ref && get32(&file_at(c, ref)->object.handle_count) != 0)
         return NTMM_STATUS_SHARING_VIOLATION;
     if (ref) { /* closed, with pages that are still in use: it is as it was left */

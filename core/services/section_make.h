@@ -38,6 +38,9 @@ ntmm_status file_image_area(struct call *c, struct file *file, struct control_ar
  * pages are written, and it goes. No lock is held; waits for I/O. */
 void area_give_up(struct call *c, struct control_area *area, enum area_user user);
 
+/* Whether a device is a file of sections. No lock is held. */
+bool device_is_file(struct call *c, uint64_t device);
+
 /* Every section and file object goes with the system: what is modified is written if it can be. */
 void objects_end_with_system(struct call *c);
 

@@ -76,7 +76,7 @@ struct ntmm_file_information {
  *         NTMM_STATUS_INVALID_PARAMETER_2    valid_bytes is above size_bytes, size_bytes above
  *                                            2^47, a flag unknown, or the name too long
  *         NTMM_STATUS_INVALID_PARAMETER_3    access has other bits, or none
- *         NTMM_STATUS_SHARING_VIOLATION      the device is a file already
+ *         NTMM_STATUS_SHARING_VIOLATION      the device is a file already, or a page file
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES there are too many objects
  *         NTMM_STATUS_NO_MEMORY              no frame for the object
  *         NTMM_STATUS_COMMITMENT_LIMIT       no commit for the frame
@@ -105,7 +105,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_file(struct ntmm_system *system, nt
 
 /**
  * Close a handle. With the last handle, and no section or view left, the file's modified pages are
- * written and the file is forgotten; until then it lives on.
+ * written and the file is forgotten; until then it lives on. Who keeps valid data elsewhere flushes
+ * and asks for it (ntmm_query_file) before.
  *
  * @param system  any
  * @param file    an open file
@@ -129,8 +130,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_file(struct ntmm_system *system, n
 
 /**
  * Set the end of the file, as FileEndOfFileInformation does. Growing is always allowed; the new
- * bytes read as zero. Shrinking is refused while a section or view of the file reaches past the new
- * size, even inside one page, and while an image of it is in use (MmCanFileBeTruncated).
+ * bytes read as zero. Shrinking is refused while a view of the file's data exists, or a section of
+ * it reaches past the new size, even inside one page, and while an image of it is in use
+ * (MmCanFileBeTruncated).
  *
  * @param system      any
  * @param file        an open file; the handle grants NTMM_FILE_WRITE_DATA

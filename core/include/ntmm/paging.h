@@ -73,7 +73,7 @@ struct ntmm_paging_file_information {
  *         NTMM_STATUS_INVALID_PARAMETER_2    initial_bytes is below NTMM_PAGING_FILE_MINIMUM_BYTES
  *         NTMM_STATUS_INVALID_PARAMETER_3    the maximum is below the initial size, or above
  *                                            NTMM_PAGING_FILE_MAXIMUM_PAGES
- *         NTMM_STATUS_OBJECT_NAME_COLLISION  the device is a page file already
+ *         NTMM_STATUS_OBJECT_NAME_COLLISION  the device is a page file, or a file of sections
  *         NTMM_STATUS_TOO_MANY_PAGING_FILES  there are NTMM_PAGING_FILES_MAXIMUM
  *         NTMM_STATUS_NOT_SUPPORTED          the platform has no storage
  *         NTMM_STATUS_NO_MEMORY              no frames for its slot map
