@@ -1,6 +1,7 @@
 /**
  * @file
- * Looking at a system: the invariants' checker, and everything known of one address.
+ * Looking at a system: the invariants' checker, everything known of one address, and of what a
+ * section is made.
  */
 #ifndef NTMM_INSPECT_H
 #define NTMM_INSPECT_H
@@ -192,6 +193,35 @@ struct ntmm_explanation {
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle process,
                                                 uint64_t address,
                                                 struct ntmm_explanation *explanation);
+
+/** A subsection: pages of a section one after another that have one source and one protection. */
+struct ntmm_subsection_information {
+    uint64_t first_page;   /**< In the section. */
+    uint64_t page_count;   /**< Pages. */
+    uint64_t file_offset;  /**< Bytes: where its first page begins in the file; 0 without one. */
+    uint64_t file_bytes;   /**< Bytes that the file has for it; what its pages have more is zero. */
+    uint64_t backed_pages; /**< Pages that begin in the file; the others are demand zero. */
+    uint32_t protect;      /**< NTMM_PAGE_* of a view that asks for nothing else. */
+    uint32_t is_shared;    /**< 1: what is written to it is seen by all; 0: it is copied. */
+};
+
+/**
+ * The subsections of a section, by rising page. They cover it without a hole; pages of an image
+ * that are of no part of it are subsections of NTMM_PAGE_NOACCESS.
+ *
+ * @param system    any
+ * @param section   an open section; needs NTMM_SECTION_QUERY
+ * @param records   out: the first `capacity` of them; untouched on failure, may be NULL for 0
+ * @param capacity  records that fit
+ * @param count     out: how many there are; untouched on failure
+ * @return NTMM_STATUS_SUCCESS, also when not all fit; NTMM_STATUS_ACCESS_VIOLATION when count, or
+ *         records for a capacity, is NULL; NTMM_STATUS_INVALID_HANDLE,
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH or NTMM_STATUS_ACCESS_DENIED
+ * Locks: takes (O), (X). Source: ours, after !ca.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_subsections(
+    struct ntmm_system *system, ntmm_handle section, struct ntmm_subsection_information *records,
+    uint32_t capacity, uint32_t *count);
 
 /**
  * Decode an entry into text: its kind and its fields, such as "transition Protection=0x4 Transition
