@@ -13,14 +13,14 @@ static bool check(struct replay *replay, struct shell_error *error)
 {
     size_t size = ntmm_check_scratch_size(replay->system);
     void *scratch = malloc(size);
-    struct replay_status_name name;
+    struct shell_status_name name;
     if (scratch == NULL)
         return shell_set_error(error, "ntmm: no memory for the checker");
     ntmm_status status = ntmm_check_with_storage(
         replay->system, scratch, size, ntmm_emulated_read_disk, replay->emu, &replay->check);
     free(scratch);
     return NTMM_SUCCEEDED(status) || replay->check.invariant[0] != '\0' ||
-           shell_set_error(error, "ntmm: the checker: %s", replay_status_name(status, &name));
+           shell_set_error(error, "ntmm: the checker: %s", shell_status_name(status, &name));
 }
 
 /* Makes processes and, with --verify, the records of what their memory must hold. */
@@ -62,12 +62,12 @@ static bool look(struct replay *replay, struct shell_error *error)
 
 static bool end_processes(struct replay *replay, struct shell_error *error)
 {
-    struct replay_status_name name;
+    struct shell_status_name name;
     for (uint32_t i = 0; i < replay->program_count; i++) {
         ntmm_status status = ntmm_end_process(replay->system, replay->programs[i].process);
         if (!NTMM_SUCCEEDED(status))
             return shell_set_error(error, "ntmm: cannot end a process: %s",
-                                   replay_status_name(status, &name));
+                                   shell_status_name(status, &name));
     }
     replay_settle(replay); /* reading tables may have taken frames, and so have written pages */
     return replay->check.invariant[0] != '\0' || check(replay, error);

@@ -129,12 +129,6 @@ struct replay {
     struct ntmm_teardown teardown;
 };
 
-/* How a status is called, such as "STATUS_NO_MEMORY", or its number. */
-struct replay_status_name {
-    char text[40];
-};
-const char *replay_status_name(ntmm_status status, struct replay_status_name *name);
-
 /* replay_machine.c: the size of RAM; a machine with a system and page files. */
 bool replay_choose_ram(struct replay *replay, struct shell_error *error);
 bool replay_make_machine(struct replay *replay, uint64_t ram_bytes, struct shell_error *error);

@@ -12,33 +12,6 @@
 
 #include <string.h>
 
-const char *replay_status_name(ntmm_status status, struct replay_status_name *name)
-{
-    static const struct {
-        ntmm_status status;
-        const char *text;
-    } names[] = {
-        {NTMM_STATUS_ACCESS_VIOLATION, "STATUS_ACCESS_VIOLATION"},
-        {NTMM_STATUS_COMMITMENT_LIMIT, "STATUS_COMMITMENT_LIMIT"},
-        {NTMM_STATUS_CONFLICTING_ADDRESSES, "STATUS_CONFLICTING_ADDRESSES"},
-        {NTMM_STATUS_DEVICE_DATA_ERROR, "STATUS_DEVICE_DATA_ERROR"},
-        {NTMM_STATUS_DISK_FULL, "STATUS_DISK_FULL"},
-        {NTMM_STATUS_GUARD_PAGE_VIOLATION, "STATUS_GUARD_PAGE_VIOLATION"},
-        {NTMM_STATUS_INSUFFICIENT_RESOURCES, "STATUS_INSUFFICIENT_RESOURCES"},
-        {NTMM_STATUS_INTERNAL_ERROR, "STATUS_INTERNAL_ERROR"},
-        {NTMM_STATUS_IN_PAGE_ERROR, "STATUS_IN_PAGE_ERROR"},
-        {NTMM_STATUS_INVALID_PARAMETER, "STATUS_INVALID_PARAMETER"},
-        {NTMM_STATUS_NO_MEMORY, "STATUS_NO_MEMORY"},
-        {NTMM_STATUS_STACK_OVERFLOW, "STATUS_STACK_OVERFLOW"},
-        {NTMM_STATUS_TIMEOUT, "STATUS_TIMEOUT"},
-    };
-    snprintf(name->text, sizeof name->text, "NTSTATUS 0x%08x", (unsigned)status);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i].status == status)
-            snprintf(name->text, sizeof name->text, "%s", names[i].text);
-    return name->text;
-}
-
 /* A modify in flight; the processor may call for it more than once. */
 struct exchange {
     const unsigned char *wanted;
@@ -114,7 +87,7 @@ uint64_t replay_number(const struct replay_program *program,
 static int fail(const struct replay *replay, const struct replay_program *program, uint64_t number,
                 uint64_t address, ntmm_status status, struct shell_error *error)
 {
-    struct replay_status_name name;
+    struct shell_status_name name;
     char what[512];
     snprintf(what, sizeof what, "reference %llu of %s", (unsigned long long)number,
              trace_name(program->trace));
@@ -123,7 +96,7 @@ static int fail(const struct replay *replay, const struct replay_program *progra
     else
         shell_set_error(error, "%s: reference %llu: address %#llx: %s", trace_name(program->trace),
                         (unsigned long long)number, (unsigned long long)address,
-                        replay_status_name(status, &name));
+                        shell_status_name(status, &name));
     return SHELL_USAGE;
 }
 

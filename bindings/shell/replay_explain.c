@@ -135,13 +135,12 @@ bool replay_explain(struct replay *replay, const struct replay_address *what, FI
                     struct shell_error *error)
 {
     struct ntmm_explanation e;
-    struct replay_status_name name;
+    struct shell_status_name name;
     const struct replay_program *program = &replay->programs[what->program];
     ntmm_status status = ntmm_explain(replay->system, program->process, what->address, &e);
     if (!NTMM_SUCCEEDED(status))
         return shell_set_error(error, "ntmm: --explain %#llx: %s",
-                               (unsigned long long)what->address,
-                               replay_status_name(status, &name));
+                               (unsigned long long)what->address, shell_status_name(status, &name));
     fprintf(out, "%s 0x%" PRIx64 "\n", trace_name(program->trace), what->address);
     print_region(&e, out);
     print_pages(&e, out);

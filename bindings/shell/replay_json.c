@@ -12,29 +12,7 @@
  * working_set has the pages after each working_set_interval references of the whole replay.
  */
 #include "replay.h"
-
-#include <errno.h>
-#include <jansson.h>
-#include <string.h>
-
-static void put(json_t *object, const char *name, uint64_t value)
-{
-    json_object_set_new(object, name, json_integer((json_int_t)value));
-}
-
-/* A file name need not be UTF-8, a JSON string must. */
-static json_t *string_of(const char *text)
-{
-    char plain[256];
-    json_t *string = json_string(text);
-    if (string != NULL)
-        return string;
-    size_t length = 0;
-    for (; text[length] != '\0' && length + 1 < sizeof plain; length++)
-        plain[length] = (text[length] & 0x80) != 0 ? '?' : text[length];
-    plain[length] = '\0';
-    return json_string(plain);
-}
+#include "shell_json.h"
 
 static json_t *counters_of(const uint64_t *values, bool is_system)
 {
@@ -42,7 +20,7 @@ static json_t *counters_of(const uint64_t *values, bool is_system)
     for (uint32_t i = 0; i < NTMM_COUNTER_COUNT; i++) {
         const struct ntmm_counter_description *row = ntmm_describe_counter(i);
         if (is_system || row->owner == NTMM_OWNER_PROCESS)
-            put(object, row->name, values[i]);
+            shell_json_put(object, row->name, values[i]);
     }
     return object;
 }
@@ -59,21 +37,21 @@ static json_t *program_of(const struct replay *replay, const struct replay_progr
 {
     const struct ntmm_process_information *end = &program->end;
     json_t *object = json_object();
-    json_object_set_new(object, "name", string_of(trace_name(program->trace)));
-    put(object, "references", program->reference_count);
-    put(object, "records", program->record_count);
-    put(object, "fetches", program->kind_count[TRACE_FETCH]);
-    put(object, "loads", program->kind_count[TRACE_LOAD]);
-    put(object, "stores", program->kind_count[TRACE_STORE]);
-    put(object, "modifies", program->kind_count[TRACE_MODIFY]);
-    put(object, "pages", end->working_set_pages);
-    put(object, "peak_pages", end->peak_working_set_pages);
-    put(object, "minimum_pages", end->working_set_minimum_pages);
-    put(object, "maximum_pages", end->working_set_maximum_pages);
-    put(object, "tables", end->table_pages);
-    put(object, "commit_pages", end->commit_pages);
-    put(object, "peak_commit_pages", end->peak_commit_pages);
-    put(object, "regions", end->region_count);
+    json_object_set_new(object, "name", shell_json_string(trace_name(program->trace)));
+    shell_json_put(object, "references", program->reference_count);
+    shell_json_put(object, "records", program->record_count);
+    shell_json_put(object, "fetches", program->kind_count[TRACE_FETCH]);
+    shell_json_put(object, "loads", program->kind_count[TRACE_LOAD]);
+    shell_json_put(object, "stores", program->kind_count[TRACE_STORE]);
+    shell_json_put(object, "modifies", program->kind_count[TRACE_MODIFY]);
+    shell_json_put(object, "pages", end->working_set_pages);
+    shell_json_put(object, "peak_pages", end->peak_working_set_pages);
+    shell_json_put(object, "minimum_pages", end->working_set_minimum_pages);
+    shell_json_put(object, "maximum_pages", end->working_set_maximum_pages);
+    shell_json_put(object, "tables", end->table_pages);
+    shell_json_put(object, "commit_pages", end->commit_pages);
+    shell_json_put(object, "peak_commit_pages", end->peak_commit_pages);
+    shell_json_put(object, "regions", end->region_count);
     json_object_set_new(object, "working_set", samples_of(replay, program));
     json_object_set_new(object, "counters", counters_of(end->counters, false));
     return object;
@@ -85,23 +63,23 @@ static json_t *memory_of(const struct ntmm_memory_information *memory)
     json_t *object = json_object();
     for (unsigned i = 0; i < sizeof memory->standby_pages / sizeof memory->standby_pages[0]; i++)
         standby += memory->standby_pages[i];
-    put(object, "total_pages", memory->total_pages);
-    put(object, "metadata_pages", memory->metadata_pages);
-    put(object, "active_pages", memory->active_pages);
-    put(object, "table_pages", memory->table_pages);
-    put(object, "slab_pages", memory->slab_pages);
-    put(object, "process_pages", memory->process_pages);
-    put(object, "paging_pages", memory->paging_pages);
-    put(object, "user_pages", memory->user_pages);
-    put(object, "user_peak_pages", memory->user_peak_pages);
-    put(object, "standby_pages", standby);
-    put(object, "modified_pages", memory->modified_pages);
-    put(object, "transition_pages", memory->transition_pages);
-    put(object, "zeroed_pages", memory->zeroed_pages);
-    put(object, "free_pages", memory->free_pages);
-    put(object, "commit_pages", memory->commit_pages);
-    put(object, "commit_peak_pages", memory->commit_peak_pages);
-    put(object, "commit_limit_pages", memory->commit_limit_pages);
+    shell_json_put(object, "total_pages", memory->total_pages);
+    shell_json_put(object, "metadata_pages", memory->metadata_pages);
+    shell_json_put(object, "active_pages", memory->active_pages);
+    shell_json_put(object, "table_pages", memory->table_pages);
+    shell_json_put(object, "slab_pages", memory->slab_pages);
+    shell_json_put(object, "process_pages", memory->process_pages);
+    shell_json_put(object, "paging_pages", memory->paging_pages);
+    shell_json_put(object, "user_pages", memory->user_pages);
+    shell_json_put(object, "user_peak_pages", memory->user_peak_pages);
+    shell_json_put(object, "standby_pages", standby);
+    shell_json_put(object, "modified_pages", memory->modified_pages);
+    shell_json_put(object, "transition_pages", memory->transition_pages);
+    shell_json_put(object, "zeroed_pages", memory->zeroed_pages);
+    shell_json_put(object, "free_pages", memory->free_pages);
+    shell_json_put(object, "commit_pages", memory->commit_pages);
+    shell_json_put(object, "commit_peak_pages", memory->commit_peak_pages);
+    shell_json_put(object, "commit_limit_pages", memory->commit_limit_pages);
     json_object_set_new(
         object, "metadata_percent",
         json_real(100 * (double)memory->metadata_pages / (double)memory->total_pages));
@@ -112,10 +90,10 @@ static json_t *paging_of(const struct replay *replay)
 {
     struct ntmm_paging_file_information sum = replay_sum_files(replay);
     json_t *object = json_object();
-    put(object, "reads", sum.reads);
-    put(object, "pages_read", sum.pages_read);
-    put(object, "writes", sum.writes);
-    put(object, "pages_written", sum.pages_written);
+    shell_json_put(object, "reads", sum.reads);
+    shell_json_put(object, "pages_read", sum.pages_read);
+    shell_json_put(object, "writes", sum.writes);
+    shell_json_put(object, "pages_written", sum.pages_written);
     json_object_set_new(object, "mean_read_pages",
                         json_real(replay_mean(sum.pages_read, sum.reads)));
     json_object_set_new(object, "mean_write_pages",
@@ -128,19 +106,19 @@ static json_t *page_file_of(const struct replay *replay, uint32_t index)
     const struct ntmm_paging_file_information *file = &replay->page_files[index];
     const char *path = replay->options.page_files[index].path;
     json_t *object = json_object();
-    json_object_set_new(object, "path", path != NULL ? string_of(path) : json_null());
-    put(object, "size_pages", file->size_pages);
-    put(object, "initial_pages", file->initial_pages);
-    put(object, "maximum_pages", file->maximum_pages);
-    put(object, "used_pages", file->used_pages);
-    put(object, "peak_pages", file->peak_pages);
-    put(object, "bad_pages", file->bad_pages);
-    put(object, "reads", file->reads);
-    put(object, "pages_read", file->pages_read);
-    put(object, "writes", file->writes);
-    put(object, "pages_written", file->pages_written);
-    put(object, "failed_reads", file->failed_reads);
-    put(object, "failed_writes", file->failed_writes);
+    json_object_set_new(object, "path", path != NULL ? shell_json_string(path) : json_null());
+    shell_json_put(object, "size_pages", file->size_pages);
+    shell_json_put(object, "initial_pages", file->initial_pages);
+    shell_json_put(object, "maximum_pages", file->maximum_pages);
+    shell_json_put(object, "used_pages", file->used_pages);
+    shell_json_put(object, "peak_pages", file->peak_pages);
+    shell_json_put(object, "bad_pages", file->bad_pages);
+    shell_json_put(object, "reads", file->reads);
+    shell_json_put(object, "pages_read", file->pages_read);
+    shell_json_put(object, "writes", file->writes);
+    shell_json_put(object, "pages_written", file->pages_written);
+    shell_json_put(object, "failed_reads", file->failed_reads);
+    shell_json_put(object, "failed_writes", file->failed_writes);
     return object;
 }
 
@@ -163,12 +141,12 @@ static json_t *check_of(const struct ntmm_check_report *check)
 static json_t *teardown_of(const struct ntmm_teardown *teardown)
 {
     json_t *object = json_object();
-    put(object, "lost_pages", teardown->lost_pages);
-    put(object, "outstanding_commit", teardown->outstanding_commit);
-    put(object, "live_objects", teardown->live_objects);
-    put(object, "processes_ended", teardown->processes_ended);
-    put(object, "waiters", teardown->waiters);
-    put(object, "transfers", teardown->transfers);
+    shell_json_put(object, "lost_pages", teardown->lost_pages);
+    shell_json_put(object, "outstanding_commit", teardown->outstanding_commit);
+    shell_json_put(object, "live_objects", teardown->live_objects);
+    shell_json_put(object, "processes_ended", teardown->processes_ended);
+    shell_json_put(object, "waiters", teardown->waiters);
+    shell_json_put(object, "transfers", teardown->transfers);
     return object;
 }
 
@@ -180,16 +158,17 @@ static json_t *report_of(const struct replay *replay)
     json_t *traces = json_array();
     json_t *report = json_object();
     json_object_set_new(report, "version", json_string(NTMM_VERSION));
-    put(report, "seed", replay->options.seed);
+    shell_json_put(report, "seed", replay->options.seed);
     json_object_set_new(report, "verified", json_boolean(replay->options.is_verified));
-    put(report, "processors", replay->options.cpu_count != 0 ? replay->options.cpu_count : 1);
-    put(report, "ram_bytes", replay->ram_bytes);
+    shell_json_put(report, "processors",
+                   replay->options.cpu_count != 0 ? replay->options.cpu_count : 1);
+    shell_json_put(report, "ram_bytes", replay->ram_bytes);
     json_object_set_new(report, "footprint_pages",
                         replay->footprint_pages != 0
                             ? json_integer((json_int_t)replay->footprint_pages)
                             : json_null());
     json_object_set_new(report, "seconds", json_real(seconds));
-    put(report, "references", replay->reference_count);
+    shell_json_put(report, "references", replay->reference_count);
     json_object_set_new(report, "processor_seconds", json_real(processor));
     json_object_set_new(report, "references_per_second",
                         json_real(seconds > 0 ? count / seconds : 0));
@@ -199,7 +178,7 @@ static json_t *report_of(const struct replay *replay)
     json_object_set_new(report, "memory", memory_of(&replay->memory));
     json_object_set_new(report, "paging", paging_of(replay));
     json_object_set_new(report, "page_files", page_files_of(replay));
-    put(report, "working_set_interval", replay->chart.interval);
+    shell_json_put(report, "working_set_interval", replay->chart.interval);
     json_object_set_new(report, "check", check_of(&replay->check));
     json_object_set_new(report, "teardown", teardown_of(&replay->teardown));
     for (uint32_t i = 0; i < replay->program_count; i++)
@@ -211,14 +190,5 @@ static json_t *report_of(const struct replay *replay)
 bool replay_write_json(const struct replay *replay, struct shell_error *error)
 {
     const char *path = replay->options.json_path;
-    if (path == NULL)
-        return true;
-    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    if (file == NULL)
-        return shell_set_error(error, "%s: cannot write: %s", path, strerror(errno));
-    json_t *report = report_of(replay);
-    bool is_written = json_dumpf(report, file, JSON_INDENT(2)) == 0 && fputc('\n', file) != EOF;
-    json_decref(report);
-    is_written = (file == stdout ? fflush(file) : fclose(file)) == 0 && is_written;
-    return is_written || shell_set_error(error, "%s: cannot write: %s", path, strerror(errno));
+    return path == NULL || shell_write_json(report_of(replay), path, error);
 }

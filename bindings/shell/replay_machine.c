@@ -96,7 +96,7 @@ static bool add_page_file(struct replay *replay, uint32_t index, struct shell_er
 {
     const struct replay_page_file *file = &replay->options.page_files[index];
     const char *name = file->path != NULL ? file->path : "memory";
-    struct replay_status_name text;
+    struct shell_status_name text;
     struct ntmm_emulated_disk_config disk = {
         .size = sizeof disk,
         .version = NTMM_EMULATED_DISK_VERSION,
@@ -123,7 +123,7 @@ static bool add_page_file(struct replay *replay, uint32_t index, struct shell_er
     return NTMM_SUCCEEDED(status) ||
            shell_set_error(error, "ntmm: --pagefile %s: cannot make %llu KiB of it: %s", name,
                            (unsigned long long)kib_of(file->initial_bytes),
-                           replay_status_name(status, &text));
+                           shell_status_name(status, &text));
 }
 
 void replay_settle(struct replay *replay)
@@ -148,13 +148,13 @@ static bool make_system(struct replay *replay, struct shell_error *error)
         .paging_flags = replay->options.paging_flags,
         .read_cluster_pages = replay->options.read_cluster_pages,
     };
-    struct replay_status_name name;
+    struct shell_status_name name;
     ntmm_status status = ntmm_emulated_create_system(replay->emu, &config, &replay->system);
     if (status == NTMM_STATUS_INSUFFICIENT_RESOURCES)
         return shell_set_error(error, "ntmm: --ram: %llu bytes are too little for a system",
                                (unsigned long long)replay->ram_bytes);
     return NTMM_SUCCEEDED(status) || shell_set_error(error, "ntmm: cannot make a system: %s",
-                                                     replay_status_name(status, &name));
+                                                     shell_status_name(status, &name));
 }
 
 bool replay_make_machine(struct replay *replay, uint64_t ram_bytes, struct shell_error *error)
@@ -169,7 +169,7 @@ bool replay_make_machine(struct replay *replay, uint64_t ram_bytes, struct shell
                  (is_preempted ? NTMM_EMULATED_PREEMPT | NTMM_EMULATED_CHECK_LEVEL : 0),
         .seed = replay->options.seed,
     };
-    struct replay_status_name name;
+    struct shell_status_name name;
     replay->ram_bytes = ram_bytes;
     ntmm_status status = ntmm_emulated_create(&config, &replay->emu);
     if (status == NTMM_STATUS_INVALID_PARAMETER_1 || status == NTMM_STATUS_INSUFFICIENT_RESOURCES)
@@ -179,7 +179,7 @@ bool replay_make_machine(struct replay *replay, uint64_t ram_bytes, struct shell
                                (unsigned long long)ram_bytes);
     if (!NTMM_SUCCEEDED(status))
         return shell_set_error(error, "ntmm: cannot make a machine: %s",
-                               replay_status_name(status, &name));
+                               shell_status_name(status, &name));
     bool is_made = make_system(replay, error);
     for (uint32_t i = 0; i < replay->options.page_file_count && is_made; i++)
         is_made = add_page_file(replay, i, error);
@@ -198,7 +198,7 @@ static void unmake_machine(struct replay *replay)
 bool replay_make_process(struct replay *replay, struct replay_program *program,
                          struct shell_error *error)
 {
-    struct replay_status_name name;
+    struct shell_status_name name;
     struct ntmm_process_config config = {
         .size = sizeof config,
         .version = NTMM_PROCESS_CONFIG_VERSION,
@@ -210,7 +210,7 @@ bool replay_make_process(struct replay *replay, struct replay_program *program,
         return replay_refuse_shortage(replay, status, "a process", error);
     if (!NTMM_SUCCEEDED(status))
         return shell_set_error(error, "%s: cannot make a process: %s", trace_name(program->trace),
-                               replay_status_name(status, &name));
+                               shell_status_name(status, &name));
     program->cpu = ntmm_emulated_cpu(replay->emu, 0);
     return !program->has_regions || replay_make_regions(replay, program, error);
 }

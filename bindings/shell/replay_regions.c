@@ -194,7 +194,7 @@ bool replay_make_regions(struct replay *replay, struct replay_program *program,
 {
     const struct trace_summary *summary = trace_summary(program->trace);
     struct region region = {0, 0, LOWEST_PAGE, LOWEST_PAGE};
-    struct replay_status_name name;
+    struct shell_status_name name;
     char what[512];
     snprintf(what, sizeof what, "what %s commits", trace_name(program->trace));
     if (!NTMM_SUCCEEDED(ntmm_emulated_attach(replay->emu, 0, program->process)))
@@ -206,7 +206,7 @@ bool replay_make_regions(struct replay *replay, struct replay_program *program,
         if (!NTMM_SUCCEEDED(status))
             return shell_set_error(error, "%s: region at %#llx: %s", trace_name(program->trace),
                                    (unsigned long long)(region.base_page << NTMM_PAGE_SHIFT),
-                                   replay_status_name(status, &name));
+                                   shell_status_name(status, &name));
     }
     return true;
 }

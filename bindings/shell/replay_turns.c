@@ -143,13 +143,13 @@ static int take_turn(struct turns *turns, struct replay_program *program, uint32
 {
     struct replay *replay = turns->replay;
     size_t records = 1 + (size_t)(next_random(replay) % (2 * SLICE_RECORDS - 1));
-    struct replay_status_name name;
+    struct shell_status_name name;
     program->is_running = true;
     program->cpu_index = cpu_index;
     program->cpu = ntmm_emulated_cpu(replay->emu, cpu_index);
     ntmm_status attached = ntmm_emulated_attach(replay->emu, cpu_index, program->process);
     if (!NTMM_SUCCEEDED(attached)) {
-        shell_set_error(error, "ntmm: cannot attach: %s", replay_status_name(attached, &name));
+        shell_set_error(error, "ntmm: cannot attach: %s", shell_status_name(attached, &name));
         return SHELL_WRONG;
     }
     int status = run_slice(replay, program, records, error);
@@ -197,7 +197,7 @@ static void run_alone(struct turns *turns)
 static int judge_schedule(struct replay *replay, ntmm_status status, struct shell_error *error)
 {
     struct ntmm_emulated_statistics statistics;
-    struct replay_status_name name;
+    struct shell_status_name name;
     ntmm_emulated_query(replay->emu, &statistics);
     if (statistics.violations != 0) {
         shell_set_error(error, "ntmm: %llu waits or transfers were begun with a lock held",
@@ -206,7 +206,7 @@ static int judge_schedule(struct replay *replay, ntmm_status status, struct shel
     }
     if (NTMM_SUCCEEDED(status) && status != NTMM_STATUS_TIMEOUT)
         return SHELL_OK;
-    shell_set_error(error, "ntmm: the processors stopped: %s", replay_status_name(status, &name));
+    shell_set_error(error, "ntmm: the processors stopped: %s", shell_status_name(status, &name));
     return SHELL_WRONG;
 }
 
@@ -214,7 +214,7 @@ static void run_together(struct turns *turns)
 {
     struct replay *replay = turns->replay;
     struct processor processors[REPLAY_CPUS_MAX];
-    struct replay_status_name name;
+    struct shell_status_name name;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     for (uint32_t i = 0; i < replay->options.cpu_count && NTMM_SUCCEEDED(status); i++) {
         processors[i] = (struct processor){turns, i};
@@ -222,7 +222,7 @@ static void run_together(struct turns *turns)
     }
     if (!NTMM_SUCCEEDED(status)) {
         shell_set_error(turns->error, "ntmm: no coroutine for a processor: %s",
-                        replay_status_name(status, &name));
+                        shell_status_name(status, &name));
         turns->status = SHELL_USAGE;
         return;
     }

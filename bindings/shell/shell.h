@@ -8,6 +8,9 @@
 #ifndef NTMM_SHELL_H
 #define NTMM_SHELL_H
 
+#include <ntmm/status.h>
+#include <ntmm/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +51,12 @@ struct shell_digits {
     char text[32];
 };
 const char *shell_group_digits(uint64_t number, struct shell_digits *digits);
+
+/* How a status is called, such as "STATUS_NO_MEMORY", or its number. */
+struct shell_status_name {
+    char text[40];
+};
+const char *shell_status_name(ntmm_status status, struct shell_status_name *name);
 
 /* The commands: argv[0] is the command's own name. They return an exit status. */
 int command_replay(int argc, char **argv);
