@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"record", "record the memory trace of a program with valgrind", command_record,
      help_for_record},
     {"trace", "convert and describe traces", command_trace, help_for_trace},
+    {"map", "map a file as data and as an image, and show its pages", command_map, help_for_map},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
