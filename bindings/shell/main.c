@@ -19,6 +19,8 @@ static const struct command commands[] = {
      help_for_record},
     {"trace", "convert and describe traces", command_trace, help_for_trace},
     {"map", "map a file as data and as an image, and show its pages", command_map, help_for_map},
+    {"run-image", "lay out a program and its DLLs in a process, and show the address space",
+     command_run_image, help_for_run_image},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -40,7 +42,7 @@ static void help(FILE *out)
 {
     fputs("usage: ntmm COMMAND [ARGUMENT...]\n\n", out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].purpose);
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].purpose);
     fputs("\n`ntmm help COMMAND` tells more; `ntmm --version` prints the version.\n"
           "Exit status: 0 done; 1 the memory manager was caught at an error; 2 wrong input.\n",
           out);

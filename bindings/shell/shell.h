@@ -63,11 +63,13 @@ int command_replay(int argc, char **argv);
 int command_record(int argc, char **argv);
 int command_trace(int argc, char **argv);
 int command_map(int argc, char **argv);
+int command_run_image(int argc, char **argv);
 
 /* Prints how a command is used, for `ntmm help` and --help. */
 void help_for_replay(FILE *out);
 void help_for_record(FILE *out);
 void help_for_trace(FILE *out);
 void help_for_map(FILE *out);
+void help_for_run_image(FILE *out);
 
 #endif
