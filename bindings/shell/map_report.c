@@ -71,8 +71,8 @@ static void print_subsections(const struct map *map, const struct image_view *vi
 {
     struct image_words words;
     bool is_image = view == &map->image;
-    fprintf(out, "\n  %-25s %-17s %7s %7s %7s %10s %11s  %s\n", "subsections", "protection",
-            "pages", "file", "zero", "offset", "bytes", "writes");
+    fprintf(out, "\n  %-25s %-17s %7s %7s %7s %10s %11s  %-8s %s\n", "subsections", "protection",
+            "pages", "file", "zero", "offset", "bytes", "part", "writes");
     for (uint32_t i = 0; i < view->subsection_count; i++) {
         const struct ntmm_subsection_information *s = &view->subsections[i];
         uint64_t start = view->base + (s->first_page << NTMM_PAGE_SHIFT);
@@ -85,8 +85,8 @@ static void print_subsections(const struct map *map, const struct image_view *vi
             fprintf(out, " %#10" PRIx64 " %11" PRIu64, s->file_offset, s->file_bytes);
         else
             fprintf(out, " %10s %11s", "-", "-");
-        fprintf(out, "  %s%s%s\n", map_sharing(s, is_image), is_image ? "  " : "",
-                part_of(map, view, start));
+        fprintf(out, "  %-8s %s\n", is_image ? part_of(map, view, start) : "data",
+                map_sharing(s, is_image));
     }
 }
 
