@@ -36,7 +36,8 @@ ntmm_status door_resolved(struct door *d, enum ntmm_fault_kind kind, enum ntmm_c
 ntmm_status door_give_up(struct call *c, struct door *d)
 {
     struct want want = c->want;
-    struct gather g = gather_begin(d->process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, d->process, NTMM_SHOOTDOWN_UNMAP);
     table_prune(c, d->process, d->page, &g);
     gather_finish(c, d->process, &g);
     c->want = want;

@@ -115,7 +115,8 @@ ntmm_status door_copy_on_write(struct call *c, struct door *d, le64 *entry, uint
         return door_raise_in_page_error(c, d, status);
     }
     fill_row(c, to, entry, protection);
-    struct gather g = gather_begin(d->process, NTMM_SHOOTDOWN_PROTECT);
+    struct gather g;
+    gather_begin(&g, d->process, NTMM_SHOOTDOWN_PROTECT);
     uint64_t old = exchange64(entry, entry_hardware(to, protection, true) | (raw & kept));
     NTMM_ASSERT(field_get(old, HW_FRAME) == from);
     (void)old;

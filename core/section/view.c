@@ -110,7 +110,8 @@ static void empty_page(struct call *c, struct process *process, const struct vad
 
 ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad)
 {
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     uint64_t end = vad_end(vad);
     if (!tables_are_present(c, process, vad_start(vad), end))
         return want_status(c);

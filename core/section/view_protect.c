@@ -121,7 +121,8 @@ static void protect_page(struct call *c, struct process *process, const struct v
 static void protect_range(struct call *c, struct process *process, const struct vad *vad,
                           uint64_t start, uint64_t end, uint32_t code)
 {
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_PROTECT);
     for (uint64_t page = start; page < end;) {
         struct table_span span = table_find(c, process, page);
         uint64_t stop = min_u64(span.end, end);
@@ -179,7 +180,8 @@ static bool is_nothing_to_do(struct call *c, struct process *process, const stru
 static void prune(struct call *c, struct process *process, uint64_t start, uint64_t end)
 {
     struct want want = c->want;
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     table_prune_range(c, process, start, end, &g);
     gather_finish(c, process, &g);
     c->want = want;

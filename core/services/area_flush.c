@@ -141,7 +141,8 @@ static void clean_view(struct call *c, const struct flush *f)
     const uint64_t dirty = FIELD_MASK(HW_DIRTY1) | FIELD_MASK(HW_DIRTY);
     const struct vad *vad = f->view->vad;
     struct process *process = f->view->process;
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_ACCESSED);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_ACCESSED);
     uint64_t first = vad_start(vad) + (f->next - get64(&vad->first_prototype));
     uint64_t end = min_u64(first + (f->stop - f->next), vad_end(vad));
     for (uint64_t page = first; page < end;) {

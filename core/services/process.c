@@ -65,7 +65,8 @@ ntmm_status ntmm_create_process(struct ntmm_system *system, const struct ntmm_pr
 /* The address space is empty; (A) and (W) are held, and released. */
 static void retire(struct call *c, struct process *process)
 {
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROCESS);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_PROCESS);
     g.is_needed = true;
     gather_finish(c, process, &g);
     process_retire(c, process);

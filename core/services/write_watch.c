@@ -44,7 +44,8 @@ static ntmm_status lock_watched(struct call *c, ntmm_handle handle, struct page_
 
 static void reset(struct call *c, struct process *process, struct page_range range)
 {
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_PROTECT);
     watch_reset(c, process, range.start, range.end, &g);
     gather_finish(c, process, &g);
 }

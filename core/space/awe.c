@@ -117,7 +117,8 @@ static bool is_mapped(const struct table_span *span)
 void awe_release(struct call *c, struct process *process, struct vad *vad)
 {
     uint64_t end = vad_end(vad);
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     for (uint64_t page = vad_start(vad); page < end;) {
         struct table_span span = table_find(c, process, page);
         bool is_there = is_mapped(&span);
@@ -142,7 +143,8 @@ ntmm_status awe_protect(struct call *c, struct process *process, const struct va
             return NTMM_STATUS_NOT_COMMITTED;
     }
     *old = private_query(c, process, vad, start, start + 1, &run_end).protection;
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_PROTECT);
     for (uint64_t page = start; page < end; page++) {
         struct table_span span = table_find(c, process, page);
         uint64_t frame = field_get(load64_relaxed(span.entry), HW_FRAME);
@@ -205,7 +207,8 @@ static bool make_tables(struct call *c, struct process *process, const struct aw
         if (table_make(c, process, page_of(m, i), TABLE_FOR_SERVICE).entry)
             continue;
         struct want want = c->want;
-        struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+        struct gather g;
+        gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
         for (uint64_t j = 0; j <= i; j++)
             table_prune(c, process, page_of(m, j), &g);
         gather_finish(c, process, &g);
@@ -240,7 +243,8 @@ ntmm_status awe_map(struct call *c, struct process *process, const struct awe_ma
         return NTMM_STATUS_INVALID_PARAMETER_3;
     if (m->frames && !make_tables(c, process, m))
         return want_status(c);
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     for (uint64_t i = 0; i < m->count; i++) {
         uint64_t page = page_of(m, i);
         struct table_span span = table_find(c, process, page);
@@ -284,7 +288,8 @@ ntmm_status awe_free(struct call *c, struct process *process, const uint64_t *fr
                      uint64_t count, uint64_t *freed)
 {
     struct frame_chain chain = chain_empty();
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     uint64_t i = 0;
     while (i < count && find_own(c, process, frames[i])) {
         pfn_change_state(pfn_at(c, frames[i]), PFN_USE, 0); /* if it is named twice */

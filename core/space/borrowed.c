@@ -36,7 +36,8 @@ static void set_page(struct call *c, const struct vad *vad, struct table_span *s
 static void set_range(struct call *c, struct process *process, const struct vad *vad,
                       uint64_t start, uint64_t end, uint32_t protection)
 {
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_PROTECT);
     for (uint64_t page = start; page < end;) {
         struct table_span span = table_find(c, process, page);
         uint64_t stop = min_u64(span.end, end);
@@ -50,7 +51,8 @@ static void set_range(struct call *c, struct process *process, const struct vad 
 static void give_up_tables(struct call *c, struct process *process, const struct vad_place *place)
 {
     struct want want = c->want;
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     table_prune_range(c, process, place->start, place->end, &g);
     gather_finish(c, process, &g);
     c->want = want;

@@ -118,7 +118,8 @@ static void empty_leaves(struct call *c, struct process *process, uint64_t start
                          uint32_t level)
 {
     uint64_t count = large_leaf_pages(level);
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     for (uint64_t page = start; page < end; page += count) {
         struct table_span span = table_find(c, process, page);
         struct leaf leaf = leaf_of(&span, level);
@@ -235,7 +236,8 @@ ntmm_status large_protect(struct call *c, struct process *process, const struct 
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     struct table_span first = table_find(c, process, start);
     *old = protection_of_leaf(c, load64_relaxed(span_leaf(&first)));
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_PROTECT);
     for (uint64_t page = start; page < end; page += count)
         protect_leaf(c, process, page, level, protection, &g);
     gather_finish(c, process, &g);

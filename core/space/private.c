@@ -128,7 +128,8 @@ static __attribute__((flatten)) void reprotect_range(struct call *c, struct proc
                                                      const struct vad *vad, uint64_t start,
                                                      uint64_t end, uint32_t protection)
 {
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_PROTECT);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_PROTECT);
     uint32_t region = get32(&vad->protection);
 
     for (uint64_t page = start; page < end;) {

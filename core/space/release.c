@@ -58,7 +58,8 @@ static uint64_t delete_range(struct call *c, struct process *process, const stru
 {
     if (table_is_void(c, process, start, end))
         return vad_is_committed_by_default(vad) ? end - start : 0;
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     uint64_t committed = 0;
 
     for (uint64_t page = start; page < end;) {
@@ -179,7 +180,8 @@ __attribute__((flatten)) ntmm_status private_release(struct call *c, struct proc
 void private_discard(struct call *c, struct process *process, struct vad *vad, uint64_t start,
                      uint64_t end)
 {
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     uint64_t committed = 0;
 
     for (uint64_t page = start; page < end;) {
@@ -262,7 +264,8 @@ void private_abandon_table(struct call *c, struct process *process, uint64_t pag
     NTMM_ASSERT(span.is_out);
     uint64_t frame = entry_lock_transition(c, span.upper);
     struct frame_chain chain = chain_empty();
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     if (frame != FRAME_NONE) {
         bool is_ours = frame_detach(c, frame);
         frame_unlock(c, frame);

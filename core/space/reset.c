@@ -133,12 +133,13 @@ ntmm_status private_reset(struct call *c, struct process *process, struct vad *v
 {
     struct reset r = {
         .process = process,
-        .gather = gather_begin(process, kind == RESET_DISCARD ? NTMM_SHOOTDOWN_UNMAP
-                                        : kind == RESET_OFFER ? NTMM_SHOOTDOWN_TRIM
-                                                              : NTMM_SHOOTDOWN_ACCESSED),
         .kind = kind,
         .priority = priority,
     };
+    gather_begin(&r.gather, process,
+                 kind == RESET_DISCARD ? NTMM_SHOOTDOWN_UNMAP
+                 : kind == RESET_OFFER ? NTMM_SHOOTDOWN_TRIM
+                                       : NTMM_SHOOTDOWN_ACCESSED);
     if (!tables_are_present(c, process, start, end))
         return want_status(c);
     for (uint64_t page = start; page < end;) {

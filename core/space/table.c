@@ -144,7 +144,8 @@ bool table_make_missing(struct call *c, struct process *process, uint64_t start,
         struct table_span span = table_make(c, process, page, TABLE_FOR_SERVICE);
         if (!span.entry) {
             struct want want = c->want;
-            struct gather g = gather_begin(process, NTMM_SHOOTDOWN_UNMAP);
+            struct gather g;
+            gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
             table_prune_range(c, process, start, end, &g);
             gather_finish(c, process, &g);
             c->want = want;

@@ -152,21 +152,20 @@ struct gather {
                                        several processes may give one back at once */
 };
 
-/* Its ranges are not set before there are some: most operations have one or none. */
-static inline struct gather gather_begin(const struct process *process,
-                                         enum ntmm_shootdown_reason reason)
+/* In place: compilers copy a gather that is returned, arrays and all. Neither its ranges nor its
+ * shares are set before there are some: most operations have one or none. */
+static inline void gather_begin(struct gather *g, const struct process *process,
+                                enum ntmm_shootdown_reason reason)
 {
-    struct gather g;
-    g.shootdown.root_frame = get64(&process->root_frame);
-    g.shootdown.process = get64(&process->handle);
-    g.shootdown.reason = reason;
-    g.shootdown.range_count = 0;
-    g.shootdown.ranges[0] = (struct ntmm_address_range){.base = 0, .end = 0};
-    g.freed = chain_empty();
-    g.trimmed = chain_empty();
-    g.is_needed = false;
-    g.share_count = 0;
-    return g;
+    g->shootdown.root_frame = get64(&process->root_frame);
+    g->shootdown.process = get64(&process->handle);
+    g->shootdown.reason = reason;
+    g->shootdown.range_count = 0;
+    g->shootdown.ranges[0] = (struct ntmm_address_range){.base = 0, .end = 0};
+    g->freed = chain_empty();
+    g->trimmed = chain_empty();
+    g->is_needed = false;
+    g->share_count = 0;
 }
 
 /* The translation of [page, end) may be cached and is withdrawn. */

@@ -134,10 +134,10 @@ static uint64_t sweep_range(struct call *c, struct process *process, struct wsl_
     struct sweep s = {
         .process = process,
         .pass = pass,
-        .gather = gather_begin(process, NTMM_SHOOTDOWN_TRIM),
         .page = page,
         .end = end,
     };
+    gather_begin(&s.gather, process, NTMM_SHOOTDOWN_TRIM);
     *pass =
         (struct wsl_pass){.examine = pass->examine, .trim = pass->trim, .trim_age = pass->trim_age};
     for (uint32_t spans = 0; s.page < end && spans < WSL_SPANS && !is_over(pass); spans++)

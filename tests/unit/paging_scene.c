@@ -49,7 +49,8 @@ static void trim_table(struct machine *m, uint64_t va)
     struct call c = machine_call(m);
     struct process *process = machine_object(m);
     lock_acquire(&c, &process->working_set_lock, LOCK_WORKING_SET);
-    struct gather g = gather_begin(process, NTMM_SHOOTDOWN_TRIM);
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_TRIM);
     assert_int_equal(table_trim(&c, process, va >> NTMM_PAGE_SHIFT, &g), 1);
     gather_finish(&c, process, &g);
     process_unlock_working_set(&c, process);

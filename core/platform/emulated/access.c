@@ -133,19 +133,18 @@ NTMM_API ntmm_status ntmm_emulated_attach(struct ntmm_emulated *emu, uint32_t in
     return NTMM_STATUS_SUCCESS;
 }
 
-static struct ntmm_invalidation translate(const struct ntmm_shootdown *shootdown)
+/* In place, and only as many ranges as there are. */
+static void translate(const struct ntmm_shootdown *shootdown, struct ntmm_invalidation *what)
 {
-    struct ntmm_invalidation what = {
-        .pcid = pcid_of(shootdown->process),
-        .range_count = (uint16_t)shootdown->range_count,
-    };
+    what->flags = 0;
+    what->pcid = pcid_of(shootdown->process);
+    what->range_count = (uint16_t)shootdown->range_count;
     for (uint32_t i = 0; i < shootdown->range_count; i++) {
-        what.ranges[i].base = shootdown->ranges[i].base;
-        what.ranges[i].end = shootdown->ranges[i].end;
-        if (what.ranges[i].base >> 63) /* system addresses are every process's */
-            what.flags = NTMM_INVALIDATE_GLOBAL | NTMM_INVALIDATE_ALL_PCIDS;
+        what->ranges[i].base = shootdown->ranges[i].base;
+        what->ranges[i].end = shootdown->ranges[i].end;
+        if (what->ranges[i].base >> 63) /* system addresses are every process's */
+            what->flags = NTMM_INVALIDATE_GLOBAL | NTMM_INVALIDATE_ALL_PCIDS;
     }
-    return what;
 }
 
 static void post_to_all(struct ntmm_emulated *emu, const struct ntmm_invalidation *what)
@@ -162,7 +161,8 @@ static void post_to_all(struct ntmm_emulated *emu, const struct ntmm_invalidatio
 void access_invalidate(void *context, const struct ntmm_shootdown *shootdown)
 {
     struct ntmm_emulated *emu = context;
-    struct ntmm_invalidation what = translate(shootdown);
+    struct ntmm_invalidation what;
+    translate(shootdown, &what);
     count_one(&emu->statistics.shootdowns);
     if (shootdown->range_count == 0)
         count_one(&emu->statistics.flushes);
