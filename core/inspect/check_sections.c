@@ -312,21 +312,23 @@ static bool check_area(struct checker *k, const struct control_area *area, uint6
            check_charge(k, area, ref, &totals);
 }
 
-/* CA1: the list of all areas, whose links back prove that it ends. */
+/* CA1: the list of all areas, whose links back prove that it ends; CA7. */
 static bool check_areas(struct checker *k)
 {
-    uint64_t previous = 0;
-    for (uint64_t ref = get64(&anchor_of(k->c)->areas_head); ref;) {
+    const struct anchor *anchor = anchor_of(k->c);
+    uint64_t previous = 0, kept = 0;
+    for (uint64_t ref = get64(&anchor->areas_head); ref;) {
         if (!check_is_shared_object(k, SLAB_CONTROL_AREA, ref))
             return check_fail(k, "CA1", ref, 1, ref);
         const struct control_area *area = area_at(k->c, ref);
         if (!check_equal(k, "CA1", ref, previous, get64(&area->prev)) || !check_area(k, area, ref))
             return false;
         k->areas++;
+        kept += area_is(area, AREA_ENDING) && area_is_idle(area);
         previous = ref;
         ref = get64(&area->next);
     }
-    return true;
+    return check_equal(k, "CA7", 0, kept, get32(&anchor->areas_kept));
 }
 
 /* S4: what is in use was met: no area escaped the list. */

@@ -227,7 +227,7 @@ struct entry_place {
 
 /* --- check_sections.c --- */
 
-bool check_sections(struct checker *k);   /* OB1 to OB3 CA1 to CA6 PT1 PT2 P4 S4 L1, before views */
+bool check_sections(struct checker *k);   /* OB1 to OB3 CA1 to CA7 PT1 PT2 P4 S4 L1, before views */
 bool check_area_views(struct checker *k); /* CA1, after the processes */
 
 /* Whether a reference names an object in use of a kind that belongs to no process. */

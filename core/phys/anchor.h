@@ -143,15 +143,15 @@ struct anchor {
     le32 slot_count;      /* slots that exist (D) */
     le32 live_count;      /* live processes (D) */
     le32 reserved;
-    le32 paging_flags;  /* NTMM_PAGING_*; fixed */
-    le32 read_cluster;  /* pages; fixed */
-    le32 write_cluster; /* pages; fixed */
-    le32 reserved2;
+    le32 paging_flags;      /* NTMM_PAGING_*; fixed */
+    le32 read_cluster;      /* pages; fixed */
+    le32 write_cluster;     /* pages; fixed */
+    le32 areas_kept;        /* control areas that end when their transfers are over (O) */
     le32 objects_lock;      /* LOCK_OBJECTS */
     le32 object_slots;      /* that exist (O) */
     le32 free_object;       /* first free slot + 1, or 0 (O) */
     le32 object_generation; /* of the next object, 1..0xFFFFFF (O) */
-    le64 objects_head[2]; /* first section and first file, references, or 0 (O) */
+    le64 objects_head[2];   /* first section and first file, references, or 0 (O) */
     le64 objects_ref;       /* frame of references to frames of slots, or 0 (O) */
     le64 areas_head;        /* first control area, a reference, or 0 (O) */
     le64 based_page;        /* below which the next SEC_BASED section goes; 0: none was made (O) */

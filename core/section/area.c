@@ -288,8 +288,10 @@ static void return_commit(struct call *c, struct control_area *area)
 /* Later: a transfer looks at the area when it ends. */
 static void keep(struct call *c, struct control_area *area)
 {
+    le32 *kept = &anchor_of(c)->areas_kept;
     objects_lock(c);
     set32(&area->user_count, 0);
+    store32_release(kept, get32(kept) + 1);
     objects_unlock(c);
 }
 
@@ -325,7 +327,9 @@ static struct control_area *find_kept(struct call *c)
         struct control_area *area = area_at(c, ref);
         if (area_is(area, AREA_ENDING) && load32_acquire(&area->io_count) == 0 &&
             area_is_idle(area)) {
+            le32 *kept = &anchor_of(c)->areas_kept;
             set32(&area->user_count, 1); /* ours alone from here on */
+            store32_release(kept, get32(kept) - 1);
             return area;
         }
     }
@@ -334,7 +338,7 @@ static struct control_area *find_kept(struct call *c)
 
 void area_reap(struct call *c)
 {
-    for (;;) {
+    while (load32_relaxed(&anchor_of(c)->areas_kept) != 0) {
         objects_lock(c);
         struct control_area *area = find_kept(c);
         objects_unlock(c);

@@ -17,6 +17,7 @@
  *   CA3 subsections are disjoint, ascending, and cover the pages from 0 to `pages`
  *   CA4 commit_pages is what its pages and the frames of its tables are charged
  *   CA5 io_count is the number of transfers in flight that look at it when they end
+ *   CA7 areas_kept of the anchor is the number of areas that are ending and that no call ends now
  *   PT1 a prototype entry is empty, valid, in transition, of a file, or a software entry; a valid
  *       one names an active frame whose shares are the entries of views and calls that name it
  *   PT2 a table's used count is its non-empty entries, its share count one more than those that are

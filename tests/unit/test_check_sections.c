@@ -507,6 +507,13 @@ static uint64_t forget_a_transfer(struct machine *m)
     return scene_ref(m, data_area(m));
 }
 
+static uint64_t miscount_kept_areas(struct machine *m)
+{
+    struct call c = call_begin(m->system);
+    set32(&anchor_of(&c)->areas_kept, 1);
+    return 0;
+}
+
 /* --- images --- */
 
 static struct control_area *image_area(struct machine *m) { return scene_area(m, scene()->image); }
@@ -704,6 +711,7 @@ static const struct corruption of_areas[] = {
     {"CA6", "a list names nothing", list_no_frame},
     {"CA6", "frames of a record are miscounted", miscount_frames_of_record},
     {"CA6", "frames of all records are miscounted", miscount_frames_of_images},
+    {"CA7", "areas that were kept are miscounted", miscount_kept_areas},
 };
 
 int main(void)
