@@ -28,12 +28,15 @@ GROWTHS = (
     ("query_10", "query_50000", 2.5),
     ("reserve_release_10", "reserve_release_50000", 4.7),
     ("reserve_release_anywhere_10", "reserve_release_anywhere_50000", 4.7),
+    ("section_life_10", "section_life_1000", 2),
 )
 BARS = {
     "query_10": 250,
     "reserve_release_10": 900,
     "reserve_release_anywhere_10": 900,
     "protect_toggle": 900,
+    "section_life_10": 4000,
+    "copy_on_write_bare": 900,
 }
 
 

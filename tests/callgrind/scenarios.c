@@ -295,6 +295,7 @@ int main(int count, char **arguments)
 {
     const char *name = count == 2 ? arguments[1] : "";
     bool is_served = serve(name, scenarios, sizeof scenarios / sizeof *scenarios, run_plain) ||
+                     serve(name, section_scenarios, section_scenario_count, run_plain) ||
                      serve(name, paging_scenarios, paging_scenario_count, run_paging);
     if (is_served || strcmp(name, "--list") == 0)
         return 0;

@@ -2,6 +2,7 @@
  * What the scenarios share: a machine, and how a scenario is described.
  *
  *   scenarios.c  the program; demand-zero faults, regions, single pages
+ *   sections.c   sections of page files, views, copies on write
  *   paging.c     soft and hard faults, trimming and writing, over a device that moves nothing
  */
 #ifndef CALLGRIND_SCENARIOS_H
@@ -20,6 +21,7 @@ struct machine {
     struct ntmm_system *system;
     struct ntmm_cpu *cpu; /* paging: NULL */
     ntmm_handle process;
+    ntmm_handle section; /* sections */
     uint64_t region_count;
     void *arena;   /* ours, or NULL */
     void *storage; /* paging: of the system */
@@ -49,5 +51,7 @@ void paging_close(struct machine *m);
 
 extern const struct scenario paging_scenarios[];
 extern const uint32_t paging_scenario_count;
+extern const struct scenario section_scenarios[];
+extern const uint32_t section_scenario_count;
 
 #endif
