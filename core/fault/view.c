@@ -75,6 +75,7 @@ ntmm_status door_resolve_view(struct call *c, struct door *d, struct vad *vad, u
         struct want want = c->want;
         frame_end_share(c, frame);
         c->want = want;
+        d->frames_needed++; /* the page, which is on a list again, is not there for a table */
         return door_give_up(c, d);
     }
     bool is_copied = d->access == DOOR_WRITE && protection_is_copy(state.protection);
