@@ -1,7 +1,9 @@
-"""PE files that others made: image_dump says of them what python3-pefile says.
+"""PE files that others made: image_dump says of them what python3-pefile says, and a processor
+reads the same through image_map's views.
 
 Sections as pefile reads them, laid out by the rules of nt_semantics 5.2 and 5.3; every page, and
-every page at two other bases, to which pefile relocated the file.
+every page at two other bases, to which pefile relocated the file; then the pages of views, at the
+base that the library chose, in less memory than a large image has pages. At last files are spoiled.
 """
 import json
 import os
@@ -28,6 +30,9 @@ RELOCATION_DIRECTORY = pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_BASERELOC"]
 PROTECTIONS = {(0, 0, 0): 0x18, (0, 0, 1): 1, (1, 0, 0): 2, (1, 0, 1): 3,
                (0, 1, 0): 5, (0, 1, 1): 5, (1, 1, 0): 7, (1, 1, 1): 7}
 SHARED = {5: 4, 7: 6}
+NO_ACCESS = 0x18
+MISMATCH = 0x4000000E
+SPOILED_BYTES = 0x100000
 
 
 def is_image(path):
@@ -160,6 +165,66 @@ def test_files_are_as_pefile_reads_them(capsys):
         print(f"\n{len(files)} files, {relocated} of them relocated to {len(BASES)} bases: "
               f"{pages} pages, {blocks} blocks, {straddles} fixups that straddle pages")
     assert differences == {}
+
+
+def run_image_map(*words):
+    run = subprocess.run([os.environ["IMAGE_MAP"], *map(str, words)], capture_output=True,
+                         text=True)
+    assert run.returncode == 0, run.stderr[-300:]
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def compare_view(path, seen):
+    """What differs between a view's pages and the file relocated to its base, or nothing."""
+    pe = pefile.PE(path, fast_load=True)
+    is_native = pe.FILE_HEADER.Machine == pefile.MACHINE_TYPE["IMAGE_FILE_MACHINE_AMD64"]
+    if seen["status"] != 0 or seen["map_status"] not in ((0,) if is_native else (MISMATCH,)):
+        return f"statuses {seen['status']:#x} {seen['map_status']:#x}"
+    subsections = list(expected_subsections(pe, os.path.getsize(path)))
+    if seen["base"] != pe.OPTIONAL_HEADER.ImageBase:
+        pe.parse_data_directories(directories=[RELOCATION_DIRECTORY])
+        pe.relocate_image(seen["base"])
+    pages = pages_of(pe.OPTIONAL_HEADER.SizeOfImage)
+    expected = expected_pages(pe, subsections, pages, pe.__data__)
+    readable = set()
+    for first, own, _, _, _, protection in subsections:
+        if protection != NO_ACCESS:
+            readable.update(range(first, first + own))
+    wrong = [page for page in range(pages)
+             if seen["crc"][page] != (expected[page] if page in readable else None)]
+    return f"pages {wrong} at {seen['base']:#x}" if wrong or len(seen["crc"]) != pages else None
+
+
+def test_views_show_what_pefile_reads(capsys):
+    files = drawn_files()
+    if not files:
+        pytest.skip("no PE file of gcc-mingw-w64-x86-64 or wine64 is installed")
+    differences = {}
+    moved = pages = repurposed = 0
+    for path, seen in zip(files, run_image_map(*files)):
+        difference = compare_view(path, seen)
+        if difference:
+            differences[path] = difference
+            continue
+        moved += seen["base"] != pefile.PE(path, fast_load=True).OPTIONAL_HEADER.ImageBase
+        pages += len(seen["crc"])
+        repurposed += seen["repurposed"]
+    with capsys.disabled():
+        print(f"\n{len(files)} views, {moved} of them relocated: {pages} pages read twice, "
+              f"{repurposed} repurposed while they were")
+    assert differences == {}
+
+
+def test_spoiled_files(capsys):
+    files = [path for path in drawn_files() if os.path.getsize(path) <= SPOILED_BYTES]
+    if not files:
+        pytest.skip("no PE file of gcc-mingw-w64-x86-64 or wine64 is installed")
+    seed = int(os.environ.get("NTMM_IMAGES_SEED", "1")) * 1000
+    seen, = run_image_map("--mutate", 1000, "--seed", seed, *files)
+    with capsys.disabled():
+        print(f"\n1000 spoiled files: {seen}")
+    assert sum(seen["sections"].values()) == 1000
+    assert 0 < sum(seen["views"].values()) < 1000
 
 
 @pytest.mark.parametrize("bits", [64, 32])
