@@ -32,7 +32,7 @@ PROTECTIONS = {(0, 0, 0): 0x18, (0, 0, 1): 1, (1, 0, 0): 2, (1, 0, 1): 3,
 SHARED = {5: 4, 7: 6}
 NO_ACCESS = 0x18
 MISMATCH = 0x4000000E
-SPOILED_BYTES = 0x100000
+SMALL_BYTES = 0x100000
 
 
 def is_image(path):
@@ -215,8 +215,21 @@ def test_views_show_what_pefile_reads(capsys):
     assert differences == {}
 
 
+def test_ten_processes_share_twenty_libraries(capsys):
+    files = [path for path in all_files()
+             if path.endswith(".dll") and os.path.getsize(path) <= SMALL_BYTES]
+    if len(files) < 20:
+        pytest.skip("no PE file of gcc-mingw-w64-x86-64 or wine64 is installed")
+    chooser = random.Random(int(os.environ.get("NTMM_IMAGES_SEED", "1")))
+    seen, = run_image_map("--ram", 64, "--share", 10, *chooser.sample(files, 20))
+    with capsys.disabled():
+        print(f"\n{seen['files']} libraries in {seen['processes']} processes: "
+              f"{seen['pages']} pages, a frame each")
+    assert seen["pages"] >= 20
+
+
 def test_spoiled_files(capsys):
-    files = [path for path in drawn_files() if os.path.getsize(path) <= SPOILED_BYTES]
+    files = [path for path in drawn_files() if os.path.getsize(path) <= SMALL_BYTES]
     if not files:
         pytest.skip("no PE file of gcc-mingw-w64-x86-64 or wine64 is installed")
     seed = int(os.environ.get("NTMM_IMAGES_SEED", "1")) * 1000

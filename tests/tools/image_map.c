@@ -2,11 +2,14 @@
  * Maps PE files through the whole library and reads them through their views.
  *
  *   image_map [--ram MEBIBYTES] FILE...               pages of each, as a processor loads them
+ *   image_map [--ram MEBIBYTES] --share PROCESSES FILE...
  *   image_map [--ram MEBIBYTES] --mutate COUNT --seed NUMBER FILE...
  *
  * Prints a line of JSON a file: statuses of the section and of the view, the base, and the CRC-32
  * (zlib's) of every page, null for one that cannot be read. Each is read twice, in order and
  * backwards, all pages repurposed in between; there is memory for a part of a large image only.
+ *
+ * With --share so many processes map all files, and each page has one frame in all of them.
  *
  * With --mutate it spoils COUNT files drawn from those named, maps what can be mapped, touches the
  * pages, and prints how often each status was seen. It ends with status 3 at the first page, check
@@ -178,7 +181,7 @@ static void show(const char *path, uint64_t ram_bytes)
 int main(int count, char **arguments)
 {
     uint64_t ram_bytes = 2ull << 20, seed = 1;
-    uint32_t mutations = 0;
+    uint32_t mutations = 0, sharers = 0;
     int first = 1;
     for (; first + 1 < count && arguments[first][0] == '-'; first += 2) {
         uint64_t value = strtoull(arguments[first + 1], NULL, 0);
@@ -186,19 +189,25 @@ int main(int count, char **arguments)
             ram_bytes = value << 20;
         else if (strcmp(arguments[first], "--mutate") == 0)
             mutations = (uint32_t)value;
+        else if (strcmp(arguments[first], "--share") == 0)
+            sharers = (uint32_t)value;
         else if (strcmp(arguments[first], "--seed") == 0)
             seed = value;
         else
             break;
     }
     if (first >= count || arguments[first][0] == '-') {
-        fputs("usage: image_map [--ram MEBIBYTES] [--mutate COUNT --seed NUMBER] FILE...\n",
-              stderr);
+        fputs(
+            "usage: image_map [--ram MEBIBYTES] [--share PROCESSES | --mutate COUNT --seed NUMBER] "
+            "FILE...\n",
+            stderr);
         return 2;
     }
     if (mutations)
         mutate_files(arguments + first, (uint32_t)(count - first), mutations, seed, ram_bytes);
-    for (int i = first; i < count && !mutations; i++)
+    if (sharers)
+        share_files(arguments + first, (uint32_t)(count - first), sharers, ram_bytes);
+    for (int i = first; i < count && !mutations && !sharers; i++)
         show(arguments[i], ram_bytes);
     return 0;
 }

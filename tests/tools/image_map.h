@@ -3,6 +3,7 @@
  *
  *   image_map.c         the program; a machine, a view, the pages of a file
  *   image_map_mutate.c  files that were spoiled
+ *   image_map_share.c   many processes that map the same files
  */
 #ifndef NTMM_TESTS_TOOLS_IMAGE_MAP_H
 #define NTMM_TESTS_TOOLS_IMAGE_MAP_H
@@ -40,5 +41,10 @@ void machine_unmap(struct machine *m, struct view *view);
 /* Spoil so many files, drawn from those named; prints how often each status was seen. */
 void mutate_files(char **paths, uint32_t path_count, uint32_t count, uint64_t seed,
                   uint64_t ram_bytes);
+
+#define SHARERS_MAX 64u
+
+/* Map the files in so many processes; each readable page must have one frame. */
+void share_files(char **paths, uint32_t count, uint32_t process_count, uint64_t ram_bytes);
 
 #endif
