@@ -13,8 +13,8 @@
  *   hand_made.c page tables without a memory manager
  *   paging_world.c one whose page file's device moves nothing
  *   operations.c what is compared with Wine, written once for both
- *   tlb.c faults.c regions.c single.c paging.c page_out.c replay.c metadata.c snapshot.c wine.c
- *                 the subjects
+ *   tlb.c faults.c regions.c single.c sections.c paging.c page_out.c replay.c metadata.c
+ *   snapshot.c wine.c  the subjects
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -125,6 +125,7 @@ void bench_tlb(struct bench *b);
 void bench_faults(struct bench *b);
 void bench_regions(struct bench *b);
 void bench_single_pages(struct bench *b);
+void bench_sections(struct bench *b);
 void bench_paging(struct bench *b);
 void bench_replay(struct bench *b);
 void bench_metadata(struct bench *b);

@@ -15,9 +15,9 @@ struct subject {
 static const struct subject subjects[] = {
     {"tlb", bench_tlb},           {"faults", bench_faults},
     {"regions", bench_regions},   {"pages", bench_single_pages},
-    {"paging", bench_paging},     {"replay", bench_replay},
-    {"metadata", bench_metadata}, {"snapshot", bench_snapshot},
-    {"wine", bench_wine},
+    {"sections", bench_sections}, {"paging", bench_paging},
+    {"replay", bench_replay},     {"metadata", bench_metadata},
+    {"snapshot", bench_snapshot}, {"wine", bench_wine},
 };
 
 static const char usage[] =
@@ -31,8 +31,8 @@ static const char usage[] =
     "  --wine FILE    Wine, to compare with (none)\n"
     "  --smoke        as little as shows that it runs; the figures mean nothing\n"
     "\n"
-    "Subjects: tlb faults regions pages paging replay metadata snapshot wine; all by default. A\n"
-    "bar that is missed is reported and is no error.\n";
+    "Subjects: tlb faults regions pages sections paging replay metadata snapshot wine; all by\n"
+    "default. A bar that is missed is reported and is no error.\n";
 
 static int refuse(const char *argument)
 {
