@@ -24,8 +24,8 @@
 #include "base/gap_tree.h"
 #include "base/lock.h"
 #include "phys/anchor.h"
-#include "x64/formats.h"
 #include "space/layout.h"
+#include "x64/formats.h"
 
 #include <ntmm/access.h>
 #include <ntmm/process.h>

@@ -4,6 +4,7 @@
  */
 #include "calls/world.h"
 
+#include <ntmm/inspect.h>
 #include <ntmm/section.h>
 
 #include <string.h>
@@ -144,6 +145,22 @@ static void query_section(struct world *w)
         must(w, is_poison(buffer, length) && written == 77, "a failed query wrote");
     }
     release_buffer(w);
+}
+
+static void query_subsections(struct world *w)
+{
+    struct ntmm_subsection_record records[8];
+    const uint8_t *bytes = (const uint8_t *)records;
+    ntmm_handle section = take_section(w);
+    uint32_t capacity = take_below(w, 9);
+    uint32_t count = 77;
+    uint8_t null = take8(w);
+
+    memset(records, POISON, sizeof(records));
+    if (CALL(w, query_subsections, w->system, section, null == 255 ? NULL : records, capacity,
+             null == 254 ? NULL : &count)) {
+        must(w, is_poison(bytes, sizeof(records)) && count == 77, "a failed query wrote");
+    }
 }
 
 static void extend_section(struct world *w)
@@ -339,5 +356,6 @@ const struct verb SECTION_VERBS[] = {
     {"make-and-map", make_and_map},
     {"make-and-map", make_and_map},
     {"make-and-map", make_and_map},
+    {"query-subsections", query_subsections},
 };
 const unsigned SECTION_VERB_COUNT = sizeof(SECTION_VERBS) / sizeof(SECTION_VERBS[0]);

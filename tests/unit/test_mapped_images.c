@@ -150,6 +150,11 @@ static void test_protections(void **state)
     check_ok(map_image(f, section, f->first, &a));
     check_ok(map_image(f, section, f->second, &b));
     assert_int_equal(a, image.preferred_base);
+    struct ntmm_io_status io;
+    uint64_t flushed = a, flushed_bytes = 0;
+    assert_int_equal(
+        ntmm_flush_virtual_memory(f->w.system, f->first, &flushed, &flushed_bytes, &io),
+        NTMM_STATUS_NOT_MAPPED_DATA);
     struct ntmm_memory_basic_information m = query(&f->w, f->first, a);
     assert_int_equal(m.type, NTMM_MEM_IMAGE);
     assert_int_equal(m.allocation_protect, NTMM_PAGE_EXECUTE_WRITECOPY);

@@ -56,13 +56,13 @@ struct ntmm_fault_request {
 
 /** How a fault was resolved. */
 enum ntmm_fault_kind {
-    NTMM_FAULT_KIND_NONE,        /**< Not resolved. */
-    NTMM_FAULT_KIND_DEMAND_ZERO, /**< A zeroed frame was mapped. */
-    NTMM_FAULT_KIND_TRANSITION,  /**< The page was still in memory, on a list. */
-    NTMM_FAULT_KIND_MAKE_DIRTY,  /**< The first write of a clean writable page. */
-    NTMM_FAULT_KIND_GUARD,       /**< A guard page of the thread's stack: it grew. */
-    NTMM_FAULT_KIND_SPURIOUS,    /**< The entry already grants the access. */
-    NTMM_FAULT_KIND_HARD,        /**< The page was read from a page file, or its own file. */
+    NTMM_FAULT_KIND_NONE,          /**< Not resolved. */
+    NTMM_FAULT_KIND_DEMAND_ZERO,   /**< A zeroed frame was mapped. */
+    NTMM_FAULT_KIND_TRANSITION,    /**< The page was still in memory, on a list. */
+    NTMM_FAULT_KIND_MAKE_DIRTY,    /**< The first write of a clean writable page. */
+    NTMM_FAULT_KIND_GUARD,         /**< A guard page of the thread's stack: it grew. */
+    NTMM_FAULT_KIND_SPURIOUS,      /**< The entry already grants the access. */
+    NTMM_FAULT_KIND_HARD,          /**< The page was read from a page file, or its own file. */
     NTMM_FAULT_KIND_COPY_ON_WRITE, /**< A page of a section was copied for the process. */
 };
 
