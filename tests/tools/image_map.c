@@ -41,8 +41,11 @@ void machine_open(struct machine *m, uint64_t ram_bytes)
 {
     const struct ntmm_emulated_config config = {
         .size = sizeof config, .version = NTMM_EMULATED_CONFIG_VERSION, .ram_bytes = ram_bytes};
+    /* copies of large images are charged, and there is no page file */
+    const struct ntmm_config system = {
+        .size = sizeof system, .version = NTMM_CONFIG_VERSION, .extra_commit_pages = 0x10000};
     must(ntmm_emulated_create(&config, &m->emu) == 0, "no machine");
-    must(ntmm_emulated_create_system(m->emu, NULL, &m->system) == 0, "no system");
+    must(ntmm_emulated_create_system(m->emu, &system, &m->system) == 0, "no system");
     must(ntmm_create_process(m->system, NULL, &m->process) == 0, "no process");
     must(ntmm_emulated_attach(m->emu, 0, m->process) == 0, "no processor");
 }
