@@ -23,8 +23,7 @@
  *   PT2 a table's used count is its non-empty entries, its share count one more than those that are
  *       valid or in transition; no entry lies beyond `pages`
  *
- * Who may change what, and the life of a page: docs/sections.md. Source: public descriptions of
- * control areas, segments and subsections; the tree is ours.
+ * Who may change what: docs/sections.md. Source: public descriptions; the tree is ours.
  */
 #ifndef NTMM_SECTION_AREA_H
 #define NTMM_SECTION_AREA_H
