@@ -149,7 +149,7 @@ static void query_section(struct world *w)
 
 static void query_subsections(struct world *w)
 {
-    struct ntmm_subsection_record records[8];
+    struct ntmm_subsection_information records[8];
     const uint8_t *bytes = (const uint8_t *)records;
     ntmm_handle section = take_section(w);
     uint32_t capacity = take_below(w, 9);

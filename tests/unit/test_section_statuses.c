@@ -93,12 +93,45 @@ static void test_names_have_a_size(void **state)
     assert_int_equal(section, 7);
 }
 
+static ntmm_status allocate_ex(struct world *w, ntmm_handle process, uint64_t base, uint32_t type,
+                               uint32_t protect)
+{
+    uint64_t size = NTMM_PAGE_SIZE;
+    return ntmm_allocate_virtual_memory_ex(w->system, process, &base, &size, type, protect, NULL,
+                                           0);
+}
+
+/* The extended form refuses of a view what the plain form refuses. */
+static void test_extended_allocations_of_a_view(void **state)
+{
+    struct world *w = *state;
+    ntmm_handle process = make_process(w);
+    ntmm_handle file = make_file(w, FILE_BYTES);
+    ntmm_handle mapped = make_section(w, 0, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, file);
+    ntmm_handle reserved = make_section(w, FILE_BYTES, NTMM_PAGE_READONLY, NTMM_SEC_RESERVE, 0);
+    uint64_t view = map(w, mapped, process, NTMM_PAGE_READWRITE);
+    uint64_t other = map(w, reserved, process, NTMM_PAGE_READONLY);
+    assert_int_equal(allocate_ex(w, process, view, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+                     NTMM_STATUS_ALREADY_COMMITTED);
+    assert_int_equal(allocate_ex(w, process, view, NTMM_MEM_RESET, NTMM_PAGE_NOACCESS),
+                     NTMM_STATUS_USER_MAPPED_FILE);
+    assert_int_equal(allocate_ex(w, process, other, NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE),
+                     NTMM_STATUS_SECTION_PROTECTION);
+    check_ok(ntmm_unmap_view_of_section(w->system, process, view, 0));
+    check_ok(ntmm_unmap_view_of_section(w->system, process, other, 0));
+    check_ok(ntmm_end_process(w->system, process));
+    close_section(w, mapped);
+    close_section(w, reserved);
+    check_ok(ntmm_close_file(w->system, file));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_device_is_one_file, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_a_device_is_full, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_names_have_a_size, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_extended_allocations_of_a_view, setup, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
