@@ -11,6 +11,7 @@
 #define MEM_WRITE_WATCH 0x200000u
 #define PAGE_READONLY 0x02u
 #define PAGE_READWRITE 0x04u
+#define PAGE_WRITECOPY 0x08u
 
 #define PAGE_BYTES 0x1000u
 #define GRANULE_BYTES 0x10000u
@@ -108,6 +109,40 @@ static uint64_t write_watch(uint32_t calls)
     return ns;
 }
 
+static uint64_t section_life(uint32_t calls)
+{
+    uint64_t begin = nt_clock_ns();
+    for (uint32_t i = 0; i < calls; i++) {
+        uint64_t section = nt_create_section(GRANULE_BYTES);
+        nt_unmap_view(nt_map_view(section, PAGE_READWRITE));
+        nt_close_section(section);
+    }
+    return nt_clock_ns() - begin;
+}
+
+/* Another view stays, as of a library that others use. */
+static uint64_t view_life_with(uint32_t calls, uint32_t protect, int is_touched)
+{
+    uint64_t section = nt_create_section(GRANULE_BYTES);
+    uint64_t other = nt_map_view(section, PAGE_READWRITE);
+    nt_touch(other);
+    uint64_t begin = nt_clock_ns();
+    for (uint32_t i = 0; i < calls; i++) {
+        uint64_t view = nt_map_view(section, protect);
+        if (is_touched)
+            nt_touch(view);
+        nt_unmap_view(view);
+    }
+    uint64_t ns = nt_clock_ns() - begin;
+    nt_unmap_view(other);
+    nt_close_section(section);
+    return ns;
+}
+
+static uint64_t view_life(uint32_t calls) { return view_life_with(calls, PAGE_READWRITE, 0); }
+
+static uint64_t copy_on_write(uint32_t calls) { return view_life_with(calls, PAGE_WRITECOPY, 1); }
+
 const struct operation operations[OPERATION_COUNT] = {
     {"reserve, release 64 KiB", 250, reserve},
     {"reserve and commit, release 64 KiB", 250, reserve_commit},
@@ -117,4 +152,7 @@ const struct operation operations[OPERATION_COUNT] = {
     {"change protection of a touched page", 250, protect},
     {"query, 1,000 reservations", 1000, query},
     {"write watch: store to 16 pages, take them", 25, write_watch},
+    {"create, map, unmap, close a section, 64 KiB", 250, section_life},
+    {"map, unmap a view of 64 KiB", 250, view_life},
+    {"map copy-on-write, store to a page, unmap", 250, copy_on_write},
 };

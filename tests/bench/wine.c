@@ -6,6 +6,8 @@
 #include "operations.h"
 #include "world.h"
 
+#include <ntmm/section.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +60,38 @@ uint64_t nt_take_write_watch(uint64_t base, uint64_t size_bytes, uint64_t room)
                                     &granularity) == NTMM_STATUS_SUCCESS,
                "a write watch failed");
     return count;
+}
+
+uint64_t nt_create_section(uint64_t size_bytes)
+{
+    ntmm_handle section;
+    bench_must(ntmm_create_section(world.system, &section, NTMM_SECTION_ALL_ACCESS, NULL,
+                                   &size_bytes, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT,
+                                   0) == NTMM_STATUS_SUCCESS,
+               "no section");
+    return section;
+}
+
+void nt_close_section(uint64_t section)
+{
+    bench_must(ntmm_close_section(world.system, section) == NTMM_STATUS_SUCCESS,
+               "a section was not closed");
+}
+
+uint64_t nt_map_view(uint64_t section, uint32_t protect)
+{
+    uint64_t base = 0, size = 0;
+    bench_must(ntmm_map_view_of_section(world.system, section, world.process, &base, 0, 0, NULL,
+                                        &size, NTMM_VIEW_UNMAP, 0, protect) == NTMM_STATUS_SUCCESS,
+               "no view");
+    return base;
+}
+
+void nt_unmap_view(uint64_t base)
+{
+    bench_must(ntmm_unmap_view_of_section(world.system, world.process, base, 0) ==
+                   NTMM_STATUS_SUCCESS,
+               "a view was not unmapped");
 }
 
 void nt_touch(uint64_t address) { world_touch(&world, address, 1); }

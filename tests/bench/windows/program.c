@@ -19,7 +19,13 @@ LONG NTAPI NtFreeVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG);
 LONG NTAPI NtProtectVirtualMemory(HANDLE, PVOID *, PSIZE_T, ULONG, PULONG);
 LONG NTAPI NtQueryVirtualMemory(HANDLE, PVOID, int, PVOID, SIZE_T, PSIZE_T);
 LONG NTAPI NtGetWriteWatch(HANDLE, ULONG, PVOID, SIZE_T, PVOID *, ULONG_PTR *, ULONG *);
+LONG NTAPI NtCreateSection(PHANDLE, ULONG, PVOID, PLARGE_INTEGER, ULONG, ULONG, HANDLE);
+LONG NTAPI NtMapViewOfSection(HANDLE, HANDLE, PVOID *, ULONG_PTR, SIZE_T, PLARGE_INTEGER, PSIZE_T,
+                              ULONG, ULONG, ULONG);
+LONG NTAPI NtUnmapViewOfSection(HANDLE, PVOID);
+LONG NTAPI NtClose(HANDLE);
 
+#define VIEW_UNMAP 2u
 #define THIS_PROCESS ((HANDLE)(LONG_PTR) - 1)
 
 static LARGE_INTEGER frequency;
@@ -69,6 +75,28 @@ uint64_t nt_take_write_watch(uint64_t base, uint64_t size_bytes, uint64_t room)
                             addresses, &count, &granularity) == 0);
     return count;
 }
+
+uint64_t nt_create_section(uint64_t size_bytes)
+{
+    HANDLE section;
+    LARGE_INTEGER size = {.QuadPart = (LONGLONG)size_bytes};
+    nt_must(NtCreateSection(&section, SECTION_ALL_ACCESS, NULL, &size, PAGE_READWRITE, SEC_COMMIT,
+                            NULL) == 0);
+    return (uint64_t)section;
+}
+
+void nt_close_section(uint64_t section) { nt_must(NtClose((HANDLE)section) == 0); }
+
+uint64_t nt_map_view(uint64_t section, uint32_t protect)
+{
+    PVOID address = NULL;
+    SIZE_T size = 0;
+    nt_must(NtMapViewOfSection((HANDLE)section, THIS_PROCESS, &address, 0, 0, NULL, &size,
+                               VIEW_UNMAP, 0, protect) == 0);
+    return (uint64_t)address;
+}
+
+void nt_unmap_view(uint64_t base) { nt_must(NtUnmapViewOfSection(THIS_PROCESS, (PVOID)base) == 0); }
 
 void nt_touch(uint64_t address) { *(volatile uint64_t *)address = address; }
 
