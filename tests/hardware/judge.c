@@ -405,6 +405,8 @@ static uint64_t random_entry(struct comparison *c, unsigned level)
         entry |= 1ull << (c->judge->max_phys_bits + noise % (52 - c->judge->max_phys_bits));
     if (level >= 4 && chance(c, 3))
         entry |= PS;
+    if (level >= 3 && !large && c->judge->reserves_bit_8)
+        entry &= ~BIT_8;
     return entry;
 }
 

@@ -20,6 +20,7 @@
 #define MEMORY_SIZE 0x800000ull
 #define TABLES_PA 0x100000ull
 #define DATA_PA 0x200000ull
+#define BIT_8 0x100ull /* G in a leaf */
 #define STUB_SLOT 300u /* root slot that is the judge's: its code, stack, descriptor tables */
 #define SKIPPED 77     /* exit status of a test whose judge is missing */
 
@@ -55,6 +56,7 @@ struct judge {
     unsigned max_phys_bits; /* address bits from here on are reserved */
     unsigned levels;        /* 4 or 5 */
     bool has_1gib_pages;
+    bool reserves_bit_8; /* of entries above level 2 that name a table; ours ignores it, as Intel */
     bool has_keys;
     bool has_updates;       /* its locked instructions are writes from the start */
     bool knows_fetch_codes; /* error codes of fetch faults */

@@ -13,8 +13,8 @@
  * the memory slot is deleted and made anew for every batch. It interprets what runs at CPL 0, and
  * its interpreter writes the first page of a crossing store whose second page faults. It may keep a
  * root slot for itself where user accesses always fault: found by probes, at most one is accepted.
- * Whether 1 GiB pages exist is asked by a probe. LA57 and protection keys are left to the other
- * judge.
+ * Whether 1 GiB pages exist is asked by a probe, and whether bit 8 of the upper tables' entries is
+ * reserved, as on AMD's processors. LA57 and protection keys are left to the other judge.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@
 #include "judge.h"
 
 #define MAX_PHYS_BITS 40u
+#define RESERVED_BIT_FAULT 8u /* in an error code */
 #define STUB_VA (0xFFFF000000000000ull | (uint64_t)STUB_SLOT << 39)
 #define SYSTEM_PAGE 0x4000u /* physical: GDT, IDT, TSS, handlers */
 #define STACK_PAGE 0x5000u
@@ -299,7 +300,10 @@ int main(int argc, char **argv)
         return SKIPPED;
     }
     m.judge.has_1gib_pages = try_one(&m, (TABLES_PA + 4096) | 7, 0x87).kind == DONE;
-    printf("kvm: 1 GiB pages: %s\n", m.judge.has_1gib_pages ? "yes" : "no");
+    m.judge.reserves_bit_8 =
+        (try_one(&m, (TABLES_PA + 4096) | BIT_8 | 7, 0).error_code & RESERVED_BIT_FAULT) != 0;
+    printf("kvm: 1 GiB pages: %s; bit 8 above level 2: %s\n", m.judge.has_1gib_pages ? "yes" : "no",
+           m.judge.reserves_bit_8 ? "reserved" : "ignored");
     bool is_usable = find_taken_slots(&m) <= 1;
     return judge_compare(&m.judge, quick) == 0 && is_usable ? 0 : 1;
 }
