@@ -32,6 +32,7 @@ static const struct region regions[] = {
     [IMAGE_LOW] = {PAGE_OF(0x50000000), PAGE_OF(0x78000000)},
 };
 
+/* Uniform in [0, bound), bound at most 2^32; without a division, which 32-bit machines lack. */
 static uint64_t draw(struct call *c, uint64_t salt, uint64_t bound)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
@@ -39,7 +40,7 @@ static uint64_t draw(struct call *c, uint64_t salt, uint64_t bound)
     uint64_t value = splitmix64(&state);
     if (platform->entropy)
         platform->entropy(platform->context, &value, sizeof value);
-    return value % bound;
+    return (value >> 32) * bound >> 32;
 }
 
 /* The lowest page of another image's place that meets [start, end); ~0: none. (O) is held. */
