@@ -137,7 +137,7 @@ static ntmm_handle open_file(struct sections *s)
                                       .version = NTMM_FILE_CONFIG_VERSION,
                                       .size_bytes = bytes_of(s),
                                       .valid_bytes = bytes_of(s)};
-    ntmm_handle file;
+    ntmm_handle file = 0;
     bench_must(ntmm_emulated_add_file(s->world.emu, &device, &config.device, NULL) ==
                        NTMM_STATUS_SUCCESS &&
                    ntmm_create_file(s->world.system, &config,

@@ -342,7 +342,7 @@ uint32_t model_map_view(struct model_process *process, uint64_t section, uint64_
         .protect = request->protect,
         .commit_size = request->commit_size,
         .bounds = {LOWEST_USER_ADDRESS, services_end_of_zero_bits(request->zero_bits),
-                   MODEL_GRANULARITY, false},
+                   MODEL_GRANULARITY, false, false},
     };
     uint32_t status = check_plain(request);
 
@@ -381,7 +381,7 @@ uint32_t model_map_view_ex(struct model_process *process, uint64_t section, uint
         .offset = offset ? *offset : 0,
         .type = type,
         .protect = protect,
-        .bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false},
+        .bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false, false},
     };
     bool is_over_hole = (type & MEM_REPLACE_PLACEHOLDER) != 0;
     uint32_t status = check_parameters(parameters, count, base ? *base : 0, &plan.bounds);

@@ -166,7 +166,7 @@ static void a_buffer_that_is_too_small_says_how_much_is_needed(void **state)
     must_fault(m, BASE + PAGE, 0, PC);
     memset(plain, 0xAA, sizeof plain);
     for (uint32_t i = 0; i < 2; i++) {
-        uint64_t needed = 3 * 16 << i;
+        uint64_t needed = 3ull * 16 << i;
         assert_int_equal(try_query(m, both[i], plain, needed - 1, &returned),
                          NTMM_STATUS_BUFFER_TOO_SMALL);
         assert_int_equal(returned, needed);
