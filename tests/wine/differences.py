@@ -79,6 +79,8 @@ def comparable(step, ours, theirs):
     if re.match(r"allocate(-ex)? 0 ", step) and theirs.startswith("SUCCESS") \
             and not ours.startswith("SUCCESS"):
         return ours, "SUCCESS"
+    if step.startswith("query-class 2 ") and " 0x" in theirs:
+        return ours, theirs.split()[0] + " a name"  # of a file that is made anew each time
     return without_open_end(step, ours), without_places(theirs, ours)
 
 
