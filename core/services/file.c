@@ -251,6 +251,8 @@ ntmm_status ntmm_create_file(struct ntmm_system *system, const struct ntmm_file_
 {
     struct call c = call_begin(system);
     struct relief relief = relief_begin();
+    if (!config || !file)
+        return NTMM_STATUS_ACCESS_VIOLATION;
     ntmm_status status = check_config(config, access);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
@@ -293,6 +295,8 @@ ntmm_status ntmm_open_file(struct ntmm_system *system, ntmm_handle handle, uint3
     struct call c = call_begin(system);
     struct relief relief = relief_begin();
     ntmm_status status;
+    if (!opened)
+        return NTMM_STATUS_ACCESS_VIOLATION;
     do {
         objects_lock(&c);
         status = open_again(&c, handle, access, opened);
@@ -328,6 +332,8 @@ ntmm_status ntmm_query_file(struct ntmm_system *system, ntmm_handle handle,
 {
     struct call c = call_begin(system);
     uint64_t ref;
+    if (!information)
+        return NTMM_STATUS_ACCESS_VIOLATION;
     objects_lock(&c);
     ntmm_status status = object_find(&c, handle, HANDLE_KIND_FILE, 0, &ref);
     if (status == NTMM_STATUS_SUCCESS) {

@@ -198,6 +198,8 @@ ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle handle, uint6
 {
     struct call c = call_begin(system);
     struct file_use use;
+    if (!moved)
+        return NTMM_STATUS_ACCESS_VIOLATION;
     *moved = 0;
     ntmm_status status = use_file(&c, handle, NTMM_FILE_READ_DATA, &use);
     if (status != NTMM_STATUS_SUCCESS)
@@ -218,6 +220,8 @@ ntmm_status ntmm_write_file(struct ntmm_system *system, ntmm_handle handle, uint
 {
     struct call c = call_begin(system);
     struct file_use use;
+    if (!moved)
+        return NTMM_STATUS_ACCESS_VIOLATION;
     *moved = 0;
     ntmm_status status = use_file(&c, handle, NTMM_FILE_WRITE_DATA, &use);
     if (status != NTMM_STATUS_SUCCESS)

@@ -347,6 +347,8 @@ ntmm_status ntmm_duplicate_section(struct ntmm_system *system, ntmm_handle handl
     struct relief relief = relief_begin();
     ntmm_status status;
     uint64_t ref;
+    if (!duplicate)
+        return NTMM_STATUS_ACCESS_VIOLATION;
     do {
         objects_lock(&c);
         status = object_find(&c, handle, HANDLE_KIND_SECTION, access & ALL_RIGHTS, &ref);

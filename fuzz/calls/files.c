@@ -149,10 +149,12 @@ static void read_file(struct world *w)
     uint64_t size = take_bytes(w);
     bool is_null = size > BUFFER_LIMIT || one_in(w, 64);
     uint8_t *buffer = take_buffer(w, size <= BUFFER_LIMIT ? size : 0);
-    uint64_t moved = 77;
-    ntmm_status status =
-        CALL(w, read_file, w->system, file, offset, is_null ? NULL : buffer, size, &moved);
+    bool counts = size % 61 != 60;
+    uint64_t moved = counts ? 77 : 0;
+    ntmm_status status = CALL(w, read_file, w->system, file, offset, is_null ? NULL : buffer, size,
+                              counts ? &moved : NULL);
 
+    must(w, counts || status, "a read without its count succeeds");
     must(w, moved <= size, "more was read than asked for");
     must(w, status || moved != 0 || size == 0, "a successful read is empty");
     release_buffer(w);
@@ -165,10 +167,12 @@ static void write_file(struct world *w)
     uint64_t size = take_bytes(w);
     bool is_null = size <= BUFFER_LIMIT && one_in(w, 64);
     uint8_t *buffer = take_buffer(w, size <= BUFFER_LIMIT ? size : 0);
-    uint64_t moved = 77;
-    ntmm_status status =
-        CALL(w, write_file, w->system, file, offset, is_null ? NULL : buffer, size, &moved);
+    bool counts = size % 61 != 60;
+    uint64_t moved = counts ? 77 : 0;
+    ntmm_status status = CALL(w, write_file, w->system, file, offset, is_null ? NULL : buffer, size,
+                              counts ? &moved : NULL);
 
+    must(w, counts || status, "a write without its count succeeds");
     must(w, moved <= size, "more was written than asked for");
     must(w, status || moved == size, "a successful write is not whole");
     release_buffer(w);

@@ -93,6 +93,39 @@ static void test_names_have_a_size(void **state)
     assert_int_equal(section, 7);
 }
 
+/* Before anything else, as of all services; nothing is opened or moved. */
+static void test_pointers_are_needed(void **state)
+{
+    struct world *w = *state;
+    ntmm_handle file = make_file(w, FILE_BYTES), opened = 7;
+    ntmm_handle section = make_section(w, 0, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, file);
+    struct ntmm_file_config config = {.size = sizeof config, .version = NTMM_FILE_CONFIG_VERSION};
+    uint8_t byte = 1;
+    uint64_t moved = 7;
+    assert_int_equal(ntmm_create_file(w->system, NULL, NTMM_FILE_READ_DATA, &opened),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(ntmm_create_file(w->system, &config, NTMM_FILE_READ_DATA, NULL),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(ntmm_open_file(w->system, file, NTMM_FILE_READ_DATA, NULL),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(ntmm_query_file(w->system, file, NULL), NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(ntmm_read_file(w->system, file, 0, &byte, 1, NULL),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(ntmm_write_file(w->system, file, FILE_BYTES, &byte, 1, NULL),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(ntmm_duplicate_section(w->system, section, NTMM_SECTION_QUERY, NULL),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    assert_int_equal(opened, 7);
+    check_ok(ntmm_read_file(w->system, file, 0, &byte, 1, &moved));
+    assert_int_equal(byte, pattern(0));
+    struct ntmm_file_information found;
+    check_ok(ntmm_query_file(w->system, file, &found));
+    assert_int_equal(found.size_bytes, FILE_BYTES);
+    assert_int_equal(found.handle_count, 1);
+    close_section(w, section);
+    check_ok(ntmm_close_file(w->system, file));
+}
+
 static ntmm_status allocate_ex(struct world *w, ntmm_handle process, uint64_t base, uint32_t type,
                                uint32_t protect)
 {
@@ -131,6 +164,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_device_is_one_file, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_a_device_is_full, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_names_have_a_size, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_pointers_are_needed, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_extended_allocations_of_a_view, setup, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,12 +72,13 @@ struct ntmm_file_information {
  * @param access  NTMM_FILE_* bits that the handle grants
  * @param file    out: the handle; untouched on failure
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_ACCESS_VIOLATION       config or file is NULL
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH   config's size or version is not this header's
  *         NTMM_STATUS_INVALID_PARAMETER_2    valid_bytes is above size_bytes, size_bytes above
  *                                            2^47, a flag unknown, or the name too long
  *         NTMM_STATUS_INVALID_PARAMETER_3    access has other bits, or none
  *         NTMM_STATUS_SHARING_VIOLATION      the device is a file already, or a page file
- *         NTMM_STATUS_INSUFFICIENT_RESOURCES there are too many objects
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES 131,072 handles of sections and files are open
  *         NTMM_STATUS_NO_MEMORY              no frame for the object
  *         NTMM_STATUS_COMMITMENT_LIMIT       no commit for the frame
  * Locks: takes (O). May wait for frames. Source: ours.
@@ -94,11 +95,14 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_file(struct ntmm_system *system,
  * @param access  NTMM_FILE_* bits that the new handle grants, whatever the first one does
  * @param opened  out: the handle; untouched on failure
  * @return NTMM_STATUS_SUCCESS; or
+ *         NTMM_STATUS_ACCESS_VIOLATION      opened is NULL
  *         NTMM_STATUS_INVALID_HANDLE        no such file
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
  *         NTMM_STATUS_INVALID_PARAMETER_3   access has other bits, or none
  *         NTMM_STATUS_SHARING_VIOLATION     it is to be written, and an image of it is in use
- * Locks: takes (O). Source: NtOpenFile, as far as sections matter to it.
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES, NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT
+ *                                           for want of room for a handle, as ntmm_create_file
+ * Locks: takes (O). May wait for frames. Source: NtOpenFile, as far as sections matter to it.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_file(struct ntmm_system *system, ntmm_handle file,
                                                   uint32_t access, ntmm_handle *opened);
@@ -122,7 +126,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_file(struct ntmm_system *system, n
  * @param system       any
  * @param file         an open file
  * @param information  out: filled whole on success
- * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_ACCESS_VIOLATION when information is NULL;
+ *         NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
  * Locks: takes (O). Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_file(struct ntmm_system *system, ntmm_handle file,
@@ -167,12 +172,14 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_can_delete_file(struct ntmm_system *syst
  * @param offset  first byte
  * @param buffer  out: `size` bytes of the caller's
  * @param size    bytes
- * @param moved   out, written always: bytes read, fewer than `size` at the end of the file
+ * @param moved   out, written whenever it is not NULL: bytes read, fewer than `size` at the end of
+ *                the file
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_ACCESS_DENIED; NTMM_STATUS_END_OF_FILE when offset is at or past the end and
- *         size is not 0; NTMM_STATUS_ACCESS_VIOLATION when the buffer is NULL or wraps around;
- *         NTMM_STATUS_NO_MEMORY when no frame came free in time; NTMM_STATUS_COMMITMENT_LIMIT; or
- *         the status of the read that failed, *moved counting what came before
+ *         size is not 0; NTMM_STATUS_ACCESS_VIOLATION when moved is NULL, or the buffer is NULL or
+ *         wraps around; NTMM_STATUS_NO_MEMORY when no frame came free in time;
+ *         NTMM_STATUS_COMMITMENT_LIMIT; or the status of the read that failed, *moved counting what
+ *         came before
  * Locks: takes (O), (X). Waits for I/O. Source: cached NtReadFile.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle file,
@@ -187,7 +194,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_read_file(struct ntmm_system *system, nt
  * @param offset  first byte
  * @param buffer  the bytes
  * @param size    bytes
- * @param moved   out, written always: bytes written
+ * @param moved   out, written whenever it is not NULL: bytes written
  * @return as ntmm_read_file but END_OF_FILE; NTMM_STATUS_INVALID_PARAMETER_3 when the end would lie
  *         above 2^47; or what the device answers to NTMM_IO_EXTEND (NTMM_STATUS_DISK_FULL)
  * Locks: takes (O), (X). Waits for I/O. Source: cached NtWriteFile.

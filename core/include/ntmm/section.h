@@ -111,7 +111,7 @@ struct ntmm_section_basic_information {
  *         NTMM_STATUS_SECTION_TOO_BIG           larger than anything; a file that cannot be
  *                                               extended; larger than the image
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES    8 TiB and more of SEC_RESERVE, no large pages, or
- *                                               too many objects
+ *                                               131,072 handles of sections and files are open
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD        never yet: large pages need no privilege here, the
  *                                               caller's handles are of files and sections
  *         NTMM_STATUS_COMMITMENT_LIMIT          SEC_COMMIT, or a shared writable part of an image
@@ -141,8 +141,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_section(struct ntmm_system *syste
  * @param name        UTF-16, compared exactly
  * @param name_units  units
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_OBJECT_NAME_NOT_FOUND, NTMM_STATUS_ACCESS_VIOLATION when
- *         a pointer is NULL
- * Locks: takes (O). Source: nt_semantics 4.1.
+ *         a pointer is NULL; for want of room for a handle as ntmm_duplicate_section:
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES, NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT
+ * Locks: takes (O). May wait for frames. Source: nt_semantics 4.1.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_section(struct ntmm_system *system,
                                                      ntmm_handle *section, uint32_t access,
@@ -156,8 +157,11 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_section(struct ntmm_system *system,
  * @param access    NTMM_SECTION_* bits that the new handle grants, of those that the first one does
  * @param duplicate out: the handle; untouched on failure
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
- *         NTMM_STATUS_ACCESS_DENIED when the first one does not grant the access
- * Locks: takes (O). Source: NtDuplicateObject.
+ *         NTMM_STATUS_ACCESS_DENIED when the first one does not grant the access,
+ *         NTMM_STATUS_ACCESS_VIOLATION when duplicate is NULL; for want of room for a handle
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES (as many as can be are open), NTMM_STATUS_NO_MEMORY
+ *         or NTMM_STATUS_COMMITMENT_LIMIT
+ * Locks: takes (O). May wait for frames. Source: NtDuplicateObject.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_duplicate_section(struct ntmm_system *system,
                                                           ntmm_handle section, uint32_t access,
