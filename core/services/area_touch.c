@@ -4,31 +4,7 @@
 #include "services/area_touch.h"
 #include "base/bits.h"
 #include "fault/door.h"
-#include "paging/transfers.h"
 #include "services/relief.h"
-
-/* Leave what was waited for last time; c->want is about the next time. */
-static void leave_last(struct call *c, struct ntmm_wait *wait)
-{
-    struct want want = c->want;
-    wait_leave_block(c, wait);
-    c->want = want;
-}
-
-/* Do what c->want says. False, with *status set: in vain. */
-static bool wait_for_want(struct call *c, struct ntmm_wait *wait, uint64_t *deadline,
-                          ntmm_status *status)
-{
-    if (c->want.kind == WANT_FRAME && relieve_frames(c, c->want.pages))
-        return true;
-    if (!wait_begin(c, wait))
-        return true;
-    bool is_woken = wait_block(c, wait, deadline);
-    wait_leave_queue(c, wait);
-    if (!is_woken)
-        *status = NTMM_STATUS_NO_MEMORY;
-    return is_woken;
-}
 
 ntmm_status area_touch(struct call *c, struct control_area *area, uint64_t page, uint64_t *frame)
 {
@@ -36,16 +12,10 @@ ntmm_status area_touch(struct call *c, struct control_area *area, uint64_t page,
     uint64_t deadline = 0;
     enum ntmm_fault_kind kind;
     ntmm_status status;
-    for (;;) {
+    do {
+        c->want = (struct want){.kind = WANT_NOTHING};
         status = prototype_acquire(c, area, page, &wait, frame, &kind);
-        leave_last(c, &wait);
-        if (status == NTMM_STATUS_COMMITMENT_LIMIT && page_files_extend(c, 1))
-            continue;
-        if (status != NTMM_STATUS_PENDING || !wait_for_want(c, &wait, &deadline, &status))
-            break;
-    }
-    wait_leave_block(c, &wait);
-    c->want = (struct want){.kind = WANT_NOTHING};
+    } while (wait_retry(c, &wait, &deadline, &status));
     return status;
 }
 

@@ -38,14 +38,6 @@ static bool is_out_of_queue(const struct ntmm_wait *wait)
     return wait->block && wait_is_woken(wait);
 }
 
-/* Leave what was waited for last time; c->want is about the next time. */
-static void leave_last(struct call *c, struct ntmm_wait *wait)
-{
-    struct want want = c->want;
-    wait_leave_block(c, wait);
-    c->want = want;
-}
-
 static ntmm_status begin(struct call *c, const struct ntmm_fault_request *request,
                          struct ntmm_wait *wait, struct ntmm_fault_result *result)
 {
@@ -54,7 +46,7 @@ static ntmm_status begin(struct call *c, const struct ntmm_fault_request *reques
             wait_leave_queue(c, wait);
         ntmm_status status = resolve_once(c, request, wait, result);
         if (wait->block)
-            leave_last(c, wait);
+            wait_leave_last(c, wait);
         if (status != NTMM_STATUS_PENDING)
             return status;
         if (c->want.kind == WANT_FRAME && relieve_frames(c, c->want.pages))

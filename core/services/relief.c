@@ -120,18 +120,38 @@ bool relieve_frames(struct call *c, uint64_t pages)
     return frames_are_available(c, pages);
 }
 
-/* Wait for what c->want says. False, with *status set: in vain. */
-static bool wait_for_want(struct call *c, struct relief *relief, ntmm_status *status)
+void wait_leave_last(struct call *c, struct ntmm_wait *wait)
+{
+    struct want want = c->want;
+    wait_leave_block(c, wait);
+    c->want = want;
+}
+
+/* Do what c->want says. False, with *status set: in vain. */
+static bool wait_for_want(struct call *c, struct ntmm_wait *wait, uint64_t *deadline,
+                          ntmm_status *status)
 {
     bool is_woken = true;
     if (c->want.kind == WANT_FRAME && relieve_frames(c, c->want.pages))
         return true;
-    if (wait_begin(c, relief_wait(relief)))
-        is_woken = wait_block(c, relief_wait(relief), &relief->deadline);
-    wait_leave_queue(c, relief_wait(relief));
+    if (wait_begin(c, wait))
+        is_woken = wait_block(c, wait, deadline);
+    wait_leave_queue(c, wait);
     if (!is_woken)
         *status = NTMM_STATUS_NO_MEMORY;
     return is_woken;
+}
+
+bool wait_retry(struct call *c, struct ntmm_wait *wait, uint64_t *deadline, ntmm_status *status)
+{
+    wait_leave_last(c, wait);
+    if (*status == NTMM_STATUS_COMMITMENT_LIMIT && page_files_extend(c, 1))
+        return true;
+    if (*status == NTMM_STATUS_PENDING && wait_for_want(c, wait, deadline, status))
+        return true;
+    wait_leave_block(c, wait);
+    c->want = (struct want){.kind = WANT_NOTHING};
+    return false;
 }
 
 /* Bring in the tables that lead to a page. */
@@ -154,7 +174,8 @@ static bool bring_tables(struct call *c, struct relief *relief, struct process *
             return true;
         if (result != NTMM_STATUS_PENDING)
             *status = result;
-        if (result != NTMM_STATUS_PENDING || !wait_for_want(c, relief, status)) {
+        if (result != NTMM_STATUS_PENDING ||
+            !wait_for_want(c, relief_wait(relief), &relief->deadline, status)) {
             wait_end(c, relief_wait(relief));
             return false;
         }
@@ -179,7 +200,8 @@ static bool relieve_kind(struct call *c, struct relief *relief, struct process *
         relief->frames = max_u64(want.pages, relief->frames + 1);
         want.pages = relief->frames;
         c->want = want;
-        return page_files_exist(c) && wait_for_want(c, relief, status);
+        return page_files_exist(c) &&
+               wait_for_want(c, relief_wait(relief), &relief->deadline, status);
     case WANT_NOTHING:
     case WANT_BLOCK:
     case WANT_READ:

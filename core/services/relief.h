@@ -78,6 +78,15 @@ static inline bool relieve(struct call *c, struct relief *relief, struct process
 /* A fault is about to wait: what it can do itself. True: a frame may be there now. */
 bool relieve_frames(struct call *c, uint64_t pages);
 
+/* --- attempts at one page --- */
+
+/*
+ * After an attempt that returned *status, and entered `wait` when it met a read of another's:
+ * whether to try again. False: *status is final, c->want is empty and `wait` is over. No lock is
+ * held; waits as relieve does, *deadline being 0 before the first attempt.
+ */
+bool wait_retry(struct call *c, struct ntmm_wait *wait, uint64_t *deadline, ntmm_status *status);
+
 /* --- what both sides of waiting share; used by fault.c --- */
 
 /* Queue the wait for what c->want says, and submit a new transfer. False: there is no need to wait
@@ -92,6 +101,9 @@ void wait_leave_queue(struct call *c, struct ntmm_wait *wait);
 
 /* Out of its block, when it is in no queue. */
 void wait_leave_block(struct call *c, struct ntmm_wait *wait);
+
+/* The same behind an attempt: what was waited for last time is left, c->want is about the next. */
+void wait_leave_last(struct call *c, struct ntmm_wait *wait);
 
 /* Block until the wait is woken. False: the deadline passed, or the platform cannot wait. */
 bool wait_block(struct call *c, struct ntmm_wait *wait, uint64_t *deadline);

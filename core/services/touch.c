@@ -5,7 +5,6 @@
 #include "services/touch.h"
 #include "base/bits.h"
 #include "fault/door.h"
-#include "paging/transfers.h"
 #include "services/relief.h"
 
 /* Whether a page is ready for the access; then it counts as accessed. (W) is held. */
@@ -49,46 +48,16 @@ static ntmm_status try_page(struct call *c, const struct touch *touch, struct nt
     return status;
 }
 
-/* Leave what was waited for last time; c->want is about the next time. */
-static void leave_last(struct call *c, struct ntmm_wait *wait)
-{
-    struct want want = c->want;
-    wait_leave_block(c, wait);
-    c->want = want;
-}
-
-/* Do what c->want says. False, with *status set: in vain. */
-static bool wait_for_want(struct call *c, struct ntmm_wait *wait, uint64_t *deadline,
-                          ntmm_status *status)
-{
-    if (c->want.kind == WANT_FRAME && relieve_frames(c, c->want.pages))
-        return true;
-    if (!wait_begin(c, wait))
-        return true;
-    bool is_woken = wait_block(c, wait, deadline);
-    wait_leave_queue(c, wait);
-    if (!is_woken)
-        *status = NTMM_STATUS_NO_MEMORY;
-    return is_woken;
-}
-
 ntmm_status touch_page(struct call *c, const struct touch *touch, struct process **process,
                        uint64_t *frame)
 {
     struct ntmm_wait wait = {0};
     uint64_t deadline = 0;
     ntmm_status status;
-    for (;;) {
+    do {
         c->want = (struct want){.kind = WANT_NOTHING};
         status = try_page(c, touch, &wait, process, frame);
-        leave_last(c, &wait);
-        if (status == NTMM_STATUS_COMMITMENT_LIMIT && page_files_extend(c, 1))
-            continue;
-        if (status != NTMM_STATUS_PENDING || !wait_for_want(c, &wait, &deadline, &status))
-            break;
-    }
-    wait_leave_block(c, &wait);
-    c->want = (struct want){.kind = WANT_NOTHING};
+    } while (wait_retry(c, &wait, &deadline, &status));
     return status;
 }
 
