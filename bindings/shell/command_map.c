@@ -47,17 +47,8 @@ static int take_option(int option, const char *argument, struct map_options *opt
         return parse_touch(argument, &options->touch)
                    ? SHELL_OK
                    : shell_refuse("--touch %s: not none, read or write", argument);
-    case 'r':
-        return image_parse_ram(argument, &options->ram_bytes);
-    case 's':
-        return shell_parse_number(argument, &options->seed)
-                   ? SHELL_OK
-                   : shell_refuse("--seed %s: not a number", argument);
-    case 'j':
-        options->json_path = argument;
-        return SHELL_OK;
     default:
-        return SHELL_USAGE;
+        return image_take_option(option, argument, &options->common);
     }
 }
 
@@ -68,14 +59,9 @@ static int run(const struct map_options *options)
     bool is_mapped = map_begin(&map, options, &error);
     bool is_good = is_mapped && map_write_json(&map, &error);
     if (is_good)
-        map_print(&map, image_text_output(options->json_path));
+        map_print(&map, image_text_output(options->common.json_path));
     int status = map_end(&map);
-    if (!is_good) {
-        int refused = shell_report(&error);
-        return status == SHELL_WRONG ? status : refused;
-    }
-    int written = shell_finish_output();
-    return status != SHELL_OK ? status : written;
+    return image_finish(is_good, status, &error);
 }
 
 int command_map(int argc, char **argv)
@@ -89,7 +75,8 @@ int command_map(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct map_options options = {.ram_bytes = 64u << 20, .seed = 1, .touch = MAP_TOUCH_READ};
+    struct map_options options = {.common = {.ram_bytes = 64u << 20, .seed = 1},
+                                  .touch = MAP_TOUCH_READ};
     int option;
     while ((option = getopt_long(argc, argv, "", choices, NULL)) != -1) {
         if (option == 'h') {
@@ -102,6 +89,6 @@ int command_map(int argc, char **argv)
     }
     if (argc - optind != 1)
         return shell_refuse("map needs one FILE; see `ntmm help map`");
-    options.path = argv[optind];
+    options.common.path = argv[optind];
     return run(&options);
 }

@@ -34,17 +34,8 @@ static int take_option(int option, const char *argument, struct run_options *opt
             return shell_refuse("--dll-path %s: more than %u folders", argument, RUN_FOLDERS_MAX);
         options->folders[options->folder_count++] = argument;
         return SHELL_OK;
-    case 'r':
-        return image_parse_ram(argument, &options->ram_bytes);
-    case 's':
-        return shell_parse_number(argument, &options->seed)
-                   ? SHELL_OK
-                   : shell_refuse("--seed %s: not a number", argument);
-    case 'j':
-        options->json_path = argument;
-        return SHELL_OK;
     default:
-        return SHELL_USAGE;
+        return image_take_option(option, argument, &options->common);
     }
 }
 
@@ -55,14 +46,9 @@ static int run(const struct run_options *options)
     bool is_loaded = run_begin(&image, options, &error);
     bool is_good = is_loaded && run_write_json(&image, &error);
     if (is_good)
-        run_print(&image, image_text_output(options->json_path));
+        run_print(&image, image_text_output(options->common.json_path));
     int status = run_end(&image);
-    if (!is_good) {
-        int refused = shell_report(&error);
-        return status == SHELL_WRONG ? status : refused;
-    }
-    int written = shell_finish_output();
-    return status != SHELL_OK ? status : written;
+    return image_finish(is_good, status, &error);
 }
 
 int command_run_image(int argc, char **argv)
@@ -72,7 +58,7 @@ int command_run_image(int argc, char **argv)
         {"seed", required_argument, NULL, 's'},     {"json", required_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
-    struct run_options options = {.ram_bytes = 256u << 20, .seed = 1};
+    struct run_options options = {.common = {.ram_bytes = 256u << 20, .seed = 1}};
     int option;
     while ((option = getopt_long(argc, argv, "", choices, NULL)) != -1) {
         if (option == 'h') {
@@ -85,6 +71,6 @@ int command_run_image(int argc, char **argv)
     }
     if (argc - optind != 1)
         return shell_refuse("run-image needs one FILE; see `ntmm help run-image`");
-    options.path = argv[optind];
+    options.common.path = argv[optind];
     return run(&options);
 }

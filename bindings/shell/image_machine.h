@@ -25,6 +25,14 @@ enum {
     IMAGE_GUARD_CF = 0x4000,
 };
 
+/* What both commands are told. */
+struct image_options {
+    const char *path;
+    const char *json_path; /* NULL: text alone */
+    uint64_t ram_bytes;
+    uint64_t seed;
+};
+
 struct image_machine {
     struct ntmm_emulated *emu;
     struct ntmm_system *system;
@@ -151,8 +159,12 @@ uint64_t image_next_part(const struct image_header *header, uint64_t offset);
 
 /* --- image_words.c --- */
 
-/* --ram: SHELL_OK, or SHELL_USAGE with a line. */
-int image_parse_ram(const char *text, uint64_t *bytes);
+/* --ram, --seed and --json, by the letters r, s and j: SHELL_OK, or SHELL_USAGE, with a line unless
+ * it is none of them. */
+int image_take_option(int option, const char *argument, struct image_options *options);
+
+/* What a command returns, when its output was good and ending gave a status; else reports. */
+int image_finish(bool is_good, int ended, const struct shell_error *error);
 
 /* Where text goes: not where JSON does. */
 FILE *image_text_output(const char *json_path);

@@ -5,13 +5,37 @@
 
 #include <string.h>
 
-int image_parse_ram(const char *text, uint64_t *bytes)
+static int parse_ram(const char *text, uint64_t *bytes)
 {
     if (!shell_parse_size(text, bytes))
         return shell_refuse("--ram %s: not a size such as 64M or 1G", text);
     if (*bytes == 0 || *bytes % NTMM_PAGE_SIZE != 0)
         return shell_refuse("--ram %s: not a positive multiple of 4 KiB", text);
     return SHELL_OK;
+}
+
+int image_take_option(int option, const char *argument, struct image_options *options)
+{
+    switch (option) {
+    case 'r':
+        return parse_ram(argument, &options->ram_bytes);
+    case 's':
+        return shell_parse_number(argument, &options->seed)
+                   ? SHELL_OK
+                   : shell_refuse("--seed %s: not a number", argument);
+    case 'j':
+        options->json_path = argument;
+        return SHELL_OK;
+    default:
+        return SHELL_USAGE;
+    }
+}
+
+int image_finish(bool is_good, int ended, const struct shell_error *error)
+{
+    int status = is_good ? shell_finish_output() : shell_report(error);
+    bool ended_matters = is_good ? ended != SHELL_OK : ended == SHELL_WRONG;
+    return ended_matters ? ended : status;
 }
 
 FILE *image_text_output(const char *json_path)

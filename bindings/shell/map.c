@@ -45,9 +45,9 @@ static bool touch_view(struct map *map, const struct image_view *view, struct sh
         ntmm_status status =
             can_read(region.protect) ? touch_region(map, &region) : NTMM_STATUS_SUCCESS;
         if (!NTMM_SUCCEEDED(status))
-            return shell_set_error(error, "%s: a page of %#llx cannot be touched: %s",
-                                   map->options->path, (unsigned long long)region.base_address,
-                                   shell_status_name(status, &name));
+            return shell_set_error(
+                error, "%s: a page of %#llx cannot be touched: %s", map->options->common.path,
+                (unsigned long long)region.base_address, shell_status_name(status, &name));
     }
     return true;
 }
@@ -58,7 +58,7 @@ static bool refuse(const struct map *map, const char *what, ntmm_status status,
                    struct shell_error *error)
 {
     struct shell_status_name name;
-    return shell_set_error(error, "%s: cannot be mapped as %s: %s", map->options->path, what,
+    return shell_set_error(error, "%s: cannot be mapped as %s: %s", map->options->common.path, what,
                            shell_status_name(status, &name));
 }
 
@@ -99,8 +99,10 @@ static bool map_both(struct map *map, struct shell_error *error)
 bool map_begin(struct map *map, const struct map_options *options, struct shell_error *error)
 {
     *map = (struct map){.options = options};
-    if (!image_machine_make(&map->machine, options->ram_bytes, options->seed, error) ||
-        !image_file_open(&map->machine, options->path, &map->file, error) || !map_both(map, error))
+    if (!image_machine_make(&map->machine, options->common.ram_bytes, options->common.seed,
+                            error) ||
+        !image_file_open(&map->machine, options->common.path, &map->file, error) ||
+        !map_both(map, error))
         return false;
     ntmm_status status =
         ntmm_query_process(map->machine.system, map->machine.process, &map->process);

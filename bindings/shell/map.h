@@ -11,10 +11,7 @@
 enum map_touch { MAP_TOUCH_NOTHING, MAP_TOUCH_READ, MAP_TOUCH_WRITE };
 
 struct map_options {
-    const char *path;
-    const char *json_path; /* NULL: text alone */
-    uint64_t ram_bytes;
-    uint64_t seed;
+    struct image_options common;
     enum map_touch touch;
     bool wants_pages;
 };

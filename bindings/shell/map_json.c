@@ -132,12 +132,12 @@ static json_t *image_of(const struct map *map)
 bool map_write_json(const struct map *map, struct shell_error *error)
 {
     struct shell_status_name name;
-    if (map->options->json_path == NULL)
+    if (map->options->common.json_path == NULL)
         return true;
     json_t *report = json_object();
     json_t *process = json_object();
     put_text(report, "version", NTMM_VERSION);
-    put_text(report, "file", map->options->path);
+    put_text(report, "file", map->options->common.path);
     shell_json_put(report, "file_bytes", map->file.size_bytes);
     json_object_set_new(report, "data", view_of(map, &map->data));
     json_object_set_new(report, "image", map->is_image ? image_of(map) : json_null());
@@ -146,5 +146,5 @@ bool map_write_json(const struct map *map, struct shell_error *error)
     shell_json_put(process, "commit_pages", map->process.commit_pages);
     shell_json_put(process, "table_pages", map->process.table_pages);
     json_object_set_new(report, "process", process);
-    return shell_write_json(report, map->options->json_path, error);
+    return shell_write_json(report, map->options->common.json_path, error);
 }

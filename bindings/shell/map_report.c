@@ -183,7 +183,7 @@ void map_print(const struct map *map, FILE *out)
     const struct ntmm_process_information *process = &map->process;
     struct shell_status_name name;
     struct shell_digits digits;
-    fprintf(out, "%s: %s bytes\n\ndata\n", map->options->path,
+    fprintf(out, "%s: %s bytes\n\ndata\n", map->options->common.path,
             shell_group_digits(map->file.size_bytes, &digits));
     fprintf(out, "  base            0x%" PRIx64 "\n", map->data.base);
     print_number(out, "size", map->data.size_bytes >> NTMM_PAGE_SHIFT, "pages");

@@ -178,7 +178,7 @@ static bool look_for(struct run_image *run, const char *name, const char *import
     struct shell_status_name why = {"not found"};
     for (uint32_t i = 0; i <= options->folder_count; i++) {
         ntmm_status status;
-        char *own = i == 0 ? run_folder_of(options->path) : NULL;
+        char *own = i == 0 ? run_folder_of(options->common.path) : NULL;
         char *path =
             run_find_in(i == 0 ? (own != NULL ? own : ".") : options->folders[i - 1], name);
         free(own);
@@ -257,19 +257,20 @@ static bool make_stack(struct run_image *run, struct shell_error *error)
     ntmm_status status =
         ntmm_create_user_stack(run->machine.system, run->machine.process, &request, &run->stack);
     run->has_stack = NTMM_SUCCEEDED(status);
-    return run->has_stack || shell_set_error(error, "%s: no stack for its first thread: %s",
-                                             run->options->path, shell_status_name(status, &name));
+    return run->has_stack ||
+           shell_set_error(error, "%s: no stack for its first thread: %s",
+                           run->options->common.path, shell_status_name(status, &name));
 }
 
 bool run_begin(struct run_image *run, const struct run_options *options, struct shell_error *error)
 {
-    const char *slash = strrchr(options->path, '/');
+    const char *slash = strrchr(options->common.path, '/');
     ntmm_status status;
     *run = (struct run_image){.options = options};
-    if (!image_machine_make(&run->machine, options->ram_bytes, options->seed, error))
+    if (!image_machine_make(&run->machine, options->common.ram_bytes, options->common.seed, error))
         return false;
-    if (!load(run, strdup(options->path), slash != NULL ? slash + 1 : options->path, &status,
-              error) ||
+    if (!load(run, strdup(options->common.path), slash != NULL ? slash + 1 : options->common.path,
+              &status, error) ||
         !make_stack(run, error))
         return false;
     for (uint32_t i = 0; i < run->module_count; i++)

@@ -18,12 +18,9 @@
 #define RUN_FOLDERS_MAX 64u
 
 struct run_options {
-    const char *path;
-    const char *json_path; /* NULL: text alone */
+    struct image_options common;
     const char *folders[RUN_FOLDERS_MAX];
     uint32_t folder_count;
-    uint64_t ram_bytes;
-    uint64_t seed;
 };
 
 /* An image that is mapped. */

@@ -108,15 +108,15 @@ bool run_write_json(const struct run_image *run, struct shell_error *error)
 {
     const struct image_information *image = &run->modules[0]->view.information;
     struct image_words words;
-    if (run->options->json_path == NULL)
+    if (run->options->common.json_path == NULL)
         return true;
     json_t *report = json_object();
     put_text(report, "version", NTMM_VERSION);
-    put_text(report, "file", run->options->path);
+    put_text(report, "file", run->options->common.path);
     put_text(report, "machine", image_machine_name(image->machine));
     json_object_set_new(report, "is_dll", json_boolean(image->characteristics & IMAGE_IS_DLL));
     put_text(report, "flags", image_flag_names(image->dll_characteristics, &words));
     put_lists(run, report);
     json_object_set_new(report, "process", process_of(run));
-    return shell_write_json(report, run->options->json_path, error);
+    return shell_write_json(report, run->options->common.json_path, error);
 }

@@ -106,6 +106,6 @@ bool run_look(struct run_image *run, struct shell_error *error)
     while (is_good && ntmm_next_region(m->system, &walk, &memory) == NTMM_STATUS_SUCCESS)
         is_good = add_rows(run, &memory, &set);
     free(set.words);
-    return is_good ||
-           shell_set_error(error, "%s: its address space cannot be looked at", run->options->path);
+    return is_good || shell_set_error(error, "%s: its address space cannot be looked at",
+                                      run->options->common.path);
 }
