@@ -3,21 +3,17 @@
  */
 #include "section/image_record.h"
 #include "base/bits.h"
+#include "section/object.h"
 
 #define REFS_PER_LIST (NTMM_PAGE_SIZE / sizeof(le64))
 
-/* A zeroed frame, charged; 0 with c->want set. */
+/* As object_take_frame. */
 static uint64_t take_frame(struct call *c)
 {
-    uint64_t frame;
-    if (!commit_charge(c, 1))
-        return 0;
-    if (!frame_allocate_zeroed(c, NTMM_USE_OBJECT, &frame)) {
-        commit_return(c, 1);
-        return 0;
-    }
-    (void)add64(&partition_of(c)->image_pages, 1);
-    return frame_ref(c, frame);
+    uint64_t ref = object_take_frame(c);
+    if (ref)
+        (void)add64(&partition_of(c)->image_pages, 1);
+    return ref;
 }
 
 static void give_frame(struct call *c, uint64_t ref)

@@ -22,18 +22,24 @@ static struct object_slot *slot_at(const struct call *c, uint32_t number)
     return (struct object_slot *)core_at(c->bias, frame) + number % OBJECT_SLOTS_PER_FRAME;
 }
 
-static uint64_t take_table_frame(struct call *c)
+uint64_t object_take_frame(struct call *c)
 {
     uint64_t frame;
     if (!commit_charge(c, 1))
         return 0;
-    if (!frame_allocate_zeroed(c, NTMM_USE_OBJECT, &frame)) {
-        commit_return(c, 1);
-        return 0;
-    }
+    if (frame_allocate_zeroed(c, NTMM_USE_OBJECT, &frame))
+        return frame_ref(c, frame);
+    commit_return(c, 1);
+    return 0;
+}
+
+static uint64_t take_table_frame(struct call *c)
+{
     struct partition *partition = partition_of(c);
-    set64(&partition->object_pages, get64(&partition->object_pages) + 1);
-    return frame_ref(c, frame);
+    uint64_t ref = object_take_frame(c);
+    if (ref)
+        set64(&partition->object_pages, get64(&partition->object_pages) + 1);
+    return ref;
 }
 
 /* 256 more free slots. False with c->want set, or empty: there are too many. */

@@ -106,6 +106,9 @@ static inline bool object_handle_holds(ntmm_handle handle, uint32_t rights)
     return (handle & (uint64_t)rights << OBJECT_LACKS_SHIFT) == 0;
 }
 
+/* A zeroed frame of NTMM_USE_OBJECT, charged: a reference to it. 0 with c->want set. */
+uint64_t object_take_frame(struct call *c);
+
 /* A new object with one handle and a copy of the name. 0 with c->want set; INSUFFICIENT_RESOURCES
  * in *status, c->want empty, when there are too many handles. */
 uint64_t object_create(struct call *c, uint32_t kind, const uint16_t *name, uint32_t name_units,

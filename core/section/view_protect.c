@@ -177,16 +177,6 @@ static bool is_nothing_to_do(struct call *c, struct process *process, const stru
            table_is_void(c, process, start, end);
 }
 
-static void prune(struct call *c, struct process *process, uint64_t start, uint64_t end)
-{
-    struct want want = c->want;
-    struct gather g;
-    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
-    table_prune_range(c, process, start, end, &g);
-    gather_finish(c, process, &g);
-    c->want = want;
-}
-
 /* The charge, and tables. Nothing is obtained on failure. */
 static ntmm_status reserve(struct call *c, struct process *process, uint64_t start, uint64_t end,
                            const struct charge_change *change)
@@ -204,7 +194,7 @@ static void apply(struct call *c, struct process *process, struct vad *vad, uint
                   uint64_t end, uint32_t code, const struct charge_change *change)
 {
     protect_range(c, process, vad, start, end, code);
-    prune(c, process, start, end);
+    table_prune_range(c, process, start, end);
     set64(&vad->commit_pages, get64(&vad->commit_pages) + change->more - change->less);
     return_private(c, process, change->less);
 }
@@ -303,6 +293,6 @@ ntmm_status view_commit(struct call *c, struct process *process, struct vad *vad
         return status;
     }
     return_private(c, process, change.more);
-    prune(c, process, start, end);
+    table_prune_range(c, process, start, end);
     return status;
 }

@@ -174,6 +174,14 @@ static ntmm_status make_of_page_files(struct call *c, struct section_request *r,
     return make_object(c, r, *area, pages << NTMM_PAGE_SHIFT);
 }
 
+/* An area that no section came of; c->want says what was lacking. */
+static void give_up(struct call *c, struct control_area *area)
+{
+    struct want want = c->want;
+    area_give_up(c, area, AREA_SECTION);
+    c->want = want;
+}
+
 static ntmm_status create_of_page_files(struct call *c, struct section_request *r)
 {
     struct relief relief = relief_begin();
@@ -183,11 +191,8 @@ static ntmm_status create_of_page_files(struct call *c, struct section_request *
         objects_lock(c);
         status = make_of_page_files(c, r, &area);
         objects_unlock(c);
-        if (area && status != NTMM_STATUS_SUCCESS) {
-            struct want want = c->want;
-            area_give_up(c, area, AREA_SECTION);
-            c->want = want;
-        }
+        if (area && status != NTMM_STATUS_SUCCESS)
+            give_up(c, area);
     } while (relieve(c, &relief, NULL, &status));
     return status;
 }
@@ -265,11 +270,8 @@ static ntmm_status create_of_file(struct call *c, struct section_request *r, str
             status = is_image ? make_of_image(c, r, area) : make_of_data(c, r, file, &area);
             objects_unlock(c);
         }
-        if (area && status != NTMM_STATUS_SUCCESS) {
-            struct want want = c->want;
-            area_give_up(c, area, AREA_SECTION);
-            c->want = want;
-        }
+        if (area && status != NTMM_STATUS_SUCCESS)
+            give_up(c, area);
     } while (relieve(c, &relief, NULL, &status));
     return status;
 }

@@ -48,16 +48,6 @@ static void set_range(struct call *c, struct process *process, const struct vad 
     gather_finish(c, process, &g);
 }
 
-static void give_up_tables(struct call *c, struct process *process, const struct vad_place *place)
-{
-    struct want want = c->want;
-    struct gather g;
-    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
-    table_prune_range(c, process, place->start, place->end, &g);
-    gather_finish(c, process, &g);
-    c->want = want;
-}
-
 ntmm_status borrowed_map(struct call *c, struct process *process, const struct vad_place *place,
                          uint32_t protection, uint32_t win32, uint64_t first_frame)
 {
@@ -65,7 +55,7 @@ ntmm_status borrowed_map(struct call *c, struct process *process, const struct v
         return want_status(c);
     struct vad *vad = vad_create(c, process, place);
     if (!vad) {
-        give_up_tables(c, process, place);
+        table_prune_range(c, process, place->start, place->end);
         return want_status(c);
     }
     set32(&vad->type, VAD_DEVICE_PHYSICAL);

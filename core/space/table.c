@@ -143,12 +143,7 @@ bool table_make_missing(struct call *c, struct process *process, uint64_t start,
     for (uint64_t page = start; page < end;) {
         struct table_span span = table_make(c, process, page, TABLE_FOR_SERVICE);
         if (!span.entry) {
-            struct want want = c->want;
-            struct gather g;
-            gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
-            table_prune_range(c, process, start, end, &g);
-            gather_finish(c, process, &g);
-            c->want = want;
+            table_prune_range(c, process, start, end);
             return false;
         }
         page = span.end;
@@ -294,12 +289,16 @@ void table_prune(struct call *c, struct process *process, uint64_t page, struct 
     }
 }
 
-void table_prune_range(struct call *c, struct process *process, uint64_t start, uint64_t end,
-                       struct gather *g)
+void table_prune_range(struct call *c, struct process *process, uint64_t start, uint64_t end)
 {
+    struct want want = c->want;
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     for (uint64_t page = start; page < end;) {
         struct table_span span = table_find(c, process, page);
-        table_prune(c, process, page, g);
+        table_prune(c, process, page, &g);
         page = span.end;
     }
+    gather_finish(c, process, &g);
+    c->want = want;
 }

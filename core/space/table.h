@@ -190,9 +190,8 @@ uint32_t table_trim(struct call *c, struct process *process, uint64_t page, stru
 /* Free the leaf table of a page, and tables above it, as far as they are empty. */
 void table_prune(struct call *c, struct process *process, uint64_t page, struct gather *g);
 
-/* Free the empty tables of a range. */
-void table_prune_range(struct call *c, struct process *process, uint64_t start, uint64_t end,
-                       struct gather *g);
+/* Free the empty tables of a range, which were made in vain; c->want stays. */
+void table_prune_range(struct call *c, struct process *process, uint64_t start, uint64_t end);
 
 /* --- entry.c: one leaf entry --- */
 
