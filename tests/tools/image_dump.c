@@ -10,6 +10,8 @@
  */
 #include "section/relocate.h"
 
+#include "crc32.h"
+
 #include <ntmm/status.h>
 #include <ntmm/system.h>
 
@@ -74,20 +76,6 @@ static void load(struct subject *s, const char *path)
     fclose(file);
     s->size_bytes = (uint64_t)size;
     s->source = (struct image_source){read_file, s, s->size_bytes};
-}
-
-static uint32_t crc32_of(const uint8_t *bytes, uint32_t size)
-{
-    static uint32_t table[256];
-    uint32_t crc = 0xFFFFFFFF;
-    for (uint32_t i = 0; i < 256 && table[255] == 0; i++) {
-        table[i] = i;
-        for (int bit = 0; bit < 8; bit++)
-            table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xEDB88320 : 0);
-    }
-    for (uint32_t i = 0; i < size; i++)
-        crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 0xFF];
-    return ~crc;
 }
 
 static void print_string(const char *text)

@@ -17,6 +17,8 @@
  */
 #include "image_map.h"
 
+#include "crc32.h"
+
 #include <ntmm/inspect.h>
 #include <ntmm/working_set.h>
 
@@ -102,20 +104,6 @@ void machine_unmap(struct machine *m, struct view *view)
 }
 
 /* --- pages --- */
-
-static uint32_t crc32_of(const uint8_t *bytes, uint32_t size)
-{
-    static uint32_t table[256];
-    uint32_t crc = 0xFFFFFFFF;
-    for (uint32_t i = 0; i < 256 && table[255] == 0; i++) {
-        table[i] = i;
-        for (int bit = 0; bit < 8; bit++)
-            table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xEDB88320 : 0);
-    }
-    for (uint32_t i = 0; i < size; i++)
-        crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 0xFF];
-    return ~crc;
-}
 
 /* The CRC of a page as a processor loads it, or UNREADABLE. */
 static uint64_t load_page(struct machine *m, uint64_t va)

@@ -23,6 +23,24 @@ static inline void make_section_world(struct world *w, uint64_t ram_bytes)
 
 static inline void check_ok(ntmm_status status) { assert_int_equal(status, NTMM_STATUS_SUCCESS); }
 
+/* With two processes, on the first two processors. */
+static inline void make_pair_world(struct world *w, ntmm_handle *first, ntmm_handle *second)
+{
+    make_section_world(w, 8 * MIB);
+    *first = make_process(w);
+    *second = make_process(w);
+    attach(w, 0, *first);
+    attach(w, 1, *second);
+}
+
+static inline void end_pair_world(struct world *w, ntmm_handle first, ntmm_handle second)
+{
+    check_world(w);
+    check_ok(ntmm_end_process(w->system, first));
+    check_ok(ntmm_end_process(w->system, second));
+    end_world(w);
+}
+
 static inline uint64_t add_page_file(struct world *w, uint64_t bytes)
 {
     struct ntmm_emulated_disk_config disk = {.size = sizeof disk,

@@ -16,11 +16,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    make_section_world(&f->w, 8 * MIB);
-    f->first = make_process(&f->w);
-    f->second = make_process(&f->w);
-    attach(&f->w, 0, f->first);
-    attach(&f->w, 1, f->second);
+    make_pair_world(&f->w, &f->first, &f->second);
     *state = f;
     return 0;
 }
@@ -28,10 +24,7 @@ static int setup(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    check_world(&f->w);
-    check_ok(ntmm_end_process(f->w.system, f->first));
-    check_ok(ntmm_end_process(f->w.system, f->second));
-    end_world(&f->w);
+    end_pair_world(&f->w, f->first, f->second);
     free(f);
     return 0;
 }
