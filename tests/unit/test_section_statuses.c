@@ -69,6 +69,36 @@ static void test_a_device_is_full(void **state)
     check_ok(ntmm_close_file(w->system, file));
 }
 
+/* The page that has the end is in memory, so that the file grows; the first one cannot be read. */
+static void test_a_write_that_fails_leaves_its_length(void **state)
+{
+    struct world *w = *state;
+    const uint64_t bytes = 0x1800, at = 0x10;
+    uint64_t device = add_memory_file(w, bytes, DEVICE_BYTES, 0), moved = 7;
+    ntmm_handle file = open_device(w, device, bytes);
+    const struct ntmm_emulated_disk_errors errors = {.operations = 1u << NTMM_IO_READ,
+                                                     .count = UINT64_MAX,
+                                                     .status = NTMM_STATUS_DEVICE_DATA_ERROR};
+    struct ntmm_file_information found;
+    uint8_t written[0x2000];
+    uint8_t read[0x1000];
+    memset(written, 9, sizeof written);
+    check_ok(ntmm_read_file(w->system, file, bytes - 1, read, 1, &moved));
+    check_ok(ntmm_emulated_inject_disk(w->emu, device, &errors));
+    assert_int_equal(ntmm_write_file(w->system, file, at, written, sizeof written, &moved),
+                     NTMM_STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(moved, 0);
+    check_ok(ntmm_emulated_inject_disk(w->emu, device, NULL));
+    check_ok(ntmm_query_file(w->system, file, &found));
+    assert_int_equal(found.size_bytes, at + sizeof written);
+    check_ok(ntmm_read_file(w->system, file, bytes - 1, read, sizeof read, &moved));
+    assert_int_equal(moved, at + sizeof written - (bytes - 1));
+    assert_int_equal(read[0], pattern(bytes - 1));
+    for (uint64_t i = 1; i < moved; i++)
+        assert_int_equal(read[i], 0);
+    check_ok(ntmm_close_file(w->system, file));
+}
+
 static void test_names_have_a_size(void **state)
 {
     struct world *w = *state;
@@ -163,6 +193,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_device_is_one_file, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_a_device_is_full, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_write_that_fails_leaves_its_length, setup,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_names_have_a_size, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_pointers_are_needed, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_extended_allocations_of_a_view, setup, tear_down),

@@ -187,7 +187,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_read_file(struct ntmm_system *system, nt
                                                   uint64_t *moved);
 
 /**
- * Write bytes of a file, through the same pages that views see; past its end the file grows.
+ * Write bytes of a file, through the same pages that views see; past its end the file grows first,
+ * and stays so when the bytes then cannot be written: what it has got more reads as zero.
  *
  * @param system  any
  * @param file    an open file; the handle grants NTMM_FILE_WRITE_DATA
