@@ -74,6 +74,7 @@ static bool check_file(struct checker *k, uint64_t ref)
     const struct file *file = file_at(k->c, ref);
     k->files_known++;
     return check_between(k, "OB3", ref, 0, get64(&file->size_bytes), get64(&file->valid_bytes)) &&
+           check_equal(k, "OB3", ref, 0, get32(&file->is_resizing)) &&
            check_area_of_file(k, ref, get64(&file->data_area), AREA_OF_FILE) &&
            check_area_of_file(k, ref, get64(&file->image_area), AREA_OF_FILE | AREA_IMAGE);
 }

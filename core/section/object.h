@@ -14,7 +14,7 @@
  *   OB1 a slot is free, on the chain, or names an object in use; an object's handle_count is the
  *       number of slots that name it
  *   OB2 object_pages of the partition is the number of frames of the table
- *   OB3 a file's valid data ends within the file
+ *   OB3 a file's valid data ends within the file, and no call changes its size
  *
  * Everything here needs (O).
  */
@@ -69,6 +69,8 @@ struct file {
     le64 image_area;      /* a reference, or 0 */
     le32 flags;           /* NTMM_FILE_*; fixed */
     le32 is_write_failed; /* (R) */
+    le32 is_resizing;     /* a call changes its size: one at a time (O) */
+    le32 reserved;
 };
 
 struct object_name {

@@ -34,8 +34,7 @@ struct flush {
 
 /* --- waiting --- */
 
-/* A write ends, whoever's. False: the platform cannot wait. */
-static bool wait_for_chance(struct call *c, uint32_t chances)
+bool wait_for_chance(struct call *c, uint32_t chances)
 {
     struct ntmm_wait wait = {0};
     waiters_add(c, &c->sys->for_frame, &wait);
@@ -214,10 +213,12 @@ static ntmm_status fill_gap(struct call *c, struct control_area *area, uint64_t 
     return status;
 }
 
-static void raise_valid(struct call *c, struct file *file, uint64_t bytes)
+/* Up to the size that the file had before its pages were written: what it grew by meanwhile is not
+ * on the device. */
+static void raise_valid(struct call *c, struct file *file, uint64_t bytes, uint64_t size_bytes)
 {
     objects_lock(c);
-    bytes = min_u64(bytes, get64(&file->size_bytes));
+    bytes = min_u64(bytes, min_u64(size_bytes, get64(&file->size_bytes)));
     if (bytes > get64(&file->valid_bytes))
         store64_relaxed(&file->valid_bytes, bytes);
     objects_unlock(c);
@@ -272,6 +273,9 @@ static ntmm_status write_modified(struct call *c, struct control_area *area,
 static ntmm_status extend_valid(struct call *c, struct control_area *area, uint64_t end)
 {
     struct file *file = file_at(c, get64(&area->file));
+    objects_lock(c); /* who made it this large has marked the page at the old end (file_io.c) */
+    uint64_t size_bytes = get64(&file->size_bytes);
+    objects_unlock(c);
     uint64_t first = load64_relaxed(&file->valid_bytes) >> NTMM_PAGE_SHIFT;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     uint64_t last = end_of_written(c, area, first, end);
@@ -282,7 +286,7 @@ static ntmm_status extend_valid(struct call *c, struct control_area *area, uint6
     if (NTMM_SUCCEEDED(status))
         status = write_modified(c, area, NULL, first, last);
     if (NTMM_SUCCEEDED(status))
-        raise_valid(c, file, last << NTMM_PAGE_SHIFT);
+        raise_valid(c, file, last << NTMM_PAGE_SHIFT, size_bytes);
     return status;
 }
 

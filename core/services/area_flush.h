@@ -6,6 +6,10 @@
 
 #include "section/view.h"
 
+/* Until a write ends, whoever's, or there is another reason to look again; `chances` is what
+ * waiters_chances said before the caller looked. False: the platform cannot wait. */
+bool wait_for_chance(struct call *c, uint32_t chances);
+
 /* A view whose process's stores are to be written. */
 struct flush_view {
     ntmm_handle handle;

@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "section/prototype.h"
+#include "services/area_flush.h"
 #include "services/area_touch.h"
 #include "services/relief.h"
 #include "services/section_make.h"
@@ -83,21 +84,75 @@ static ntmm_status zero_behind_end(struct call *c, struct control_area *area, ui
     return status;
 }
 
+/* One call at a time changes the size of a file: what one has written behind the old end, the other
+ * must not make zeros. */
+static ntmm_status begin_resize(struct call *c, struct file *file)
+{
+    for (;;) {
+        uint32_t chances = waiters_chances(c);
+        objects_lock(c);
+        bool is_free = get32(&file->is_resizing) == 0;
+        set32(&file->is_resizing, 1);
+        objects_unlock(c);
+        if (is_free)
+            return NTMM_STATUS_SUCCESS;
+        if (!wait_for_chance(c, chances))
+            return NTMM_STATUS_CANT_WAIT;
+    }
+}
+
+static void end_resize(struct call *c, struct file *file)
+{
+    objects_lock(c);
+    set32(&file->is_resizing, 0);
+    objects_unlock(c);
+    waiters_note_chance(c);
+}
+
+/* The new size. The writer writes a page as far as the file goes: what it wrote of the last one
+ * before now ended at the old end, so the whole page is to be written again. */
+static void set_larger_size(struct call *c, struct file *file, uint64_t bytes, uint64_t last_frame)
+{
+    objects_lock(c);
+    store64_relaxed(&file->size_bytes, bytes);
+    if (last_frame != FRAME_NONE)
+        frame_make_modified(c, last_frame);
+    objects_unlock(c);
+}
+
+/* From a size to a larger one; the last page so far is kept in memory until the file is larger. */
+static ntmm_status grow(struct call *c, struct file *file, struct control_area *area,
+                        uint64_t before, uint64_t bytes)
+{
+    uint64_t last_frame = FRAME_NONE;
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    if (before % NTMM_PAGE_SIZE != 0)
+        status = area_touch(c, area, before >> NTMM_PAGE_SHIFT, &last_frame);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = zero_behind_end(c, area, before);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = transfer_and_wait(c, get64(&file->device), NTMM_IO_EXTEND, bytes);
+    if (status == NTMM_STATUS_SUCCESS)
+        set_larger_size(c, file, bytes, last_frame);
+    if (last_frame != FRAME_NONE)
+        frame_end_share(c, last_frame);
+    return status;
+}
+
 static ntmm_status extend_data(struct call *c, struct file *file, struct control_area *area,
                                uint64_t bytes)
 {
-    uint64_t before = load64_relaxed(&file->size_bytes);
     ntmm_status status = grow_area(c, area, bytes);
-    if (status == NTMM_STATUS_SUCCESS && before < bytes)
-        status = zero_behind_end(c, area, before);
-    if (status == NTMM_STATUS_SUCCESS)
-        status = transfer_and_wait(c, get64(&file->device), NTMM_IO_EXTEND, bytes);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    objects_lock(c);
-    if (bytes > get64(&file->size_bytes))
-        store64_relaxed(&file->size_bytes, bytes);
-    objects_unlock(c);
+    status = begin_resize(c, file);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    uint64_t before = load64_relaxed(&file->size_bytes);
+    if (before < bytes)
+        status = grow(c, file, area, before, bytes);
+    end_resize(c, file);
     return status;
 }
 
@@ -168,6 +223,17 @@ static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t
     return NTMM_STATUS_SUCCESS;
 }
 
+static ntmm_status shrink(struct call *c, const struct file_use *use, uint64_t bytes)
+{
+    ntmm_status status = begin_resize(c, use->file);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (bytes < load64_relaxed(&use->file->size_bytes))
+        status = truncate(c, use, bytes);
+    end_resize(c, use->file);
+    return status;
+}
+
 ntmm_status ntmm_set_file_size(struct ntmm_system *system, ntmm_handle handle, uint64_t size_bytes)
 {
     struct call c = call_begin(system);
@@ -181,7 +247,7 @@ ntmm_status ntmm_set_file_size(struct ntmm_system *system, ntmm_handle handle, u
     else if (size_bytes > size)
         status = extend_data(&c, use.file, use.area, size_bytes);
     else if (size_bytes < size)
-        status = truncate(&c, &use, size_bytes);
+        status = shrink(&c, &use, size_bytes);
     leave_file(&c, &use);
     return status;
 }

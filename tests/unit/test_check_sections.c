@@ -219,6 +219,12 @@ static uint64_t have_more_valid_than_there_is(struct machine *m)
     return scene_object(m, scene()->file);
 }
 
+static uint64_t leave_a_file_resizing(struct machine *m)
+{
+    set32(&file_of(m, scene()->file)->is_resizing, 1);
+    return scene_object(m, scene()->file);
+}
+
 /* A used slot becomes free: nothing finds its object any more. */
 static void lose_slot(struct machine *m, ntmm_handle handle)
 {
@@ -652,6 +658,7 @@ static const struct corruption of_objects[] = {
     {"OB2", "the count of frames is off", miscount_object_pages},
     {"OB2", "a frame of objects is in no table", leave_a_frame_of_objects},
     {"OB3", "valid data ends behind the file", have_more_valid_than_there_is},
+    {"OB3", "a file is still being resized", leave_a_file_resizing},
     {"S4", "a section is on no list", lose_a_section},
     {"S4", "a file is on no list", lose_a_file},
     {"S4", "a name is nobody's", lose_a_name},
