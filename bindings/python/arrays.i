@@ -131,6 +131,57 @@ static struct ntmm_mem_extended_parameter *parameters_of(PyObject *sequence, uin
     *count = (uint32_t)length;
     return parameters;
 }
+
+/* Text as UTF-16 units, which live as long as *bytes; None is NULL and 0. */
+static bool units_of(PyObject *text, PyObject **bytes, const uint16_t **units, uint32_t *count)
+{
+    *units = NULL;
+    *count = 0;
+    if (text == Py_None) {
+        return true;
+    }
+    *bytes = PyUnicode_AsEncodedString(text, PY_BIG_ENDIAN ? "utf-16-be" : "utf-16-le",
+                                       "surrogatepass");
+    if (*bytes) {
+        *units = (const uint16_t *)PyBytes_AS_STRING(*bytes);
+        *count = (uint32_t)(PyBytes_GET_SIZE(*bytes) / 2);
+    }
+    return *bytes != NULL;
+}
+
+/* A section's configuration of (name, open_if). */
+static bool fill_section_config(PyObject *tuple, struct ntmm_section_config *config,
+                                PyObject **bytes)
+{
+    PyObject *name = NULL;
+    int open_if = 0;
+
+    *config = (struct ntmm_section_config){.size = sizeof(*config),
+                                           .version = NTMM_SECTION_CONFIG_VERSION};
+    if (!is_tuple(tuple) || !PyArg_ParseTuple(tuple, "Op", &name, &open_if)) {
+        return false;
+    }
+    config->open_if = (uint32_t)open_if;
+    return units_of(name, bytes, &config->name, &config->name_units);
+}
+
+/* A file's configuration of (device, size_bytes, valid_bytes, flags, name). */
+static bool fill_file_config(PyObject *tuple, struct ntmm_file_config *config, PyObject **bytes)
+{
+    PyObject *name = NULL;
+    uint64_t flags = 0;
+
+    *config = (struct ntmm_file_config){.size = sizeof(*config),
+                                        .version = NTMM_FILE_CONFIG_VERSION};
+    if (!is_tuple(tuple) ||
+        !PyArg_ParseTuple(tuple, "O&O&O&O&O", number_of, &config->device, number_of,
+                          &config->size_bytes, number_of, &config->valid_bytes, number_of, &flags,
+                          &name)) {
+        return false;
+    }
+    config->flags = flags < UINT32_MAX ? (uint32_t)flags : UINT32_MAX;
+    return units_of(name, bytes, &config->name, &config->name_units);
+}
 %}
 
 %include <cpointer.i>
@@ -291,5 +342,77 @@ static struct ntmm_mem_extended_parameter *parameters_of(PyObject *sequence, uin
 }
 %typemap(freearg)
     (const struct ntmm_mem_extended_parameter *parameters, uint32_t parameter_count) {
+    free(array$argnum);
+}
+%apply (const struct ntmm_mem_extended_parameter *parameters, uint32_t parameter_count) {
+    (const struct ntmm_mem_extended_parameter *parameters, uint32_t count)
+};
+
+/* Names, and what is configured by a tuple with one. */
+%typemap(in) (const uint16_t *name, uint32_t name_units)
+    (const uint16_t *units, PyObject *bytes = NULL) {
+    if (!units_of($input, &bytes, &units, &$2)) {
+        SWIG_fail;
+    }
+    $1 = (uint16_t *)units;
+}
+%typemap(freearg) (const uint16_t *name, uint32_t name_units) {
+    Py_XDECREF(bytes$argnum);
+}
+%typemap(in) const struct ntmm_section_config *config
+    (struct ntmm_section_config made, PyObject *bytes = NULL) {
+    $1 = NULL;
+    if ($input != Py_None) {
+        if (!fill_section_config($input, &made, &bytes)) {
+            SWIG_fail;
+        }
+        $1 = &made;
+    }
+}
+%typemap(freearg) const struct ntmm_section_config *config {
+    Py_XDECREF(bytes$argnum);
+}
+%typemap(in) const struct ntmm_file_config *config
+    (struct ntmm_file_config made, PyObject *bytes = NULL) {
+    if (!fill_file_config($input, &made, &bytes)) {
+        SWIG_fail;
+    }
+    $1 = &made;
+}
+%typemap(freearg) const struct ntmm_file_config *config {
+    Py_XDECREF(bytes$argnum);
+}
+/* A section's size; None is NULL. */
+%typemap(in) const uint64_t *maximum_size (uint64_t number) {
+    $1 = NULL;
+    if ($input != Py_None) {
+        number = PyLong_AsUnsignedLongLong($input);
+        if (PyErr_Occurred()) {
+            SWIG_fail;
+        }
+        $1 = &number;
+    }
+}
+/* Subsections: their greatest number goes in; their bytes and how many there are come out. */
+%typemap(in) (struct ntmm_subsection_information *records, uint32_t capacity, uint32_t *count)
+    (uint64_t number, uint32_t found, struct ntmm_subsection_information *array = NULL) {
+    array = room_for($input, &number, sizeof(*array));
+    if (!array) {
+        SWIG_fail;
+    }
+    found = 0;
+    $1 = array;
+    $2 = number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
+    $3 = &found;
+}
+%typemap(argout)
+    (struct ntmm_subsection_information *records, uint32_t capacity, uint32_t *count) {
+    $result = SWIG_Python_AppendOutput(
+        $result, PyBytes_FromStringAndSize((const char *)$1,
+                                           (Py_ssize_t)((*$3 < $2 ? *$3 : $2) * sizeof(*$1))));
+    $result = SWIG_Python_AppendOutput($result, PyLong_FromUnsignedLong(*$3));
+}
+%typemap(freearg)
+    (struct ntmm_subsection_information *records, uint32_t capacity, uint32_t *count) {
     free(array$argnum);
 }

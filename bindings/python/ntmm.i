@@ -59,9 +59,12 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %apply uint64_t *INOUT { uint64_t *base, uint64_t *size };
 %apply uint32_t *OUTPUT { uint32_t *old };
 %apply uint64_t *INOUT { uint64_t *first_frame };
+%apply uint64_t *INOUT { uint64_t *offset, uint64_t *view_size };
 %apply uint64_t *OUTPUT { ntmm_handle *process, ntmm_handle *handle, ntmm_handle *job };
+%apply uint64_t *OUTPUT { ntmm_handle *file, ntmm_handle *opened };
+%apply uint64_t *OUTPUT { ntmm_handle *section, ntmm_handle *duplicate };
 %apply uint64_t *OUTPUT { uint64_t *device, uint64_t *return_length, uint64_t *next };
-%apply uint64_t *OUTPUT { uint64_t *count };
+%apply uint64_t *OUTPUT { uint64_t *count, uint64_t *size_bytes };
 %apply uint32_t *OUTPUT { uint32_t *number, uint32_t *granularity, uint32_t *processed };
 %apply bool *OUTPUT { bool *is_signalled };
 
@@ -220,6 +223,8 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %ignore ntmm_emulated_map_io;
 %ignore ntmm_emulated_device;
 %ignore ntmm_mem_extended_parameter;
+%ignore ntmm_file_config;
+%ignore ntmm_section_config;
 %ignore ntmm_free_user_physical_pages;
 %ignore ntmm_map_user_physical_pages_scatter;
 %ignore ntmm_cfg_call_target_list;
@@ -253,6 +258,26 @@ ntmm_status add_disk(struct ntmm_emulated *machine, const char *path, uint64_t s
         .path = path,
     };
     return ntmm_emulated_add_disk(machine, &config, device);
+}
+
+/* A file that is a host file, or for None one in memory: of these bytes, or of so many zeros. */
+ntmm_status add_file(struct ntmm_emulated *machine, const char *path, const void *buffer,
+                     uint64_t size, uint64_t zero_bytes, uint64_t maximum_bytes, uint32_t flags,
+                     uint32_t minimum_latency_pumps, uint32_t maximum_latency_pumps,
+                     uint64_t *device, uint64_t *size_bytes)
+{
+    struct ntmm_emulated_file_config config = {
+        .size = sizeof(config),
+        .version = NTMM_EMULATED_FILE_VERSION,
+        .path = path,
+        .contents = size ? buffer : NULL,
+        .size_bytes = size ? size : zero_bytes,
+        .maximum_bytes = maximum_bytes,
+        .flags = flags,
+        .minimum_latency_pumps = minimum_latency_pumps,
+        .maximum_latency_pumps = maximum_latency_pumps,
+    };
+    return ntmm_emulated_add_file(machine, &config, device, size_bytes);
 }
 
 /* Completes the transfers in flight. */
@@ -355,6 +380,8 @@ ntmm_status set_call_targets(struct ntmm_system *system, ntmm_handle process, ui
 %include <ntmm/fault.h>
 %include <ntmm/stack.h>
 %include <ntmm/borrow.h>
+%include <ntmm/file.h>
+%include <ntmm/section.h>
 %include <ntmm/inspect.h>
 %include <ntmm/emulated.h>
 %include <ntmm/snapshot.h>

@@ -48,6 +48,61 @@ class Mem(IntFlag):
     REPLACE_PLACEHOLDER = _core.NTMM_MEM_REPLACE_PLACEHOLDER
     PRESERVE_PLACEHOLDER = _core.NTMM_MEM_PRESERVE_PLACEHOLDER
     COALESCE_PLACEHOLDERS = _core.NTMM_MEM_COALESCE_PLACEHOLDERS
+    DIFFERENT_IMAGE_BASE_OK = _core.NTMM_MEM_DIFFERENT_IMAGE_BASE_OK
+    UNMAP_WITH_TRANSIENT_BOOST = _core.NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST
+
+
+class Sec(IntFlag):
+    """Attributes of a section; of a view NO_CHANGE alone."""
+
+    BASED = _core.NTMM_SEC_BASED
+    NO_CHANGE = _core.NTMM_SEC_NO_CHANGE
+    FILE = _core.NTMM_SEC_FILE
+    IMAGE = _core.NTMM_SEC_IMAGE
+    RESERVE = _core.NTMM_SEC_RESERVE
+    COMMIT = _core.NTMM_SEC_COMMIT
+    NOCACHE = _core.NTMM_SEC_NOCACHE
+    WRITECOMBINE = _core.NTMM_SEC_WRITECOMBINE
+    LARGE_PAGES = _core.NTMM_SEC_LARGE_PAGES
+    IMAGE_NO_EXECUTE = _core.NTMM_SEC_IMAGE_NO_EXECUTE
+
+
+class SectionAccess(IntFlag):
+    """Access rights of a section, which a handle carries."""
+
+    QUERY = _core.NTMM_SECTION_QUERY
+    MAP_WRITE = _core.NTMM_SECTION_MAP_WRITE
+    MAP_READ = _core.NTMM_SECTION_MAP_READ
+    MAP_EXECUTE = _core.NTMM_SECTION_MAP_EXECUTE
+    EXTEND_SIZE = _core.NTMM_SECTION_EXTEND_SIZE
+    MAP_EXECUTE_EXPLICIT = _core.NTMM_SECTION_MAP_EXECUTE_EXPLICIT
+    ALL = _core.NTMM_SECTION_ALL_ACCESS
+
+
+class Inherit(IntEnum):
+    """Whether clones of a process have a view."""
+
+    SHARE = _core.NTMM_VIEW_SHARE
+    UNMAP = _core.NTMM_VIEW_UNMAP
+
+
+class FileAccess(IntFlag):
+    """Access rights of a file, which a handle carries."""
+
+    READ_DATA = _core.NTMM_FILE_READ_DATA
+    WRITE_DATA = _core.NTMM_FILE_WRITE_DATA
+    EXECUTE = _core.NTMM_FILE_EXECUTE
+    ALL = READ_DATA | WRITE_DATA | EXECUTE
+
+
+class FileFlag(IntFlag):
+    """What the device of a file does; what it means stands in ntmm/emulated.h."""
+
+    INLINE = _core.NTMM_EMULATED_FILE_INLINE
+    WRITE_CACHE = _core.NTMM_EMULATED_FILE_WRITE_CACHE
+    READ_ONLY = _core.NTMM_EMULATED_FILE_READ_ONLY
+    CREATE = _core.NTMM_EMULATED_FILE_CREATE
+    STALE = _core.NTMM_EMULATED_FILE_STALE
 
 
 class Attribute(IntFlag):

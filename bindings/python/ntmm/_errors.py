@@ -30,6 +30,8 @@ class NtStatusError(Exception):
 
     #: Frames that were freed before free_physical_pages stopped.
     freed: int = 0
+    #: Bytes of a file that were read or written before the call stopped.
+    moved: int = 0
 
     def __init__(self, status: int, detail: str = "") -> None:
         self.status = status
@@ -116,6 +118,54 @@ class NotMappedView(NtStatusError):
     """No view, or nothing borrowed, is at the address."""
 
 
+class InvalidFile(NtStatusError, ValueError):
+    """No section can be made of the file: it has none, or is empty."""
+
+
+class InvalidImage(NtStatusError, ValueError):
+    """The file is no image, or none for this machine; ``name`` says what it is."""
+
+
+class SectionProtectionError(NtStatusError, PermissionError):
+    """The section does not allow the view's protection."""
+
+
+class InvalidViewSize(NtStatusError, ValueError):
+    """The view reaches past the section's end."""
+
+
+class MappedAlignment(NtStatusError, ValueError):
+    """The base or the offset of a view is not a multiple of 64 KiB."""
+
+
+class SectionTooBig(NtStatusError, ValueError):
+    """The section would be larger than anything, its image, or a file that cannot be written."""
+
+
+class SectionNotExtended(NtStatusError):
+    """The section is no file's data, or cannot be written."""
+
+
+class NameNotFound(NtStatusError, FileNotFoundError):
+    """No section has the name, or no host file."""
+
+
+class NameCollision(NtStatusError, FileExistsError):
+    """A section has the name."""
+
+
+class FileInUse(NtStatusError):
+    """A section or view of the file is in the way, or its device is a file already."""
+
+
+class EndOfFile(NtStatusError, EOFError):
+    """The file ends before the offset."""
+
+
+class DiskFull(NtStatusError, OSError):
+    """The file cannot grow."""
+
+
 class NotLocked(NtStatusError):
     """A page of the range lacks a lock."""
 
@@ -170,6 +220,21 @@ _CLASSES: dict[int, Type[NtStatusError]] = {
     _core.NTMM_STATUS_UNABLE_TO_DECOMMIT_VM: UnableToFree,
     _core.NTMM_STATUS_UNABLE_TO_DELETE_SECTION: UnableToFree,
     _core.NTMM_STATUS_NOT_MAPPED_VIEW: NotMappedView,
+    _core.NTMM_STATUS_INVALID_FILE_FOR_SECTION: InvalidFile,
+    _core.NTMM_STATUS_MAPPED_FILE_SIZE_ZERO: InvalidFile,
+    _core.NTMM_STATUS_SECTION_NOT_IMAGE: InvalidImage,
+    _core.NTMM_STATUS_SECTION_PROTECTION: SectionProtectionError,
+    _core.NTMM_STATUS_INVALID_VIEW_SIZE: InvalidViewSize,
+    _core.NTMM_STATUS_MAPPED_ALIGNMENT: MappedAlignment,
+    _core.NTMM_STATUS_SECTION_TOO_BIG: SectionTooBig,
+    _core.NTMM_STATUS_SECTION_NOT_EXTENDED: SectionNotExtended,
+    _core.NTMM_STATUS_OBJECT_NAME_NOT_FOUND: NameNotFound,
+    _core.NTMM_STATUS_OBJECT_NAME_COLLISION: NameCollision,
+    _core.NTMM_STATUS_USER_MAPPED_FILE: FileInUse,
+    _core.NTMM_STATUS_SHARING_VIOLATION: FileInUse,
+    _core.NTMM_STATUS_PURGE_FAILED: FileInUse,
+    _core.NTMM_STATUS_END_OF_FILE: EndOfFile,
+    _core.NTMM_STATUS_DISK_FULL: DiskFull,
     _core.NTMM_STATUS_NOT_LOCKED: NotLocked,
     _core.NTMM_STATUS_WORKING_SET_QUOTA: WorkingSetQuota,
     _core.NTMM_STATUS_BAD_WORKING_SET_LIMIT: BadWorkingSetLimit,
@@ -180,6 +245,9 @@ _CLASSES: dict[int, Type[NtStatusError]] = {
     _core.NTMM_STATUS_NO_MEMORY: NoMemory,
     _core.NTMM_STATUS_INSUFFICIENT_RESOURCES: NoMemory,
 }
+for _constant in dir(_core):
+    if _constant.startswith(_PREFIX + "INVALID_IMAGE_"):
+        _CLASSES[getattr(_core, _constant)] = InvalidImage
 for _number in range(12):
     _CLASSES[_core.NTMM_STATUS_INVALID_PARAMETER_1 + _number] = InvalidParameter
 

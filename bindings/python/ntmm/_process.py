@@ -21,13 +21,14 @@ from ._records import (
     quota_limits,
 )
 from ._stack import Stack
+from ._view import Views
 from ._virtual import Virtual
 
 if TYPE_CHECKING:
     from ._system import System
 
 
-class Process(Virtual, Queries, Contents):
+class Process(Virtual, Views, Queries, Contents):
     """A private address space. Made by System.create_process; ends with ``end`` or its ``with``.
 
     >>> import ntmm

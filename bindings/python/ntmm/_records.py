@@ -17,6 +17,7 @@ from ._constants import (
     Protect,
     Reason,
     RegionType,
+    Sec,
     Translate,
 )
 
@@ -35,6 +36,9 @@ SYSTEM_PERFORMANCE = Struct("=4Q70I4Q")
 FILE_CACHE = Struct("=QQI4xQQQQII")
 MEMORY_LISTS = Struct("=22Q")
 PAGE_FILE = Struct("=IIIIHHIQII")
+SECTION_BASIC = Struct("=QI4xQ")
+SECTION_IMAGE = Struct("=QI4xQQI7H2BIII")
+SUBSECTION = Struct("=5Q2I")
 
 
 class Block(int):
@@ -199,6 +203,78 @@ class ImageInformation(NamedTuple):
     image_base: int
     size_of_image: int
     flags: int
+
+
+class FileInformation(NamedTuple):
+    """A file: the end of it, up to where the device holds it, and who uses it."""
+
+    device: int
+    size_bytes: int
+    valid_bytes: int
+    handle_count: int
+    data_views: int
+    image_views: int
+    data_sections: int
+    image_sections: int
+    is_write_failed: bool
+
+
+class SectionInformation(NamedTuple):
+    """SECTION_BASIC_INFORMATION; ``base_address`` is that of Sec.BASED, otherwise 0."""
+
+    base_address: int
+    allocation_attributes: Sec
+    maximum_size: int
+
+
+class SectionImageInformation(NamedTuple):
+    """SECTION_IMAGE_INFORMATION: what the headers of an image say, sizes in bytes."""
+
+    transfer_address: int
+    zero_bits: int
+    maximum_stack_size: int
+    committed_stack_size: int
+    subsystem: int
+    subsystem_minor_version: int
+    subsystem_major_version: int
+    major_operating_system_version: int
+    minor_operating_system_version: int
+    image_characteristics: int
+    dll_characteristics: int
+    machine: int
+    contains_code: bool
+    image_flags: int
+    loader_flags: int
+    image_file_size: int
+    checksum: int
+
+
+def section_image_information(data: Bytes) -> SectionImageInformation:
+    """The record of a struct."""
+    values = SECTION_IMAGE.unpack(data)
+    return SectionImageInformation(*(values[:12] + (bool(values[12]),) + values[13:]))
+
+
+class Subsection(NamedTuple):
+    """Pages of a section in a row with one place in the file and one protection.
+
+    What a page has more than the file is zeros; what is written to a part of an image is copied
+    unless it is shared.
+    """
+
+    first_page: int
+    page_count: int
+    file_offset: int
+    file_bytes: int
+    backed_pages: int
+    protect: Protect
+    is_shared: bool
+
+
+def subsections(data: Bytes) -> Iterator[Subsection]:
+    """The records of structs one behind the other."""
+    for values in SUBSECTION.iter_unpack(data):
+        yield Subsection(*(values[:5] + (Protect(values[5]), bool(values[6]))))
 
 
 class Translation(NamedTuple):

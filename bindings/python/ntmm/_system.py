@@ -44,6 +44,7 @@ from ._records import (
     page_file_entries,
     system_performance,
 )
+from ._storage import Storage
 
 # Bytes that the entries and names of all page files fit into.
 _PAGE_FILE_BYTES = 4096
@@ -71,7 +72,7 @@ def _machine_config(ram: int, seed: int, processors: int) -> _core.ntmm_emulated
     return machine
 
 
-class System:
+class System(Storage):
     """An emulated x86-64 machine with ``ram`` bytes, and one memory manager on it.
 
     Same seed, same run: nothing depends on the host but speed. Use it in a ``with``, or close it.
