@@ -52,6 +52,13 @@ PAGE = ntmm.PAGE_SIZE
         lambda s, p, j, k: j.information(),
         lambda s, p, j, k: j.set_limits(),
         lambda s, p, j, k: k.free(),
+        lambda s, p, j, k: s.create_file(b"x"),
+        lambda s, p, j, k: s.create_section(PAGE),
+        lambda s, p, j, k: s.open_section("name"),
+        lambda s, p, j, k: s.write_mapped_pages(1),
+        lambda s, p, j, k: s.remove_device(0),
+        lambda s, p, j, k: p.unmap_view(0x10000),
+        lambda s, p, j, k: p.is_same_file(0x10000, 0x10000),
     ],
 )
 def test_use_after_close_raises(call, tmp_path, monkeypatch):
@@ -65,6 +72,80 @@ def test_use_after_close_raises(call, tmp_path, monkeypatch):
     process.end()
     job.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p, f, s: f.read(0, 1),
+        lambda p, f, s: f.write(0, b"x"),
+        lambda p, f, s: f.flush(),
+        lambda p, f, s: f.open(),
+        lambda p, f, s: f.information(),
+        lambda p, f, s: s.information(),
+        lambda p, f, s: s.subsections(),
+        lambda p, f, s: s.duplicate(4),
+        lambda p, f, s: s.extend(PAGE),
+        lambda p, f, s: p.map_view(s),
+    ],
+)
+def test_use_of_files_and_sections_after_close_raises(call):
+    system = ntmm.System(ram=4 << 20)
+    process, file = system.create_process(), system.create_file(b"x")
+    section = system.create_section(file=file)
+    view = process.map_view(section)
+    system.close()
+    with pytest.raises(ntmm.Closed):
+        call(process, file, section)
+    view.unmap()
+    section.close()
+    file.close()
+
+
+def test_files_and_sections_that_are_left_open_end_with_their_system():
+    system = ntmm.System(ram=4 << 20)
+    process, file = system.create_process(), system.create_file(b"x")
+    section = system.create_section(file=file, name="left")
+    process.write(process.map_view(section), b"y")
+    dead = weakref.ref(system)
+    del system, process
+    assert dead() is not None
+    del file, section
+    gc.collect()
+    assert dead() is None
+
+
+def test_calls_on_sections_leave_no_references():
+    with ntmm.System(ram=4 << 20) as system, system.create_process() as process:
+        name, contents = "a name that no one else has", bytearray(b"contents")
+        counts = []
+        for _ in range(4):
+            for _ in range(20):
+                with system.create_file(contents, name=name) as file:
+                    file.write(0, contents)
+                    with system.create_section(file=file, name=name) as section:
+                        with system.open_section(name) as opened:
+                            opened.subsections()
+                            process.map_view(section).unmap()
+                            process.map_view(section, lowest=0x60000000).unmap()
+                        for bad in (lambda: system.create_section(file=file, name=name),
+                                    lambda: system.open_section(name + "?"),
+                                    lambda: process.map_view_extended(section, 0, 0, 4, [(99, 0)]),
+                                    lambda: system.create_file(contents, name=name, valid=99)):
+                            with pytest.raises(ntmm.NtStatusError):
+                                bad()
+                system.remove_device(file.device)
+                for wrong in (lambda: system.create_file(b"", name=1),
+                              lambda: system.open_section(b"name"),
+                              lambda: _core.ntmm_create_section(
+                                  system.raw, 1, [name, 0], 1, 4, 1, 0)):
+                    with pytest.raises(TypeError):
+                        wrong()
+            gc.collect()
+            counts.append((len(gc.get_objects()), sys.getrefcount(name), sys.getrefcount(contents)))
+        assert counts[-1][1:] == counts[1][1:]
+        assert counts[-1][0] <= counts[1][0] + 20
+        contents.extend(b"no export is left")
 
 
 def test_a_walk_ends_with_its_system():
