@@ -16,6 +16,8 @@
 #ifndef NTMM_BASE_LE_H
 #define NTMM_BASE_LE_H
 
+#include "base/schedule.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -96,6 +98,7 @@ static inline void store64_relaxed(le64 *p, uint64_t v)
 
 static inline uint64_t exchange64(le64 *p, uint64_t v)
 {
+    schedule_point(POINT_EXCHANGE);
     return LE_SWAP64(atomic_exchange_explicit(atomic_of64(p), LE_SWAP64(v), memory_order_acq_rel));
 }
 
@@ -103,6 +106,7 @@ static inline uint64_t exchange64(le64 *p, uint64_t v)
 static inline bool cas64(le64 *p, uint64_t *expected, uint64_t desired)
 {
     uint64_t seen = LE_SWAP64(*expected);
+    schedule_point(POINT_EXCHANGE);
     bool done = atomic_compare_exchange_strong_explicit(atomic_of64(p), &seen, LE_SWAP64(desired),
                                                         memory_order_acq_rel, memory_order_acquire);
     *expected = LE_SWAP64(seen);
@@ -146,6 +150,7 @@ static inline bool cas32_release(le32 *p, uint32_t expected, uint32_t desired)
 static inline bool cas32_acq_rel(le32 *p, uint32_t *expected, uint32_t desired)
 {
     uint32_t seen = LE_SWAP32(*expected);
+    schedule_point(POINT_EXCHANGE);
     bool done = atomic_compare_exchange_strong_explicit(atomic_of32(p), &seen, LE_SWAP32(desired),
                                                         memory_order_acq_rel, memory_order_acquire);
     *expected = LE_SWAP32(seen);

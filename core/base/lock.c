@@ -8,6 +8,7 @@ void lock_wait(struct call *c, le32 *lock)
     const struct ntmm_platform *platform = &c->sys->platform;
     do {
         while (load32_relaxed(lock) != 0) {
+            schedule_point(POINT_RELAX);
             if (platform->relax)
                 platform->relax(platform->context);
         }

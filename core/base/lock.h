@@ -81,6 +81,7 @@ static inline void lock_acquire(struct call *c, le32 *lock, enum lock_level leve
     NTMM_ASSERT(c->held >> level == 0);
     if (c->depth++ == 0 && c->sys->platform.raise_level)
         lock_raise_level(c);
+    schedule_point(POINT_ACQUIRE);
     if (__builtin_expect(!cas32_acquire(lock, 0, 1), 0))
         lock_wait(c, lock);
     lock_note_held(c, level);
@@ -91,6 +92,7 @@ static inline void lock_acquire_next(struct call *c, le32 *lock, enum lock_level
 {
     NTMM_ASSERT(c->depth > 0 && c->held >> level == 0);
     c->depth++;
+    schedule_point(POINT_ACQUIRE);
     if (__builtin_expect(!cas32_acquire(lock, 0, 1), 0))
         lock_wait(c, lock);
     lock_note_held(c, level);
@@ -100,6 +102,7 @@ static inline void lock_acquire_next(struct call *c, le32 *lock, enum lock_level
 static inline bool lock_try(struct call *c, le32 *lock, enum lock_level level)
 {
     NTMM_ASSERT(c->depth > 0 && !lock_is_held(c, level));
+    schedule_point(POINT_ACQUIRE);
     if (!cas32_acquire(lock, 0, 1))
         return false;
     c->depth++;
@@ -114,6 +117,7 @@ static inline void lock_release(struct call *c, le32 *lock, enum lock_level leve
     store32_release(lock, 0);
     if (--c->depth == 0 && c->sys->platform.lower_level)
         lock_lower_level(c);
+    schedule_point(POINT_RELEASE);
 }
 
 /* The same while another stays held. */
@@ -123,6 +127,7 @@ static inline void lock_release_inner(struct call *c, le32 *lock, enum lock_leve
     lock_note_free(c, level);
     store32_release(lock, 0);
     c->depth--;
+    schedule_point(POINT_RELEASE);
 }
 
 #endif

@@ -24,7 +24,7 @@ static bool charge_up_to(struct call *c, uint64_t pages, uint64_t limit, uint64_
     struct partition *partition = partition_of(c);
     uint64_t seen = load64_relaxed(&partition->commit);
     do {
-        if (pages > limit || seen > limit - pages) {
+        if (pages > limit || seen > limit - pages || schedule_refuses_commit()) {
             c->want = (struct want){.kind = WANT_COMMIT, .pages = pages};
             return false;
         }

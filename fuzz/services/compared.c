@@ -24,7 +24,6 @@
 #define OTHER_START 0x100000u
 #define OTHER_HIGHEST 0x7FFEFFFFu
 #define CPU_COUNT 2u
-#define OLD_BUILD 16299u
 
 _Noreturn static void fail(const struct compared *world, const char *why)
 {
@@ -32,7 +31,7 @@ _Noreturn static void fail(const struct compared *world, const char *why)
 
     printf("# %s\ncase found-by-fuzzing\nsource ours fuzz\n", why);
     if (world->header & HEADER_OLD_BUILD) {
-        printf("  build %u\n", OLD_BUILD);
+        printf("  build %u\n", COMPARED_OLD_BUILD);
     }
     if (world->header & HEADER_COMMIT_LIMIT) {
         printf("  commit-limit %u\n", LIVE_COMMIT_PAGES);
@@ -46,6 +45,9 @@ _Noreturn static void fail(const struct compared *world, const char *why)
     }
     for (unsigned i = 0; i < world->count; i++) {
         operation_print(&world->log[i], &world->outcomes[i], &who);
+    }
+    if (world->on_difference) {
+        world->on_difference(world->context, why);
     }
     fflush(stdout);
     __builtin_trap();
@@ -76,7 +78,7 @@ static void access_core(struct compared *world, const struct operation *operatio
     struct ntmm_fault_result result = {0};
     uint64_t base = operation->base;
     size_t size = (size_t)operation->size;
-    uint32_t cpu = operation->cpu;
+    uint32_t cpu = world->first_cpu + operation->cpu;
 
     compared_must(world, !ntmm_emulated_attach(world->emu, cpu, world->handles[operation->who]),
                   "attach");
@@ -134,6 +136,15 @@ static void query_core(struct compared *world, enum who who, uint64_t address, b
     outcome->memory.type = found.type;
 }
 
+/* What a call returns when memory, commit or a device fails it, with nothing changed but a part of
+ * a copy. */
+static bool is_for_want(uint32_t status)
+{
+    return status == NTMM_STATUS_NO_MEMORY || status == NTMM_STATUS_INSUFFICIENT_RESOURCES ||
+           status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_IN_PAGE_ERROR ||
+           status == NTMM_STATUS_DEVICE_DATA_ERROR || status == NTMM_STATUS_PARTIAL_COPY;
+}
+
 /* With the bounds and the limit that its model has. */
 static ntmm_handle make_process(struct compared *world, const struct model_process *model)
 {
@@ -147,8 +158,27 @@ static ntmm_handle make_process(struct compared *world, const struct model_proce
             model->commit_limit_pages == MODEL_NO_LIMIT ? 0 : model->commit_limit_pages,
     };
 
-    compared_must(world, !ntmm_create_process(world->system, &config, &handle), "create a process");
-    return handle;
+    for (unsigned tries = 0;; tries++) {
+        ntmm_status status = ntmm_create_process(world->system, &config, &handle);
+
+        if (!is_for_want(status) || tries >= world->tries) {
+            compared_must(world, !status, "create a process");
+            return handle;
+        }
+    }
+}
+
+/* An end that errors cut short goes on when it is asked for again. */
+static void end_process(const struct compared *world, ntmm_handle handle)
+{
+    for (unsigned tries = 0;; tries++) {
+        ntmm_status status = ntmm_end_process(world->system, handle);
+
+        if (!is_for_want(status) || tries >= world->tries) {
+            compared_must(world, !status, "end a process");
+            return;
+        }
+    }
 }
 
 /* Offers and their like, and memory touched from outside. False: another verb. */
@@ -239,7 +269,7 @@ static void run_core(struct compared *world, const struct operation *operation,
         knock_core(world, operation, outcome);
         break;
     case VERB_RESTART:
-        compared_must(world, !ntmm_end_process(system, handle), "end a process");
+        end_process(world, handle);
         world->handles[operation->who] = make_process(world, &world->models[operation->who]);
         break;
     case VERB_ZERO_PAGES:
@@ -267,6 +297,24 @@ static void forget_bytes(struct outcome *outcome)
     }
 }
 
+/* The library's side. Where errors are injected it is tried again while it fails as they make it
+ * fail, and must then do what the model does: a failed call changes nothing. */
+static void run_until_settled(struct compared *world, const struct operation *operation,
+                              const struct outcome *expected, struct outcome *found)
+{
+    const struct outcome start = *found;
+
+    for (unsigned tries = 0;; tries++) {
+        *found = start;
+        run_core(world, operation, found);
+        if (!is_for_want(found->status) || found->status == expected->status ||
+            found->status == expected->or_status || tries >= world->tries) {
+            return;
+        }
+        world->again++;
+    }
+}
+
 static void run_operation(struct compared *world, const struct operation *operation)
 {
     struct outcome *expected = &world->outcomes[world->count];
@@ -276,7 +324,7 @@ static void run_operation(struct compared *world, const struct operation *operat
     found = *expected;
     world->log[world->count++] = *operation;
     operation_run_model(world->models, operation, expected);
-    run_core(world, operation, &found);
+    run_until_settled(world, operation, expected, &found);
     forget_bytes(expected);
     forget_bytes(&found);
     if (!operation_agrees(operation, expected, &found)) {
@@ -379,15 +427,20 @@ static void fit_scratch(struct compared *world)
     world->scratch_size = needed;
 }
 
-void compared_check(struct compared *world)
+void compared_check_processes(struct compared *world)
 {
-    struct ntmm_check_report report;
-
     for (enum who who = 0; who < WHO_LIVING; who++) {
         compared_must(world, model_is_valid(&world->models[who]), "the model is not valid");
         compare_maps(world, who);
         compare_accounts(world, who);
     }
+}
+
+void compared_check(struct compared *world)
+{
+    struct ntmm_check_report report;
+
+    compared_check_processes(world);
     fit_scratch(world);
     if (ntmm_check_with_storage(world->system, world->scratch, world->scratch_size,
                                 ntmm_emulated_read_disk, world->emu, &report)) {
@@ -441,8 +494,9 @@ static void compare_page(struct compared *world, enum who who, uint64_t base,
     compared_must(world,
                   !ntmm_protect_virtual_memory(world->system, world->handles[who], &start, &size,
                                                NTMM_PAGE_READONLY, &old) &&
-                      !ntmm_emulated_attach(world->emu, 0, world->handles[who]) &&
-                      !ntmm_emulated_load(world->emu, 0, base, bytes, sizeof(bytes), NULL, NULL),
+                      !ntmm_emulated_attach(world->emu, world->first_cpu, world->handles[who]) &&
+                      !ntmm_emulated_load(world->emu, world->first_cpu, base, bytes, sizeof(bytes),
+                                          NULL, NULL),
                   "a written page cannot be read");
     if (!holds(contents, bytes)) {
         print_bytes_that_differ(base, contents, bytes);
@@ -483,7 +537,7 @@ static void begin_models(struct compared *world)
 {
     bool is_old = world->header & HEADER_OLD_BUILD;
 
-    world->model_system.windows_build = is_old ? OLD_BUILD : NTMM_DEFAULT_WINDOWS_BUILD;
+    world->model_system.windows_build = is_old ? COMPARED_OLD_BUILD : NTMM_DEFAULT_WINDOWS_BUILD;
     world->model_system.commit_limit_pages = COMMIT_PAGES;
     for (enum who who = 0; who < WHO_COUNT; who++) {
         model_process_begin(&world->models[who], &world->model_system);
@@ -514,7 +568,7 @@ static void begin_system(struct compared *world)
     struct ntmm_config config = {
         .size = sizeof(config),
         .version = NTMM_CONFIG_VERSION,
-        .windows_build = world->header & HEADER_OLD_BUILD ? OLD_BUILD : 0,
+        .windows_build = world->header & HEADER_OLD_BUILD ? COMPARED_OLD_BUILD : 0,
         .extra_commit_pages = COMMIT_PAGES,
     };
 
@@ -526,30 +580,43 @@ static void begin_system(struct compared *world)
     }
 }
 
-void compared_begin(struct compared *world, uint8_t header)
+static void begin_log(struct compared *world, uint8_t header)
 {
     world->header = header;
     world->log = calloc(world->limit, sizeof(*world->log));
     world->outcomes = calloc(world->limit, sizeof(*world->outcomes));
     compared_must(world, world->log && world->outcomes, "no memory");
-    world->arena = aligned_alloc(MODEL_PAGE_SIZE, world->ram_bytes);
-    compared_must(world, world->arena, "no memory");
-    memset(world->arena, world->header & HEADER_ZEROED_RAM ? 0 : GARBAGE, world->ram_bytes);
-    begin_models(world);
-    begin_system(world);
+}
+
+static void begin_processes(struct compared *world)
+{
     world->handles[WHO_STALE] = make_process(world, &world->models[WHO_STALE]);
-    compared_must(world, !ntmm_end_process(world->system, world->handles[WHO_STALE]),
-                  "end a process");
+    end_process(world, world->handles[WHO_STALE]);
     world->handles[WHO_LIVE] = make_process(world, &world->models[WHO_LIVE]);
     world->handles[WHO_OTHER] = make_process(world, &world->models[WHO_OTHER]);
     world->handles[WHO_WRONG_KIND] = world->handles[WHO_LIVE] ^ ((ntmm_handle)0x80 << 56);
 }
 
-void compared_end(struct compared *world)
+void compared_begin(struct compared *world, uint8_t header)
 {
-    struct ntmm_teardown left;
+    begin_log(world, header);
+    world->arena = aligned_alloc(MODEL_PAGE_SIZE, world->ram_bytes);
+    compared_must(world, world->arena, "no memory");
+    memset(world->arena, world->header & HEADER_ZEROED_RAM ? 0 : GARBAGE, world->ram_bytes);
+    begin_models(world);
+    begin_system(world);
+    begin_processes(world);
+}
 
-    compared_check(world);
+void compared_join(struct compared *world, uint8_t header)
+{
+    begin_log(world, header);
+    begin_models(world);
+    begin_processes(world);
+}
+
+static void end_models(struct compared *world)
+{
     compared_check_files(world);
     for (enum who who = 0; who < WHO_LIVING; who++) {
         compare_contents(world, who);
@@ -557,6 +624,26 @@ void compared_end(struct compared *world)
     }
     model_system_end(&world->model_system);
     compared_must(world, world->model_system.commit_pages == 0, "the model kept a charge");
+}
+
+void compared_leave(struct compared *world)
+{
+    compared_check_processes(world);
+    end_models(world);
+    for (enum who who = 0; who < WHO_LIVING; who++) {
+        end_process(world, world->handles[who]);
+    }
+    free(world->scratch);
+    free(world->log);
+    free(world->outcomes);
+}
+
+void compared_end(struct compared *world)
+{
+    struct ntmm_teardown left;
+
+    compared_check(world);
+    end_models(world);
     ntmm_emulated_destroy(world->emu, &left);
     compared_must(
         world, !left.lost_pages && !left.outstanding_commit && !left.live_objects && !left.waiters,
@@ -589,6 +676,6 @@ void compared_end_seat(struct compared *world, struct compared_seat *seat)
     compared_change_seats(world, WHO_OTHER, seat);
     compare_contents(world, WHO_OTHER);
     compared_change_seats(world, WHO_OTHER, seat);
-    compared_must(world, !ntmm_end_process(world->system, seat->handle), "end a process");
+    end_process(world, seat->handle);
     model_process_end(&seat->model);
 }

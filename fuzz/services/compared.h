@@ -25,6 +25,8 @@
 #define HEADER_BOUNDED 0x20u    /* bounds of its own for the other process */
 #define HEADER_ZEROED_RAM 0x10u /* otherwise RAM begins full of garbage */
 #define HEADER_PAGED 0x08u      /* everything that can leaves memory after each operation */
+/* What HEADER_OLD_BUILD says. */
+#define COMPARED_OLD_BUILD 16299u
 #define CHECK_EVERY_MASK 0x07u
 
 struct compared {
@@ -45,6 +47,13 @@ struct compared {
     unsigned count;
     unsigned succeeded; /* operations whose status was SUCCESS */
     uint8_t header;
+
+    /* Of a world that shares its machine with others (compared_join). */
+    void (*on_difference)(void *context, const char *why); /* before it traps; NULL: nothing */
+    void *context;
+    uint32_t first_cpu; /* the processors are this one and the next */
+    unsigned tries;     /* of an operation that fails as injected errors make it fail; 0: one */
+    uint64_t again;     /* operations that were tried again */
 };
 
 /* A process that waits for its turn. */
@@ -57,6 +66,14 @@ struct compared_seat {
 void compared_begin(struct compared *world, uint8_t header);
 /* Compares everything, and frees it. */
 void compared_end(struct compared *world);
+
+/* The same in a machine and system that others use too: limit, emu, system, and what is said above
+ * of such worlds are filled in, the rest is zero. */
+void compared_join(struct compared *world, uint8_t header);
+/* Compares everything but the system's invariants, and ends the processes and the model. */
+void compared_leave(struct compared *world);
+/* Maps and accounts alone. */
+void compared_check_processes(struct compared *world);
 
 /* Whether one more record finds room in the log, and frames for its pages and tables. */
 bool compared_has_room(struct compared *world);

@@ -9,6 +9,7 @@
 #include <ntmm/memory.h>
 #include <ntmm/section.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,7 +187,12 @@ void compared_check_files(struct compared *world)
         for (uint64_t i = 0; i < size; i++) {
             uint8_t byte = i < found.valid_bytes ? device[i] : 0;
 
-            compared_must(world, byte == expected[i], "what is on a device differs");
+            if (byte != expected[i]) {
+                printf("# f%u at 0x%llX expected %02X found %02X, valid 0x%llX\n", slot,
+                       (unsigned long long)i, expected[i], byte,
+                       (unsigned long long)found.valid_bytes);
+                compared_must(world, false, "what is on a device differs");
+            }
         }
         free(expected);
     }

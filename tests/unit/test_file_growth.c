@@ -29,14 +29,13 @@ struct growth {
 static void make_growth(struct growth *g, uint64_t seed, uint64_t old_end)
 {
     *g = (struct growth){0};
-    make_world(&g->w,
-               (struct ntmm_emulated_config){.ram_bytes = 2 * MIB,
-                                             .cpu_count = 1,
-                                             .seed = seed,
-                                             .flags = NTMM_EMULATED_PREEMPT},
-               0);
-    g->file = open_device(
-        &g->w, add_memory_file(&g->w, old_end, MIB, NTMM_EMULATED_FILE_STALE), old_end);
+    make_world(
+        &g->w,
+        (struct ntmm_emulated_config){
+            .ram_bytes = 2 * MIB, .cpu_count = 1, .seed = seed, .flags = NTMM_EMULATED_PREEMPT},
+        0);
+    g->file =
+        open_device(&g->w, add_memory_file(&g->w, old_end, MIB, NTMM_EMULATED_FILE_STALE), old_end);
     g->old_end = old_end;
 }
 

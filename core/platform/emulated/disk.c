@@ -204,6 +204,7 @@ static void finish(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io 
     disk->in_flight--; /* the completion may remove it */
     machine_unlock(emu);
     count_one(&emu->statistics.completions);
+    schedule_point(POINT_COMPLETION);
     io->complete(io); /* io is the submitter's again, and may be gone */
     atomic_fetch_sub_explicit(&emu->in_flight, 1, memory_order_release);
 }
