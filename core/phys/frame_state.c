@@ -406,6 +406,14 @@ void frame_hold(struct call *c, uint64_t frame)
     frame_unlock(c, frame);
 }
 
+void frame_hold_trimmed(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    take_off(c, frame, pfn);
+    set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
+    set_location(c, pfn, NTMM_FRAME_TRANSITION);
+}
+
 void frame_end_reference(struct call *c, uint64_t frame)
 {
     frame_lock(c, frame);

@@ -320,6 +320,10 @@ void frame_set_priority(struct call *c, uint64_t frame, uint32_t priority);
  * its entry; given back by frame_end_reference. (W) of its process is held. Takes (F). */
 void frame_hold(struct call *c, uint64_t frame);
 
+/* The same of a frame whose entry is in transition, and which is not being read: off its list. (F)
+ * is held; takes (L). */
+void frame_hold_trimmed(struct call *c, uint64_t frame);
+
 /* A reference goes; the last one lists or frees the frame. Takes (F), (G), (L), (N), (Q). */
 void frame_end_reference(struct call *c, uint64_t frame);
 

@@ -5,6 +5,7 @@
 #include "services/access.h"
 #include "services/map_view.h"
 #include "services/process_end.h"
+#include "services/process_make.h"
 #include "services/relief.h"
 #include "space/private.h"
 
@@ -16,9 +17,8 @@
      NTMM_PROCESS_LARGE_ADDRESS_AWARE | NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE |                     \
      NTMM_PROCESS_NO_DYNAMIC_CODE)
 
-/* The caller's configuration in this version's form. */
-static bool capture_config(const struct ntmm_process_config *given,
-                           struct ntmm_process_config *config)
+bool process_capture_config(const struct ntmm_process_config *given,
+                            struct ntmm_process_config *config)
 {
     size_t size = given->version == 1 ? offsetof(struct ntmm_process_config, flags)
                                       : sizeof(struct ntmm_process_config);
@@ -50,14 +50,14 @@ ntmm_status ntmm_create_process(struct ntmm_system *system, const struct ntmm_pr
     struct call c = call_begin(system);
     struct relief relief = relief_begin();
     struct ntmm_process_config config = {.size = 0};
-    if (given && !capture_config(given, &config))
+    if (given && !process_capture_config(given, &config))
         return NTMM_STATUS_INFO_LENGTH_MISMATCH;
     ntmm_status status = check_config(&config);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     struct layout layout = layout_choose(&c, &config, get32(&anchor_of(&c)->next_generation));
     do {
-        status = process_create(&c, &config, &layout, process);
+        status = process_create(&c, &config, &layout, PROCESS_LIVE, process);
     } while (relieve(&c, &relief, NULL, &status));
     return status;
 }
@@ -73,28 +73,32 @@ static void retire(struct call *c, struct process *process)
     process_unlock_address(c, process);
 }
 
-ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
+ntmm_status process_run_down(struct call *c, struct process *process)
 {
-    struct call c = call_begin(system);
     struct relief relief = relief_begin();
-    struct process *process;
-    ntmm_status status = process_lock_ending(&c, handle, NTMM_PROCESS_TERMINATE, &process);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    private_discard_resident(&c, process);
-    while (!views_run_down(&c, process) || !private_run_down(&c, process)) {
-        process_unlock_address(&c, process);
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    private_discard_resident(c, process);
+    while (!views_run_down(c, process) || !private_run_down(c, process)) {
+        process_unlock_address(c, process);
         relief.tables = 0; /* each brought in is done with: there is no limit to their number */
-        bool is_relieved = relieve(&c, &relief, process, &status);
-        process_relock_ending(&c, process);
+        bool is_relieved = relieve(c, &relief, process, &status);
+        process_relock_ending(c, process);
         if (!is_relieved) {
             store32_release(&process->state, PROCESS_END_FAILED);
-            process_unlock_address(&c, process);
+            process_unlock_address(c, process);
             return status;
         }
     }
-    retire(&c, process);
+    retire(c, process);
     return NTMM_STATUS_SUCCESS;
+}
+
+ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
+{
+    struct call c = call_begin(system);
+    struct process *process;
+    ntmm_status status = process_lock_ending(&c, handle, NTMM_PROCESS_TERMINATE, &process);
+    return status == NTMM_STATUS_SUCCESS ? process_run_down(&c, process) : status;
 }
 
 void process_end_with_system(struct call *c, ntmm_handle handle)

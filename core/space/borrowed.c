@@ -48,6 +48,12 @@ static void set_range(struct call *c, struct process *process, const struct vad 
     gather_finish(c, process, &g);
 }
 
+void borrowed_enter(struct call *c, struct process *process, const struct vad *vad, uint64_t page,
+                    uint32_t protection)
+{
+    set_range(c, process, vad, page, page + 1, protection);
+}
+
 ntmm_status borrowed_map(struct call *c, struct process *process, const struct vad_place *place,
                          uint32_t protection, uint32_t win32, uint64_t first_frame)
 {

@@ -40,6 +40,11 @@ static inline bool vad_is_borrowed(const struct vad *vad)
 ntmm_status borrowed_map(struct call *c, struct process *process, const struct vad_place *place,
                          uint32_t protection, uint32_t win32, uint64_t first_frame);
 
+/* A page of a region, whose table is there, takes a protection that the region allows. (W) is held.
+ */
+void borrowed_enter(struct call *c, struct process *process, const struct vad *vad, uint64_t page,
+                    uint32_t protection);
+
 /*
  * Protect [start, end) of a region, within what it was mapped with: SECTION_PROTECTION otherwise;
  * INVALID_PAGE_PROTECTION: a guard.

@@ -110,6 +110,9 @@ static void note_peak(struct job *job, uint64_t commit)
     }
 }
 
+void job_keep(struct job *job) { set32(&job->members, get32(&job->members) + 1); }
+void job_end_keep(struct job *job) { set32(&job->members, get32(&job->members) - 1); }
+
 void job_join(struct call *c, struct process *process, struct job *job)
 {
     uint64_t commit = get64(&process->commit_pages);

@@ -55,6 +55,10 @@ struct job *job_create(struct call *c);
 /* The job of a handle: INVALID_HANDLE, OBJECT_TYPE_MISMATCH. (D) is held. */
 ntmm_status job_find(struct call *c, ntmm_handle handle, struct job **job);
 
+/* The slot of a job stays until job_end_keep: a process is about to join. (D) is held. */
+void job_keep(struct job *job);
+void job_end_keep(struct job *job);
+
 /* A process joins; (A), (W) and (D) are held. */
 void job_join(struct call *c, struct process *process, struct job *job);
 

@@ -193,7 +193,8 @@ static ntmm_status make_process(struct call *c, const struct ntmm_process_config
 }
 
 ntmm_status process_create(struct call *c, const struct ntmm_process_config *config,
-                           const struct layout *layout, ntmm_handle *handle)
+                           const struct layout *layout, enum process_state state,
+                           ntmm_handle *handle)
 {
     struct anchor *anchor = anchor_of(c);
     uint32_t slot;
@@ -206,7 +207,7 @@ ntmm_status process_create(struct call *c, const struct ntmm_process_config *con
         set32(&anchor->live_count, get32(&anchor->live_count) + 1);
         (void)add64(&partition_of(c)->minimum_pages, get64(&process->working_set_minimum));
         system_count(c, NTMM_COUNTER_PROCESSES_CREATED, 1);
-        store32_release(&process->state, PROCESS_LIVE);
+        store32_release(&process->state, state);
         store64_release(&process->handle, *handle);
         event_note(c, NTMM_EVENT_PROCESS_CREATED, *handle, *handle, get64(&process->root_frame), 0);
     }

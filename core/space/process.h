@@ -39,8 +39,15 @@
 #define HANDLE_GENERATION_SHIFT 32u
 #define HANDLE_GENERATION_MAX 0xFFFFFFu
 
-/* END_FAILED: a table could not be read; it may be ended again. */
-enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDING, PROCESS_END_FAILED };
+/* END_FAILED: a table could not be read; it may be ended again. MAKING: only the call that makes it
+ * reaches it; others are told that it ends. */
+enum process_state {
+    PROCESS_FREE,
+    PROCESS_LIVE,
+    PROCESS_ENDING,
+    PROCESS_END_FAILED,
+    PROCESS_MAKING
+};
 
 struct process {
     le32 address_lock;                /* LOCK_ADDRESS */
@@ -239,12 +246,14 @@ static inline ntmm_status process_lock_privileged(struct call *c, ntmm_handle ha
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
                                 struct process **process);
 
-/* The same locks again for one that the caller made ENDING. */
+/* The same locks again for one that the caller made ENDING, or makes. */
 void process_relock_ending(struct call *c, struct process *process);
 
-/* A slot made live with an empty address space. Takes (D), (C), (N). Shortage: c->want is set. */
+/* A slot made LIVE, or MAKING, with an empty address space. Takes (D), (C), (N). Shortage: c->want
+ * is set. */
 ntmm_status process_create(struct call *c, const struct ntmm_process_config *config,
-                           const struct layout *layout, ntmm_handle *handle);
+                           const struct layout *layout, enum process_state state,
+                           ntmm_handle *handle);
 
 /* Retire a slot in state ENDING whose address space is empty: keep its counters, free the slot. */
 void process_retire(struct call *c, struct process *process);

@@ -269,6 +269,12 @@ static ntmm_status call_open(struct machine *m, ntmm_handle process)
     return ntmm_open_process(m->system, NULL, process, NTMM_PROCESS_VM_READ, &handle);
 }
 
+static ntmm_status call_clone(struct machine *m, ntmm_handle process)
+{
+    ntmm_handle handle = 0;
+    return ntmm_clone_process(m->system, process, NULL, &handle);
+}
+
 /* Services that need a right of the handle, and those that need none. */
 static const service RIGHTFUL[] = {
     call_allocate,       call_allocate_ex,
@@ -289,6 +295,7 @@ static const service RIGHTFUL[] = {
     call_query_process,  call_allocate_frames,
     call_free_frames,    call_map_frames,
     call_scatter_frames, call_shared_user_data,
+    call_clone,
 };
 static const service OPEN_TO_ALL[] = {call_open};
 

@@ -182,6 +182,7 @@ static void the_process_table_has_2048_places(void **state)
     struct machine_setup setup = {.hardware = {.ram_bytes = 64 * MIB}};
     struct machine *m = machine_open(&setup);
     uint32_t count = 0;
+    ntmm_handle clone = 0;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     (void)state;
     while (status == NTMM_STATUS_SUCCESS && count < 2048) {
@@ -190,6 +191,8 @@ static void the_process_table_has_2048_places(void **state)
     }
     assert_int_equal(status, NTMM_STATUS_INSUFFICIENT_RESOURCES);
     assert_int_equal(count, 2047); /* one was there */
+    assert_int_equal(ntmm_clone_process(m->system, m->process, NULL, &clone),
+                     NTMM_STATUS_INSUFFICIENT_RESOURCES);
     while (count)
         assert_int_equal(ntmm_end_process(m->system, handles[--count]), NTMM_STATUS_SUCCESS);
     machine_close(m);

@@ -85,6 +85,44 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *syste
                                                        ntmm_handle *process);
 
 /**
+ * Clone a process: make one whose address space is a copy of another's, as NT's fork does.
+ *
+ * The child has the parent's private regions, page by page with their protections and contents, its
+ * placeholders, its views that were mapped with NTMM_VIEW_SHARE, and its borrowed frames, all at
+ * the same addresses. It has not: views mapped with NTMM_VIEW_UNMAP, large and nonpaged pages, user
+ * physical pages and their windows, locks of pages. Watched regions are not watched in the child. A
+ * store of either is not seen by the other, but in views of shared pages. The child is in the
+ * parent's job. What other threads of the parent change while it is cloned is in the child or not,
+ * page by page. docs/clones.md has the whole.
+ *
+ * @param system   any
+ * @param parent   with NTMM_PROCESS_CREATE_PROCESS
+ * @param config   copied: commit limit and working-set limits, 0: the parent's; the rest is the
+ *                 parent's and must be 0 here. NULL: all as the parent's
+ * @param process  out: the child's handle, with all rights; untouched on failure
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed and no child,
+ *         NTMM_STATUS_ACCESS_VIOLATION        process is NULL
+ *         NTMM_STATUS_INFO_LENGTH_MISMATCH    config's size or version is not this header's
+ *         NTMM_STATUS_INVALID_PARAMETER_3     config says something of the address space
+ *         NTMM_STATUS_INVALID_HANDLE          parent names nothing alive
+ *         NTMM_STATUS_OBJECT_TYPE_MISMATCH    parent is a handle of another kind
+ *         NTMM_STATUS_ACCESS_DENIED           the handle lacks the right
+ *         NTMM_STATUS_PROCESS_IS_TERMINATING  the parent is ending
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED the parent's private commit passes the child's limit
+ *         NTMM_STATUS_COMMITMENT_LIMIT        it passes the commit limit, or one of the job
+ *         NTMM_STATUS_NO_MEMORY               no frame came free in time
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the process table is full
+ *         or the status of a read that failed, of a page that was out
+ * Locks: takes (A), (W) of the parent and of the child, one after the other, (O), and the process
+ * list lock. Waits for frames and for I/O. Source: NtCreateProcess without a section,
+ * RtlCloneUserProcess.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_clone_process(struct ntmm_system *system,
+                                                      ntmm_handle parent,
+                                                      const struct ntmm_process_config *config,
+                                                      ntmm_handle *process);
+
+/**
  * End a process: every page, table and reservation is freed and every charge returned, then the
  * handle is stale.
  *
