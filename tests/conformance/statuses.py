@@ -37,6 +37,7 @@ FUNCTIONS = {
     "unlock": "ntmm_unlock_virtual_memory",
     "get-watch": "ntmm_get_write_watch",
     "reset-watch": "ntmm_reset_write_watch",
+    "clone": "ntmm_clone_process",
     "create-file": "ntmm_create_file",
     "open-file": "ntmm_open_file",
     "close-file": "ntmm_close_file",

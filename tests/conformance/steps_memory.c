@@ -309,6 +309,12 @@ static void step_restart(struct runner *runner, const struct line *line, char *a
     runner->subject->restart(runner->self, runner->who);
 }
 
+static void step_clone(struct runner *runner, const struct line *line, char *actual)
+{
+    (void)line;
+    append_status(actual, runner->subject->clone(runner->self, runner->who));
+}
+
 const struct step memory_steps[] = {
     {"allocate", step_allocate},
     {"allocate-ex", step_allocate_ex},
@@ -330,5 +336,6 @@ const struct step memory_steps[] = {
     {"get-watch", step_get_watch},
     {"reset-watch", step_reset_watch},
     {"restart", step_restart},
+    {"clone", step_clone},
     {NULL, NULL},
 };

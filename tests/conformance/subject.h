@@ -118,6 +118,8 @@ struct subject {
                       struct model_fault *fault);
     /* The live or the other process ends, and a new one with the same limits takes its place. */
     void (*restart)(void *self, enum caller who);
+    /* The other process ends, and a clone of this one takes its place. */
+    uint32_t (*clone)(void *self, enum caller who);
     const struct subject_sections *sections; /* NULL: it has none */
 };
 

@@ -352,6 +352,20 @@ static void restart(void *context, enum caller who)
                              &self->handles[who]));
 }
 
+static uint32_t clone(void *context, enum caller who)
+{
+    struct core_self *self = context;
+    ntmm_handle handle;
+    uint32_t status = ntmm_clone_process(self->system, self->handles[who], NULL, &handle);
+
+    if (status == NTMM_STATUS_SUCCESS) {
+        must(ntmm_end_process(self->system, self->handles[CALLER_OTHER]));
+        self->handles[CALLER_OTHER] = handle;
+    }
+    subject_core_after_call(self);
+    return status;
+}
+
 const struct subject subject_core = {
     .name = "core",
     .open = open_core,
@@ -374,6 +388,7 @@ const struct subject subject_core = {
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,
+    .clone = clone,
     .sections = &subject_core_sections,
 };
 
@@ -400,5 +415,6 @@ const struct subject subject_paged = {
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,
+    .clone = clone,
     .sections = &subject_core_sections,
 };

@@ -150,6 +150,19 @@ static void restart(void *self, enum caller who)
     process->commit_limit_pages = commit_limit_pages;
 }
 
+static uint32_t clone(void *self, enum caller who)
+{
+    struct model_process *other = process_of(self, CALLER_OTHER);
+    struct model_process child;
+    uint32_t status = model_process_clone(process_of(self, who), &child);
+
+    if (status == NTMM_STATUS_SUCCESS) {
+        model_process_end(other);
+        *other = child;
+    }
+    return status;
+}
+
 const struct subject subject_model = {
     .name = "model",
     .open = open_model,
@@ -171,5 +184,6 @@ const struct subject subject_model = {
     .access = access_memory,
     .fault = fault_at,
     .restart = restart,
+    .clone = clone,
     .sections = &subject_model_sections,
 };

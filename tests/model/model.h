@@ -87,6 +87,7 @@ struct model_region {
     uint64_t reach;                /* of a view: the byte in the section that ends it */
     uint64_t seen;                 /* of a view: the control's generation that `pages` shows */
     bool is_fixed;                 /* of a view: its protection cannot be changed */
+    bool is_unshared;              /* of a view: a clone of the process has it not */
 };
 
 /* A page of a watched region that was written. */
@@ -144,6 +145,9 @@ struct model_parameter {
 
 /* A process with an empty address space, NT's default bounds and no limit of its own. */
 void model_process_begin(struct model_process *process, struct model_system *system);
+
+/* *child, which is not begun, becomes a clone of a process; untouched on failure. */
+uint32_t model_process_clone(struct model_process *process, struct model_process *child);
 
 /* Frees everything and returns every charge; afterwards handle_status is INVALID_HANDLE. */
 void model_process_end(struct model_process *process);

@@ -30,6 +30,7 @@ struct plan {
     uint64_t size; /* bytes, as asked for or to the section's end */
     uint32_t type;
     uint32_t protect;
+    uint32_t inherit;
     uint64_t commit_size;
     struct model_bounds bounds;
     struct model_region *hole; /* the placeholder that it replaces; NULL: free memory */
@@ -303,6 +304,7 @@ static void show(struct model_process *process, const struct plan *plan)
     region->offset = plan->offset;
     region->reach = behind < section->size_bytes ? behind : section->size_bytes;
     region->seen = region->control->generation - 1;
+    region->is_unshared = plan->inherit == VIEW_UNMAP;
     region->is_fixed = ((plan->type | section->attributes) & SEC_NO_CHANGE) != 0;
     region->control->views++;
     model_control_hold(region->control, region->reach);
@@ -340,6 +342,7 @@ uint32_t model_map_view(struct model_process *process, uint64_t section, uint64_
         .offset = offset ? *offset : 0,
         .type = request->type,
         .protect = request->protect,
+        .inherit = request->inherit,
         .commit_size = request->commit_size,
         .bounds = {LOWEST_USER_ADDRESS, services_end_of_zero_bits(request->zero_bits),
                    MODEL_GRANULARITY, false, false},
