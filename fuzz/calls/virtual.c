@@ -294,6 +294,28 @@ static void follow_guard(struct world *w)
     ntmm_follow_stack_guard(&w->stack, base, size, take_protect(w));
 }
 
+static void clone_process(struct world *w)
+{
+    ntmm_handle handle = 77;
+    ntmm_handle parent = take_handle(w);
+    uint8_t kind = take8(w);
+    struct ntmm_process_config config = {
+        .size = one_in(w, 32) ? take32(w) : (uint32_t)sizeof(config),
+        .version = one_in(w, 32) ? take32(w) : NTMM_PROCESS_CONFIG_VERSION,
+        .flags = kind & 0x1F ? 0 : take8(w),
+        .commit_limit_pages = kind & 0x20 ? take8(w) : 0,
+        .working_set_minimum_pages = kind & 0x40 ? take8(w) : 0,
+    };
+
+    if (CALL(w, clone_process, w->system, parent, kind & 0x80 ? NULL : &config,
+             one_in(w, 64) ? NULL : &handle)) {
+        must(w, handle == 77, "a failed cloning wrote the handle");
+        return;
+    }
+    add_process(w, handle);
+    add_handle(w, handle);
+}
+
 const struct verb VIRTUAL_VERBS[] = {
     {"allocate", allocate},
     {"allocate", allocate},
@@ -315,5 +337,6 @@ const struct verb VIRTUAL_VERBS[] = {
     {"free-stack", free_stack},
     {"allocate-stack", allocate_stack},
     {"follow-guard", follow_guard},
+    {"clone-process", clone_process},
 };
 const unsigned VIRTUAL_VERB_COUNT = sizeof(VIRTUAL_VERBS) / sizeof(VIRTUAL_VERBS[0]);
