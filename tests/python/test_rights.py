@@ -57,6 +57,20 @@ def test_a_handle_carries_what_was_asked_for(process):
         assert isinstance(caught.value, PermissionError)
 
 
+def test_a_clone_needs_a_right_and_has_all(system, process):
+    block = process.allocate(4 * PAGE)
+    process.write(block, b"both")
+    with process.open(Access.CREATE_PROCESS).clone(commit_limit_pages=8) as child:
+        assert child.access == Access.ALL
+        assert child.read(block, 4) == b"both"
+        child.write(block, b"mine")
+        assert process.read(block, 4) == b"both"
+        assert child.information().commit_pages == process.information().commit_pages == 4
+    weak = process.open(Access.ALL & ~Access.CREATE_PROCESS)
+    assert status_of(weak.clone) == "ACCESS_DENIED"
+    assert status_of(process.clone, commit_limit_pages=3) == "PAGEFILE_QUOTA_EXCEEDED"
+
+
 def test_the_with_of_a_second_handle_ends_nothing(system):
     process = system.create_process()
     with process.open() as same:
