@@ -22,6 +22,7 @@
 #include <ntmm/process.h>
 #include <ntmm/query.h>
 #include <ntmm/section.h>
+#include <ntmm/secure.h>
 #include <ntmm/stack.h>
 #include <ntmm/statistics.h>
 #include <ntmm/status.h>

@@ -47,7 +47,7 @@ static bool finish_vad(struct walk *w)
     const struct vad *vad = vad_at(w->k->c, w->at.ref);
     uint64_t pages = w->at.end - w->at.start;
     uint64_t commit = get64(&vad->commit_pages);
-    if (!check_range(w, vad) || !check_commit_of(w, vad))
+    if (!check_range(w, vad) || !check_secures(w, vad) || !check_commit_of(w, vad))
         return false;
     bool is_large = vad_type(vad) == VAD_LARGE_PAGES;
     w->k->large_pages += w->large_pages;

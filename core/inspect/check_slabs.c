@@ -197,5 +197,6 @@ bool check_slab_owners(struct checker *k)
     return check_equal(k, "S4", SLAB_VAD, k->vads, k->slabs[SLAB_VAD].used) &&
            check_equal(k, "S4", SLAB_VAD_NODE, k->vad_nodes, k->slabs[SLAB_VAD_NODE].used) &&
            check_equal(k, "S4", SLAB_WATCH_NODE, k->watch_nodes, k->slabs[SLAB_WATCH_NODE].used) &&
-           check_equal(k, "S4", SLAB_FAULT_LOG, k->fault_logs, k->slabs[SLAB_FAULT_LOG].used);
+           check_equal(k, "S4", SLAB_FAULT_LOG, k->fault_logs, k->slabs[SLAB_FAULT_LOG].used) &&
+           check_equal(k, "S4", SLAB_SECURE, k->secures, k->slabs[SLAB_SECURE].used);
 }

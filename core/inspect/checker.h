@@ -90,6 +90,7 @@ struct checker {
     uint64_t physical_frames;   /* user physical pages of processes, less the frames of that use */
     uint64_t watch_nodes;       /* nodes of marks met so far */
     uint64_t fault_logs;        /* blocks of logs of faults met so far */
+    uint64_t secures;           /* records of secured ranges met so far */
     uint64_t minimum_pages;     /* working-set minima met */
     uint64_t large_pages;       /* frames of large pages met */
     uint64_t process_frames;    /* frames of process objects and jobs met */
@@ -280,6 +281,11 @@ bool check_watched_entry(struct walk *w, const struct vad *vad, uint64_t page, u
 
 /* W4, S4: the log of a process's faults. */
 bool check_fault_log(struct checker *k, const struct process *process);
+
+/* --- check_secures.c --- */
+
+/* V15, S4: the secured ranges of a VAD. */
+bool check_secures(struct walk *w, const struct vad *vad);
 
 /* PR4: a reference names a frame of process objects or jobs, which counts. */
 bool check_directory_frame(struct checker *k, uint64_t ref);

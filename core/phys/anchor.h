@@ -111,6 +111,7 @@ enum slab_kind {
     SLAB_VAD_NODE,
     SLAB_WATCH_NODE,
     SLAB_FAULT_LOG,
+    SLAB_SECURE,
     SLAB_SECTION,
     SLAB_FILE,
     SLAB_NAME,

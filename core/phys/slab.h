@@ -11,7 +11,8 @@
  * S3 a slab frame's row has use SLAB and the tag as its original entry; its header agrees with its
  *    class
  * S4 the VADs, tree nodes and nodes of marks in use are those of the trees, the blocks of logs of
- *    faults those of the processes, each owned by its process
+ *    faults those of the processes, the records of secured ranges those of the VADs, each owned by
+ *    its process
  *
  * A slab frame is charged to commit. The last empty slab of a class is kept until slab_trim.
  */

@@ -14,6 +14,7 @@
 #include "space/placeholder.h"
 #include "space/protection.h"
 #include "space/reset.h"
+#include "space/secure.h"
 #include "space/watch.h"
 
 #include <ntmm/virtual.h>
@@ -184,7 +185,8 @@ static ntmm_status commit_in_region(struct call *c, struct process *process,
                                     struct page_range range)
 {
     uint32_t flags = get32(&vad->flags);
-    if (flags & VAD_NO_CHANGE)
+    if (flags & VAD_NO_CHANGE ||
+        secure_forbids_protection(c, vad, range.start, range.end, a->protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (vad_is_placeholder(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;

@@ -14,6 +14,7 @@
 #include "services/space_search.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
+#include "space/secure.h"
 
 #include <ntmm/section.h>
 
@@ -356,6 +357,8 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
         return NTMM_STATUS_NOT_MAPPED_VIEW;
     if (is_kept && !(get32(&vad->flags) & VAD_REPLACED))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
+    if (vad_is_secured(vad))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     ntmm_status status = view_empty(c, process, vad);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
@@ -405,6 +408,7 @@ bool views_run_down(struct call *c, struct process *process)
         page = range.end;
         if (!vad_is_view(vad))
             continue;
+        secure_remove_all(c, vad);
         if (view_empty(c, process, vad) != NTMM_STATUS_SUCCESS)
             return false;
         struct control_area *area = view_area(c, vad);

@@ -8,6 +8,7 @@
 #include "services/section_make.h"
 #include "space/fault_log.h"
 #include "space/private.h"
+#include "space/secure.h"
 #include "space/watch.h"
 
 #include <ntmm/process.h>
@@ -132,6 +133,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     slab_class_init(&anchor->slabs[SLAB_CONTROL_AREA], AREA_TAG, sizeof(struct control_area));
     slab_class_init(&anchor->slabs[SLAB_SUBSECTION], SUBSECTION_TAG, sizeof(struct subsection));
     slab_class_init(&anchor->slabs[SLAB_FAULT_LOG], FAULT_LOG_TAG, sizeof(struct fault_log_block));
+    slab_class_init(&anchor->slabs[SLAB_SECURE], SECURE_TAG, sizeof(struct secure));
 }
 
 /* Thresholds of available frames. */

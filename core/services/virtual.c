@@ -10,6 +10,7 @@
 #include "space/large.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
+#include "space/secure.h"
 
 #include <ntmm/virtual.h>
 
@@ -76,6 +77,8 @@ static ntmm_status free_range(struct call *c, struct process *process, uint32_t 
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (vad_is_borrowed(vad) || vad_is_view(vad))
         return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
+    if (secure_forbids_removal(c, vad, range->start, range->end))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!vad_is_private(vad))
         return free_whole(c, process, type, vad, *range);
     switch (type) {
@@ -217,7 +220,8 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
     struct vad *vad = vad_find(c, process, range.start);
     if (!vad || range.end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    if (!vad_may_change(vad))
+    if (!vad_may_change(vad) ||
+        secure_forbids_protection(c, vad, range.start, range.end, protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!vad_is_view(vad) && (protection_is_copy(protection) || protection & VIEW_REVERT))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;

@@ -12,6 +12,7 @@
 #include "space/fault_log.h"
 #include "space/job.h"
 #include "space/large.h"
+#include "space/secure.h"
 #include "space/watch.h"
 
 uint64_t private_delete_page(struct call *c, struct process *process, const struct vad *vad,
@@ -221,6 +222,7 @@ static bool run_down_region(struct call *c, struct process *process, struct vad 
 {
     uint64_t start = vad_start(vad);
     uint64_t end = start;
+    secure_remove_all(c, vad);
     if (vad_type(vad) == VAD_LARGE_PAGES) {
         large_release(c, process, vad);
         return true;

@@ -3,6 +3,7 @@
  */
 #include "space/vad.h"
 #include "phys/slab.h"
+#include "space/secure.h"
 
 struct vad *vad_search(struct call *c, struct process *process, uint64_t page)
 {
@@ -107,7 +108,7 @@ __attribute__((flatten)) void vad_delete(struct call *c, struct process *process
     struct gap_nodes nodes;
     uint64_t ref = vad_ref(c, vad);
     nodes.count = 0;
-    NTMM_ASSERT(get64(&vad->commit_pages) == 0);
+    NTMM_ASSERT(get64(&vad->commit_pages) == 0 && !vad_is_secured(vad));
     if (get64(&process->vad_hint) == ref)
         set64(&process->vad_hint, 0);
     gap_tree_remove(c->bias, &process->vads, vad_start(vad), &nodes);
@@ -137,7 +138,10 @@ struct vad *vad_split(struct call *c, struct process *process, struct vad *vad, 
     struct gap_place place;
     uint64_t rest_end = vad_end(vad);
     vad_resize(c, process, vad, vad_start(vad), start);
-    *vad_at(c, spare->ref) = *vad;
+    struct vad *rest = vad_at(c, spare->ref);
+    *rest = *vad;
+    if (vad_is_secured(vad))
+        secure_divide(c, vad, rest);
     gap_tree_locate(c->bias, &process->vads, end, &place);
     return link(c, process, &place, end, rest_end, spare);
 }

@@ -55,6 +55,7 @@ struct vad {
     le64 commit_pages;     /* committed pages (W) */
     le64 detail;           /* what its type keeps elsewhere, a reference, or 0 (A, W) */
     le64 first_prototype;  /* of a view: the page of its section that it begins with; fixed */
+    le64 secures;          /* first of its secured ranges, a reference, or 0 (A, W) */
 };
 
 static inline struct vad *vad_at(const struct call *c, uint64_t ref)

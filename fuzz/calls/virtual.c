@@ -316,6 +316,36 @@ static void clone_process(struct world *w)
     add_handle(w, handle);
 }
 
+static void secure(struct world *w)
+{
+    ntmm_handle process = take_handle(w);
+    uint64_t base = take_address(w);
+    uint64_t size = take_size(w);
+    uint8_t mode = take8(w);
+    uint64_t secured = 0xA5A5A5A5A5A5A5A5;
+    ntmm_status status = CALL(w, secure_virtual_memory, w->system, process, base, size,
+                              mode == 255 ? take32(w)
+                              : mode & 1u ? NTMM_PAGE_READONLY
+                                          : NTMM_PAGE_READWRITE,
+                              one_in(w, 32) ? NULL : &secured);
+
+    must(w, !is_failure(status) || secured == 0xA5A5A5A5A5A5A5A5, "a failed secure wrote a name");
+    if (!is_failure(status)) {
+        w->secures[w->next_secure++ % SECURE_COUNT] = secured;
+        w->secure_process = process;
+    }
+}
+
+static void unsecure(struct world *w)
+{
+    uint8_t which = take8(w);
+    ntmm_handle process = which & 1u ? take_handle(w) : w->secure_process;
+    uint64_t secured =
+        which < 240 ? w->secures[(w->next_secure - 1 - which / 64) % SECURE_COUNT] : take64(w);
+
+    (void)CALL(w, unsecure_virtual_memory, w->system, process, secured);
+}
+
 const struct verb VIRTUAL_VERBS[] = {
     {"allocate", allocate},
     {"allocate", allocate},
@@ -338,5 +368,7 @@ const struct verb VIRTUAL_VERBS[] = {
     {"allocate-stack", allocate_stack},
     {"follow-guard", follow_guard},
     {"clone-process", clone_process},
+    {"secure", secure},
+    {"unsecure", unsecure},
 };
 const unsigned VIRTUAL_VERB_COUNT = sizeof(VIRTUAL_VERBS) / sizeof(VIRTUAL_VERBS[0]);

@@ -38,6 +38,7 @@ struct documented {
 #define SECTION_COUNT 8u
 #define FRAME_COUNT 64u
 #define WAIT_COUNT 2u
+#define SECURE_COUNT 4u
 #define CPU_COUNT 2u
 #define BUFFER_LIMIT 0x20000u /* most bytes of one host buffer */
 #define POISON 0xA5
@@ -73,6 +74,9 @@ struct world {
     unsigned next_process;
     struct range ranges[RANGE_COUNT];
     unsigned next_range;
+    uint64_t secures[SECURE_COUNT]; /* names of secured ranges, of any process */
+    unsigned next_secure;
+    ntmm_handle secure_process; /* of the last */
     struct ntmm_thread_stack stack;
     struct pending pending[WAIT_COUNT];
     struct ntmm_region_iterator iterator;

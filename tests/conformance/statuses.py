@@ -20,7 +20,7 @@ LIST = FOLDER / "statuses.txt"
 
 # The services of memory. The other headers are the machine, the platform and the system itself.
 HEADERS = ["access.h", "borrow.h", "file.h", "job.h", "memory.h", "offer.h", "physical.h",
-           "process.h", "query.h", "section.h", "snapshot.h", "stack.h", "statistics.h",
+           "process.h", "query.h", "section.h", "secure.h", "snapshot.h", "stack.h", "statistics.h",
            "virtual.h", "working_set.h", "write_watch.h"]
 
 # Which function a step of a case calls.
@@ -38,6 +38,8 @@ FUNCTIONS = {
     "get-watch": "ntmm_get_write_watch",
     "reset-watch": "ntmm_reset_write_watch",
     "clone": "ntmm_clone_process",
+    "secure": "ntmm_secure_virtual_memory",
+    "unsecure": "ntmm_unsecure_virtual_memory",
     "create-file": "ntmm_create_file",
     "open-file": "ntmm_open_file",
     "close-file": "ntmm_close_file",

@@ -412,7 +412,26 @@ static void step_accounts(struct runner *runner, const struct line *line, char *
     append_number(actual, size_bytes);
 }
 
+/* "secure NAME BASE SIZE MODE" and "unsecure NAME". */
+static void step_secure(struct runner *runner, const struct line *line, char *actual)
+{
+    uint64_t handle = HANDLE_UNTOUCHED;
+    uint32_t status = runner->subject->secure(
+        runner->self, runner->who, number_at(runner, line, 2), number_at(runner, line, 3),
+        protect_at(runner, line, 4), has_null_at(line, 5) ? NULL : &handle);
+
+    keep_handle(runner, line, status, handle, actual);
+}
+
+static void step_unsecure(struct runner *runner, const struct line *line, char *actual)
+{
+    append_status(actual,
+                  runner->subject->unsecure(runner->self, runner->who, handle_at(runner, line, 1)));
+}
+
 const struct step section_steps[] = {
+    {"secure", step_secure},
+    {"unsecure", step_unsecure},
     {"create-file", step_create_file},
     {"open-file", step_open_file},
     {"close-file", step_of_handle},

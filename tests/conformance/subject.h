@@ -93,6 +93,10 @@ struct subject {
     uint32_t (*offer)(void *self, enum caller who, uint64_t base, uint64_t size, uint32_t priority);
     uint32_t (*reclaim)(void *self, enum caller who, uint64_t base, uint64_t size);
     uint32_t (*discard)(void *self, enum caller who, uint64_t base, uint64_t size);
+    /* The handle is untouched on failure. */
+    uint32_t (*secure)(void *self, enum caller who, uint64_t base, uint64_t size, uint32_t mode,
+                       uint64_t *handle);
+    uint32_t (*unsecure)(void *self, enum caller who, uint64_t handle);
     uint32_t (*free)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t type);
     uint32_t (*protect)(void *self, enum caller who, uint64_t *base, uint64_t *size,
                         uint32_t protect, uint32_t *old);

@@ -10,6 +10,7 @@
 #include <ntmm/memory.h>
 #include <ntmm/offer.h>
 #include <ntmm/query.h>
+#include <ntmm/secure.h>
 #include <ntmm/virtual.h>
 #include <ntmm/write_watch.h>
 
@@ -165,6 +166,26 @@ static uint32_t discard(void *context, enum caller who, uint64_t base, uint64_t 
 {
     struct core_self *self = context;
     uint32_t status = ntmm_discard_virtual_memory(self->system, self->handles[who], base, size);
+
+    subject_core_after_call(self);
+    return status;
+}
+
+static uint32_t secure(void *context, enum caller who, uint64_t base, uint64_t size, uint32_t mode,
+                       uint64_t *handle)
+{
+    struct core_self *self = context;
+    uint32_t status =
+        ntmm_secure_virtual_memory(self->system, self->handles[who], base, size, mode, handle);
+
+    subject_core_after_call(self);
+    return status;
+}
+
+static uint32_t unsecure(void *context, enum caller who, uint64_t handle)
+{
+    struct core_self *self = context;
+    uint32_t status = ntmm_unsecure_virtual_memory(self->system, self->handles[who], handle);
 
     subject_core_after_call(self);
     return status;
@@ -375,6 +396,8 @@ const struct subject subject_core = {
     .offer = offer,
     .reclaim = reclaim,
     .discard = discard,
+    .secure = secure,
+    .unsecure = unsecure,
     .free = free_memory,
     .protect = protect_memory,
     .read_memory = read_memory,
@@ -402,6 +425,8 @@ const struct subject subject_paged = {
     .offer = offer,
     .reclaim = reclaim,
     .discard = discard,
+    .secure = secure,
+    .unsecure = unsecure,
     .free = free_memory,
     .protect = protect_memory,
     .read_memory = read_memory,

@@ -76,6 +76,17 @@ static uint32_t discard(void *self, enum caller who, uint64_t base, uint64_t siz
     return model_discard(process_of(self, who), base, size);
 }
 
+static uint32_t secure(void *self, enum caller who, uint64_t base, uint64_t size, uint32_t mode,
+                       uint64_t *handle)
+{
+    return model_secure(process_of(self, who), base, size, mode, handle);
+}
+
+static uint32_t unsecure(void *self, enum caller who, uint64_t handle)
+{
+    return model_unsecure(process_of(self, who), handle);
+}
+
 static uint32_t free_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t type)
 {
@@ -172,6 +183,8 @@ const struct subject subject_model = {
     .offer = offer,
     .reclaim = reclaim,
     .discard = discard,
+    .secure = secure,
+    .unsecure = unsecure,
     .free = free_memory,
     .protect = protect_memory,
     .read_memory = read_memory,

@@ -202,6 +202,9 @@ static uint32_t preserve(struct model_process *process, struct model_region *reg
     if (region->control) {
         return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
     }
+    if (secures_forbid_removal(process, start, end)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
     if (region->is_placeholder && !is_whole) {
         if (end < region->end) {
             regions_cut(process, region, end);
@@ -229,6 +232,9 @@ static uint32_t coalesce(struct model_process *process, struct model_region *fir
 
     if (first->control) {
         return NTMM_STATUS_UNABLE_TO_DELETE_SECTION;
+    }
+    if (secures_forbid_removal(process, start, end < first->end ? end : first->end)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     while (last + 1 < past && last->is_placeholder && last->end < end &&
            last[1].base == last->end) {

@@ -96,6 +96,14 @@ struct model_mark {
     bool is_latched; /* its protection was changed since: a decommit leaves the mark */
 };
 
+/* Pages whose access is promised to stay. */
+struct model_secure {
+    uint64_t base;
+    uint64_t end;
+    bool is_writable;
+    bool is_over;
+};
+
 struct model_process {
     struct model_system *system;
     uint32_t handle_status;       /* what looking up its handle gives; SUCCESS while it lives */
@@ -107,6 +115,8 @@ struct model_process {
     size_t region_count;
     struct model_mark *marks; /* by rising number */
     size_t mark_count;
+    struct model_secure *secures; /* by handle - 1, those that are over too */
+    size_t secure_count;
 };
 
 /* What a basic query reports. */
@@ -161,6 +171,10 @@ uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t 
 uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64_t *size,
                            uint32_t type, uint32_t protect,
                            const struct model_parameter *parameters, uint32_t count);
+/* Of the kernel's own users; the statuses and their order are ours. */
+uint32_t model_secure(struct model_process *process, uint64_t base, uint64_t size, uint32_t mode,
+                      uint64_t *handle);
+uint32_t model_unsecure(struct model_process *process, uint64_t handle);
 uint32_t model_offer(struct model_process *process, uint64_t base, uint64_t size,
                      uint32_t priority);
 /* An answer as if nothing had been lost; see model_may_be_lost. */

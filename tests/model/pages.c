@@ -414,6 +414,9 @@ void model_process_end(struct model_process *process)
     }
     free(process->regions);
     free(process->marks);
+    free(process->secures);
+    process->secures = NULL;
+    process->secure_count = 0;
     process->regions = NULL;
     process->marks = NULL;
     process->handle_status = NTMM_STATUS_INVALID_HANDLE;

@@ -32,6 +32,10 @@ void pages_fill(struct model_region *region, uint64_t base, uint64_t end, uint32
 void pages_copy(const struct model_region *region, struct model_page *page);
 void pages_uncopy(struct model_process *process, struct model_region *region, uint64_t base,
                   uint64_t end);
+/* Whether a page of the range is secured; and so that a protection takes away from it. */
+bool secures_forbid_removal(const struct model_process *process, uint64_t base, uint64_t end);
+bool secures_forbid_protection(const struct model_process *process, uint64_t base, uint64_t end,
+                               uint32_t protect);
 /* A new region over free addresses. */
 struct model_region *regions_insert(struct model_process *process, uint64_t base, uint64_t end,
                                     uint32_t protect);

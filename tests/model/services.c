@@ -311,6 +311,9 @@ static uint32_t commit(struct model_process *process, uint64_t *base, uint64_t *
     if (!region || region->is_placeholder || region->is_window) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
+    if (secures_forbid_protection(process, start, end, protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
     if (region->control) {
         status = model_view_commit(process, region, start, end, protect);
         if (status == NTMM_STATUS_SUCCESS) {
@@ -482,7 +485,8 @@ static bool is_legal_free(uint32_t type, uint32_t flag)
 }
 
 /* [start, end) lies in the region, or is all of what is behind its start when size is 0. */
-static uint32_t check_free_of_kind(const struct model_region *region, uint64_t start, uint64_t end,
+static uint32_t check_free_of_kind(const struct model_process *process,
+                                   const struct model_region *region, uint64_t start, uint64_t end,
                                    uint64_t size, uint32_t type)
 {
     if (region->control) {
@@ -490,6 +494,9 @@ static uint32_t check_free_of_kind(const struct model_region *region, uint64_t s
     }
     if (size == 0 && start != region->base) {
         return NTMM_STATUS_FREE_VM_NOT_AT_BASE;
+    }
+    if (secures_forbid_removal(process, start, end)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }
     if (region->is_large && type == MEM_DECOMMIT) {
         return NTMM_STATUS_UNABLE_TO_DECOMMIT_VM;
@@ -537,7 +544,7 @@ uint32_t model_free(struct model_process *process, uint64_t *base, uint64_t *siz
     if (end > region->end) {
         return NTMM_STATUS_UNABLE_TO_FREE_VM;
     }
-    status = check_free_of_kind(region, start, end, *size, type);
+    status = check_free_of_kind(process, region, start, end, *size, type);
     if (status != NTMM_STATUS_SUCCESS) {
         return status;
     }
@@ -583,6 +590,9 @@ static uint32_t check_protect_of_kind(const struct model_process *process,
                                       const struct model_region *region, uint64_t start,
                                       uint64_t end, uint32_t protect)
 {
+    if (secures_forbid_protection(process, start, end, protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
     if (region->control) {
         return check_protect_of_view(process, region, start, end, protect);
     }

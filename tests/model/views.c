@@ -437,6 +437,9 @@ uint32_t model_unmap_view(struct model_process *process, uint64_t address, uint3
     if ((flags & MEM_PRESERVE_PLACEHOLDER) && !region->is_replaced) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
+    if (secures_forbid_removal(process, region->base, region->end)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
     model_view_detach(process, region);
     if (flags & MEM_PRESERVE_PLACEHOLDER) {
         placeholders_become(region);

@@ -13,6 +13,7 @@
 #include <ntmm/offer.h>
 #include <ntmm/physical.h>
 #include <ntmm/query.h>
+#include <ntmm/secure.h>
 #include <ntmm/stack.h>
 #include <ntmm/statistics.h>
 #include <ntmm/working_set.h>
@@ -169,6 +170,17 @@ static ntmm_status call_discard(struct machine *m, ntmm_handle process)
     return ntmm_discard_virtual_memory(m->system, process, BASE, PAGE);
 }
 
+static ntmm_status call_secure(struct machine *m, ntmm_handle process)
+{
+    uint64_t secured = 0;
+    return ntmm_secure_virtual_memory(m->system, process, BASE, PAGE, NTMM_PAGE_READONLY, &secured);
+}
+
+static ntmm_status call_unsecure(struct machine *m, ntmm_handle process)
+{
+    return ntmm_unsecure_virtual_memory(m->system, process, 1);
+}
+
 static ntmm_status call_set_limits(struct machine *m, ntmm_handle process)
 {
     return ntmm_set_working_set_limits(m->system, process, 30 * PAGE, 60 * PAGE, 0);
@@ -295,7 +307,8 @@ static const service RIGHTFUL[] = {
     call_query_process,  call_allocate_frames,
     call_free_frames,    call_map_frames,
     call_scatter_frames, call_shared_user_data,
-    call_clone,
+    call_clone,          call_secure,
+    call_unsecure,
 };
 static const service OPEN_TO_ALL[] = {call_open};
 

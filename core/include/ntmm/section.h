@@ -291,7 +291,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_view_of_section_ex(
  *         flags; NTMM_STATUS_NOT_MAPPED_VIEW; NTMM_STATUS_INVALID_HANDLE,
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING; NTMM_STATUS_CONFLICTING_ADDRESSES when a placeholder
- *         is to stay of a view that did not replace one
+ *         is to stay of a view that did not replace one; NTMM_STATUS_INVALID_PAGE_PROTECTION when
+ *         something of it is secured
  * Locks: takes (A), (W), (O), (X). Source: nt_semantics 4.6.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_view_of_section(struct ntmm_system *system,

@@ -63,7 +63,8 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_INVALID_PARAMETER_5      type holds an unknown bit, or neither COMMIT nor
  *                                              RESERVE
  *         NTMM_STATUS_INVALID_PARAMETER_6      PHYSICAL, and protect is not READWRITE
- *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory, or a
+ *                                              commit would take secured access away
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD       large pages, and the handle lacks SeLockMemory
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   large pages, and no aligned run of frames is free,
  *                                              or they are more than may stay in memory
@@ -176,7 +177,8 @@ struct ntmm_mem_extended_parameter {
  *                                              or RESERVE; NONPAGED without RESERVE and COMMIT, or
  *                                              with WRITE_WATCH, PHYSICAL or a placeholder
  *         NTMM_STATUS_ACCESS_VIOLATION         base, size or the address requirements are NULL
- *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect is not legal for private memory, or a
+ *                                              commit would take secured access away
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive; or a partition or a
  *                                              section of physical pages that does not exist
  *         NTMM_STATUS_NO_MEMORY                no gap that meets the requirements, or no frame for
@@ -231,7 +233,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *                                             a replacement, or of neither; COALESCE: no two or
  *                                             more placeholders tile it
  *         NTMM_STATUS_UNABLE_TO_DELETE_SECTION  a view, or frames of the embedder, are there
- *         NTMM_STATUS_INVALID_PAGE_PROTECTION   the page of shared user data is there
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION   the page of shared user data is there, or a page is
+ *                                               secured (ntmm/secure.h)
  *         NTMM_STATUS_NO_MEMORY               no frame for a part of a split region, or for a table
  *                                             that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
@@ -256,7 +259,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *         became inaccessible or a guard page, and so lost its lock; or, with nothing changed and
  *         base and size as they were,
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION    protect is not legal for private memory, or for
- *                                                large pages
+ *                                                large pages, or takes secured access away
  *         NTMM_STATUS_ACCESS_VIOLATION           base, size or old is NULL
  *         NTMM_STATUS_INVALID_PARAMETER_2        base is not a user address
  *         NTMM_STATUS_INVALID_PARAMETER_3        size is 0 or the range reaches past the last
