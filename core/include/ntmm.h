@@ -7,6 +7,7 @@
 
 #include <ntmm/access.h>
 #include <ntmm/borrow.h>
+#include <ntmm/call_target.h>
 #include <ntmm/constants.h>
 #include <ntmm/counters.h>
 #include <ntmm/event.h>

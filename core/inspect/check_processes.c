@@ -175,7 +175,7 @@ static bool check_process(struct checker *k, const struct process *process)
     k->process = get64(&process->handle);
     if (!check_tree(k, process) || !check_hint(k, process) || !check_spare(k, process) ||
         !check_root(k, root) || !check_watch(k, process) || !check_physical(k, process) ||
-        !check_fault_log(k, process))
+        !check_fault_log(k, process) || !check_call_targets(k, process))
         return false;
     go_to(&w, 0);
     if (!check_tables(&w, root))

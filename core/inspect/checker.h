@@ -287,6 +287,11 @@ bool check_fault_log(struct checker *k, const struct process *process);
 /* V15, S4: the secured ranges of a VAD. */
 bool check_secures(struct walk *w, const struct vad *vad);
 
+/* --- check_call_targets.c --- */
+
+/* TG1: the bitmap of call targets of a process whose tree of regions is sound. */
+bool check_call_targets(struct checker *k, const struct process *process);
+
 /* PR4: a reference names a frame of process objects or jobs, which counts. */
 bool check_directory_frame(struct checker *k, uint64_t ref);
 

@@ -10,6 +10,7 @@
 #include "section/view.h"
 #include "services/relief.h"
 #include "space/awe.h"
+#include "space/call_targets.h"
 #include "space/large.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
@@ -86,6 +87,7 @@ static ntmm_status check_large(const struct allocation *a)
 ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const uint64_t *size)
 {
     uint32_t protection;
+    a->has_no_targets = protection_take_targets_flag(&a->protect);
     if (!protection_of_private(a->protect, &protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     a->protection = protection;
@@ -126,6 +128,33 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
                                             : NTMM_STATUS_CONFLICTING_ADDRESSES;
 }
 
+/* Whether pages become executable, of a process that keeps targets. */
+static bool makes_code(const struct process *process, const struct allocation *a)
+{
+    return __builtin_expect(targets_are_kept(process), 0) && (a->type & NTMM_MEM_COMMIT) &&
+           protection_can_execute(a->protection);
+}
+
+/* What the bitmap of call targets needs for it. */
+static ntmm_status prepare_targets(struct call *c, struct process *process,
+                                   const struct allocation *a, struct page_range range)
+{
+    if (!makes_code(process, a) || a->has_no_targets)
+        return NTMM_STATUS_SUCCESS;
+    return targets_prepare(c, process, range.start, range.end);
+}
+
+/* It was done, or not. */
+static void finish_targets(struct call *c, struct process *process, const struct allocation *a,
+                           struct page_range range, ntmm_status status)
+{
+    if (!makes_code(process, a))
+        return;
+    if (status == NTMM_STATUS_SUCCESS)
+        targets_set(c, process, range.start, range.end, !a->has_no_targets);
+    targets_prune(c, process, range.start, range.end);
+}
+
 /* A region over a placeholder, which is exactly as large. */
 static ntmm_status replace(struct call *c, struct process *process, const struct allocation *a,
                            struct page_range *range)
@@ -136,8 +165,10 @@ static ntmm_status replace(struct call *c, struct process *process, const struct
     struct vad *vad = placeholder_find(c, process, range->start, range->end);
     if (!vad)
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    ntmm_status status =
-        placeholder_replace(c, process, vad, a->protection, a->protect, is_committed);
+    ntmm_status status = prepare_targets(c, process, a, *range);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    status = placeholder_replace(c, process, vad, a->protection, a->protect, is_committed);
     if (status == NTMM_STATUS_SUCCESS && is_watched)
         watch_begin(process, vad);
     return status;
@@ -176,7 +207,8 @@ static ntmm_status reserve(struct call *c, struct process *process, const struct
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     *range = (struct page_range){.start = place.start, .end = place.end};
-    return make_region(c, process, a, &place);
+    status = prepare_targets(c, process, a, *range);
+    return status == NTMM_STATUS_SUCCESS ? make_region(c, process, a, &place) : status;
 }
 
 /* Spec 2.5: what a commit does depends on what the region is. */
@@ -214,7 +246,8 @@ static ntmm_status commit(struct call *c, struct process *process, const struct 
     struct vad *vad = vad_find(c, process, range->start);
     if (!vad || range->end > vad_end(vad))
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    return commit_in_region(c, process, a, vad, *range);
+    ntmm_status status = prepare_targets(c, process, a, *range);
+    return status == NTMM_STATUS_SUCCESS ? commit_in_region(c, process, a, vad, *range) : status;
 }
 
 /* Spec 2.7: the whole pages inside what is asked for, which lies in one region. */
@@ -243,10 +276,12 @@ static ntmm_status allocate(struct call *c, struct process *process, const struc
         return reset(c, process, a, range);
     if (process_forbids_code(process, a->protection)) /* step 15 */
         return NTMM_STATUS_DYNAMIC_CODE_BLOCKED;
-    if (a->type & NTMM_MEM_REPLACE_PLACEHOLDER)
-        return replace(c, process, a, range);
     bool is_reserve = a->base == 0 || a->type & NTMM_MEM_RESERVE;
-    return is_reserve ? reserve(c, process, a, range) : commit(c, process, a, range);
+    ntmm_status status = a->type & NTMM_MEM_REPLACE_PLACEHOLDER ? replace(c, process, a, range)
+                         : is_reserve                           ? reserve(c, process, a, range)
+                                                                : commit(c, process, a, range);
+    finish_targets(c, process, a, *range, status);
+    return status;
 }
 
 static void note(struct call *c, ntmm_handle process, const struct allocation *a,

@@ -18,6 +18,7 @@ struct allocation {
     uint32_t protect;           /* NTMM_PAGE_* */
     uint32_t protection;        /* the same as a PROT_* code */
     uint32_t attributes;        /* NTMM_ATTRIBUTE_*; the plain form has none */
+    bool has_no_targets;        /* pages that become executable hold no call target */
 };
 
 /* What the type says by itself, placeholders aside: INVALID_PARAMETER_5, INVALID_PARAMETER_6. */

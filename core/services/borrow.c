@@ -10,6 +10,7 @@
 #include "services/relief.h"
 #include "services/space_search.h"
 #include "space/borrowed.h"
+#include "space/call_targets.h"
 #include "space/private.h"
 #include "space/protection.h"
 
@@ -77,7 +78,16 @@ static ntmm_status map(struct call *c, struct process *process, const struct bor
     *range = (struct page_range){.start = place.start, .end = place.end};
     if (!are_frames_foreign(c, b->first_frame, place.end - place.start))
         return NTMM_STATUS_INVALID_PARAMETER_6;
-    return borrowed_map(c, process, &place, b->protection, b->protect, b->first_frame);
+    bool is_code = targets_are_kept(process) && protection_can_execute(b->protection);
+    if (is_code)
+        status = targets_prepare(c, process, place.start, place.end);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = borrowed_map(c, process, &place, b->protection, b->protect, b->first_frame);
+    if (is_code && status == NTMM_STATUS_SUCCESS)
+        targets_set(c, process, place.start, place.end, true);
+    if (is_code)
+        targets_prune(c, process, place.start, place.end);
+    return status;
 }
 
 ntmm_status ntmm_map_borrowed(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
@@ -119,7 +129,10 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
     if (!vad || !vad_is_borrowed(vad) || !vad_may_change(vad))
         return NTMM_STATUS_NOT_MAPPED_VIEW;
     *range = (struct page_range){.start = vad_start(vad), .end = vad_end(vad)};
-    return private_release(c, process, vad, range->start, range->end);
+    ntmm_status status = private_release(c, process, vad, range->start, range->end);
+    if (status == NTMM_STATUS_SUCCESS)
+        targets_clear(c, process, range->start, range->end);
+    return status;
 }
 
 ntmm_status ntmm_unmap_borrowed(struct ntmm_system *system, ntmm_handle handle, uint64_t address)

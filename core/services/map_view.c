@@ -12,6 +12,7 @@
 #include "services/relief.h"
 #include "services/section_make.h"
 #include "services/space_search.h"
+#include "space/call_targets.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
 #include "space/secure.h"
@@ -39,6 +40,7 @@ struct mapping {
 ntmm_status map_check_arguments(struct map_request *m, const uint64_t *base,
                                 const uint64_t *view_size, const uint64_t *offset)
 {
+    m->has_no_targets = protection_take_targets_flag(&m->protect);
     if (!protection_of_view(m->protect, &m->protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!base || !view_size)
@@ -258,6 +260,33 @@ static ntmm_status make_view(struct call *c, struct process *process, const stru
     return status;
 }
 
+/* What of a new view is executable holds targets. */
+static void mark_targets(struct call *c, struct process *process, const struct mapping *found)
+{
+    const struct vad *vad = vad_find(c, process, found->place.start);
+    for (uint64_t page = found->place.start; page < found->place.end; page++) {
+        bool is_code = protection_can_execute(view_default_protection(c, vad, page));
+        targets_set(c, process, page, page + 1, is_code);
+    }
+}
+
+static ntmm_status make_view_with_targets(struct call *c, struct process *process,
+                                          const struct map_request *m, struct mapping *found)
+{
+    uint64_t start = found->place.start;
+    uint64_t end = found->place.end;
+    bool is_code = targets_are_kept(process) && !m->has_no_targets &&
+                   protection_can_execute(found->view.protection);
+    ntmm_status status = is_code ? targets_prepare(c, process, start, end) : NTMM_STATUS_SUCCESS;
+    if (status == NTMM_STATUS_SUCCESS)
+        status = make_view(c, process, m, found);
+    if (is_code && status == NTMM_STATUS_SUCCESS)
+        mark_targets(c, process, found);
+    if (is_code)
+        targets_prune(c, process, start, end);
+    return status;
+}
+
 /* A success of an image says what is unusual about it. */
 static ntmm_status image_status(const struct call *c, const struct process *process,
                                 const struct map_request *m, const struct mapping *found)
@@ -286,7 +315,7 @@ static ntmm_status map(struct call *c, struct process *process, const struct map
         status = is_replacing(m) ? find_placeholder(c, process, m, found)
                                  : find_place(c, process, m, found);
     if (status == NTMM_STATUS_SUCCESS)
-        status = make_view(c, process, m, found);
+        status = make_view_with_targets(c, process, m, found);
     return status == NTMM_STATUS_SUCCESS ? image_status(c, process, m, found) : status;
 }
 
@@ -367,6 +396,7 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
     found->place.start = vad_start(vad);
     found->place.end = vad_end(vad);
     view_remove(c, process, vad, is_kept);
+    targets_clear(c, process, found->place.start, found->place.end);
     return status;
 }
 

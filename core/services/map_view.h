@@ -18,6 +18,7 @@ struct map_request {
     uint32_t type;
     uint32_t protect;
     uint32_t protection; /* PROT_* code */
+    bool has_no_targets; /* what becomes executable holds no call target */
     struct space_bounds bounds;
 };
 

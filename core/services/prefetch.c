@@ -9,12 +9,11 @@
  * nothing to the working set. It is a wish: it ends where frames do, and takes none from a working
  * set. All but the call targets are best effort: what is not there is passed over.
  *
- * There is no control flow guard's bitmap here: call targets are checked and marked as processed.
- *
  * Source: nt_semantics 3.7.
  */
 #include "base/bits.h"
 #include "paging/transfers.h"
+#include "services/call_targets.h"
 #include "services/capture.h"
 #include "services/relief.h"
 #include "services/touch.h"
@@ -27,7 +26,6 @@
 
 /* Build from which a prefetch may go into the working set: Windows 11 24H2. */
 #define BUILD_PREFETCH_INTO_SET 26100u
-#define CALL_TARGET_ALIGNMENT 16u
 /* Tables, or missing ones, looked at while one (W) is held. */
 #define PIECE_SPANS 512u
 #define PRIORITY_MAXIMUM 5u
@@ -242,62 +240,6 @@ static ntmm_status run_ranges(struct call *c, struct job *job,
     return status;
 }
 
-/* --- call targets --- */
-
-/* Whether every page is committed and executable, as far as tables are in memory (WANT_TABLE). */
-static bool is_executable(struct call *c, struct process *process, struct page_range range)
-{
-    for (uint64_t page = range.start; page < range.end;) {
-        const struct vad *vad = vad_find(c, process, page);
-        if (!vad || !vad_is_private(vad))
-            return false;
-        struct page_state state = private_query(c, process, vad, page, range.end, &page);
-        if (c->want.kind == WANT_TABLE)
-            return false;
-        if (!state.is_committed || !protection_can_execute(state.protection))
-            return false;
-    }
-    return range.start < range.end;
-}
-
-static ntmm_status check_code(struct call *c, ntmm_handle handle,
-                              const struct ntmm_memory_range_entry *range)
-{
-    struct relief relief = relief_begin();
-    struct process *process;
-    ntmm_status status;
-    do {
-        status = process_lock_working_set(c, handle, NTMM_PROCESS_SET_INFORMATION, &process);
-        if (status != NTMM_STATUS_SUCCESS)
-            return status;
-        bool is_code = is_executable(c, process, pages_of(range));
-        if (!is_code && c->want.kind != WANT_TABLE)
-            status = NTMM_STATUS_INVALID_PARAMETER;
-        process_unlock_working_set(c, process);
-    } while (relieve(c, &relief, process, &status));
-    return status;
-}
-
-static ntmm_status mark_targets(struct call *c, ntmm_handle handle,
-                                const struct ntmm_memory_range_entry *range,
-                                struct ntmm_cfg_call_target_list *list)
-{
-    ntmm_status status = check_code(c, handle, range);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct ntmm_cfg_call_target *target = &list->targets[i];
-        if (target->offset % CALL_TARGET_ALIGNMENT || target->offset >= range->number_of_bytes ||
-            target->flags &
-                ~(uint64_t)(NTMM_CFG_CALL_TARGET_VALID | NTMM_CFG_CALL_TARGET_PROCESSED))
-            return NTMM_STATUS_INVALID_PARAMETER;
-    }
-    for (uint32_t i = 0; i < list->count; i++)
-        list->targets[i].flags |= NTMM_CFG_CALL_TARGET_PROCESSED;
-    *list->processed = list->count;
-    return status;
-}
-
 /* --- the service --- */
 
 static uint32_t length_of(uint32_t class)
@@ -358,7 +300,7 @@ ntmm_status ntmm_set_information_virtual_memory(struct ntmm_system *system, ntmm
             return NTMM_STATUS_INVALID_PARAMETER_3;
         if (!list->processed || (list->count && !list->targets))
             return NTMM_STATUS_ACCESS_VIOLATION;
-        return mark_targets(&c, handle, ranges, list);
+        return call_targets_set(&c, handle, pages_of(ranges), ranges, list);
     }
     __builtin_memcpy(&job.value, information, sizeof job.value);
     status = check_value(&c, class, job.value);

@@ -7,6 +7,8 @@
 #include "services/process_end.h"
 #include "services/process_make.h"
 #include "services/relief.h"
+#include "services/space_search.h"
+#include "space/call_targets.h"
 #include "space/private.h"
 
 #include <ntmm/constants.h>
@@ -15,7 +17,7 @@
 #define KNOWN_FLAGS                                                                                \
     (NTMM_PROCESS_RANDOM_LAYOUT | NTMM_PROCESS_HIGH_ENTROPY | NTMM_PROCESS_WOW64 |                 \
      NTMM_PROCESS_LARGE_ADDRESS_AWARE | NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE |                     \
-     NTMM_PROCESS_NO_DYNAMIC_CODE)
+     NTMM_PROCESS_NO_DYNAMIC_CODE | NTMM_PROCESS_CONTROL_FLOW_GUARD)
 
 bool process_capture_config(const struct ntmm_process_config *given,
                             struct ntmm_process_config *config)
@@ -44,12 +46,49 @@ static ntmm_status check_config(const struct ntmm_process_config *config)
     return NTMM_STATUS_SUCCESS;
 }
 
+/* The bitmap of a new process: at its own place, or the highest that is free. */
+static ntmm_status make_bitmap(struct call *c, ntmm_handle handle, const struct layout *layout)
+{
+    uint64_t pages = targets_pages(layout->highest);
+    struct vad_place place = {.start = layout->targets, .end = layout->targets + pages};
+    struct process *process;
+    ntmm_status status = process_lock_address(c, handle, 0, &process);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    if (place.start < NTMM_LOWEST_USER_ADDRESS >> NTMM_PAGE_SHIFT ||
+        !space_is_free(c, process, &place)) {
+        struct space_bounds bounds = space_bounds_none();
+        bounds.is_top_down = true;
+        status = search_space(c, process, pages, &bounds, &place);
+    }
+    if (status == NTMM_STATUS_SUCCESS)
+        status = targets_begin(c, process, &place);
+    process_unlock_address(c, process);
+    return status;
+}
+
+static ntmm_status create(struct call *c, const struct ntmm_process_config *config,
+                          const struct layout *layout, ntmm_handle *handle)
+{
+    ntmm_status status = process_create(c, config, layout, PROCESS_LIVE, handle);
+    if (status != NTMM_STATUS_SUCCESS || !(config->flags & NTMM_PROCESS_CONTROL_FLOW_GUARD))
+        return status;
+    status = make_bitmap(c, *handle, layout);
+    if (status != NTMM_STATUS_SUCCESS) {
+        struct want want = c->want;
+        process_end_with_system(c, *handle);
+        c->want = want;
+    }
+    return status;
+}
+
 ntmm_status ntmm_create_process(struct ntmm_system *system, const struct ntmm_process_config *given,
                                 ntmm_handle *process)
 {
     struct call c = call_begin(system);
     struct relief relief = relief_begin();
     struct ntmm_process_config config = {.size = 0};
+    ntmm_handle handle = 0;
     if (given && !process_capture_config(given, &config))
         return NTMM_STATUS_INFO_LENGTH_MISMATCH;
     ntmm_status status = check_config(&config);
@@ -57,8 +96,10 @@ ntmm_status ntmm_create_process(struct ntmm_system *system, const struct ntmm_pr
         return status;
     struct layout layout = layout_choose(&c, &config, get32(&anchor_of(&c)->next_generation));
     do {
-        status = process_create(&c, &config, &layout, PROCESS_LIVE, process);
+        status = create(&c, &config, &layout, &handle);
     } while (relieve(&c, &relief, NULL, &status));
+    if (status == NTMM_STATUS_SUCCESS)
+        *process = handle;
     return status;
 }
 

@@ -7,6 +7,7 @@
 #include "services/relief.h"
 #include "space/awe.h"
 #include "space/borrowed.h"
+#include "space/call_targets.h"
 #include "space/large.h"
 #include "space/placeholder.h"
 #include "space/protection.h"
@@ -66,7 +67,7 @@ static ntmm_status free_whole(struct call *c, struct process *process, uint32_t 
     return NTMM_STATUS_SUCCESS;
 }
 
-static ntmm_status free_range(struct call *c, struct process *process, uint32_t type, uint64_t base,
+static ntmm_status free_pages(struct call *c, struct process *process, uint32_t type, uint64_t base,
                               uint64_t size, struct page_range *range)
 {
     struct vad *vad;
@@ -90,6 +91,15 @@ static ntmm_status free_range(struct call *c, struct process *process, uint32_t 
         return placeholder_coalesce(c, process, vad, range->start, range->end);
     }
     return private_release(c, process, vad, range->start, range->end);
+}
+
+static ntmm_status free_range(struct call *c, struct process *process, uint32_t type, uint64_t base,
+                              uint64_t size, struct page_range *range)
+{
+    ntmm_status status = free_pages(c, process, type, base, size, range);
+    if (status == NTMM_STATUS_SUCCESS)
+        targets_clear(c, process, range->start, range->end);
+    return status;
 }
 
 /* Whether a free needs nothing but the tables of its range, and these only once: what is left
@@ -214,7 +224,7 @@ static bool is_code_changed(const struct call *c, const struct process *process,
     return false;
 }
 
-static ntmm_status protect_range(struct call *c, struct process *process, struct page_range range,
+static ntmm_status protect_pages(struct call *c, struct process *process, struct page_range range,
                                  uint32_t protection, uint32_t *old)
 {
     struct vad *vad = vad_find(c, process, range.start);
@@ -241,6 +251,28 @@ static ntmm_status protect_range(struct call *c, struct process *process, struct
             : private_protect(c, process, vad, range.start, range.end, protection, old);
     bool is_unlocked = get64(&process->locked_pages) < locked;
     return is_unlocked ? NTMM_STATUS_WAS_UNLOCKED : status;
+}
+
+/* In the protection of protect_range: call targets stay as they are. */
+#define TARGETS_STAY 0x200u
+
+static ntmm_status protect_range(struct call *c, struct process *process, struct page_range range,
+                                 uint32_t protection, uint32_t *old)
+{
+    bool is_marked = targets_are_kept(process) && !(protection & TARGETS_STAY) &&
+                     protection_can_execute(protection);
+    const struct vad *vad = is_marked ? vad_find(c, process, range.start) : NULL;
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    is_marked = vad && range.end <= vad_end(vad) && vad_may_change(vad);
+    if (is_marked)
+        status = targets_prepare(c, process, range.start, range.end);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = protect_pages(c, process, range, protection & ~TARGETS_STAY, old);
+    if (is_marked && NTMM_SUCCEEDED(status))
+        targets_set(c, process, range.start, range.end, true);
+    else if (is_marked)
+        targets_prune(c, process, range.start, range.end);
+    return status;
 }
 
 static inline ntmm_status protect_once(struct call *c, ntmm_handle handle, struct page_range range,
@@ -278,8 +310,11 @@ __attribute__((flatten)) ntmm_status ntmm_protect_virtual_memory(struct ntmm_sys
     uint32_t protection;
     uint32_t before;
 
+    bool targets_stay = protection_take_targets_flag(&protect);
     if (!protection_of_view(protect & ~NTMM_PAGE_REVERT_TO_FILE_MAP, &protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (targets_stay)
+        protection |= TARGETS_STAY;
     if (protect & NTMM_PAGE_REVERT_TO_FILE_MAP)
         protection |= VIEW_REVERT;
     if (!base || !size || !old)

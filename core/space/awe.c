@@ -3,6 +3,7 @@
  */
 #include "space/awe.h"
 #include "base/bits.h"
+#include "space/call_targets.h"
 #include "space/job.h"
 
 static uint64_t ref_of(const struct call *c, const le64 *entry)
@@ -53,12 +54,31 @@ static void list_take(struct call *c, struct process *process, uint64_t frame)
     process_subtract(&process->physical_pages, 1);
 }
 
-static struct pfn *find_own(struct call *c, const struct process *process, uint64_t frame)
+/* The page of an entry, by the tables above it. */
+static uint64_t page_of_entry(struct call *c, uint64_t address)
+{
+    uint64_t page = 0;
+    for (uint32_t level = 1; level <= c->sys->levels; level++) {
+        page |= (address & (NTMM_PAGE_SIZE - 1)) / sizeof(le64) << 9 * (level - 1);
+        address = get64(&pfn_at(c, ref_frame(c, address))->entry_address);
+    }
+    return page;
+}
+
+/* Whether a frame is mapped where services may not change it. */
+static bool is_of_system(struct call *c, struct process *process, const struct pfn *pfn)
+{
+    uint64_t address = get64(&pfn->entry_address);
+    return address && targets_are_kept(process) &&
+           !vad_may_change(vad_find(c, process, page_of_entry(c, address)));
+}
+
+static struct pfn *find_own(struct call *c, struct process *process, uint64_t frame)
 {
     struct pfn *pfn = pfn_find(c, frame);
     bool is_own =
         pfn && pfn_use(pfn) == NTMM_USE_USER_PHYSICAL && awe_owner(pfn) == process_index(process);
-    return is_own ? pfn : NULL;
+    return is_own && !is_of_system(c, process, pfn) ? pfn : NULL;
 }
 
 ntmm_status awe_allocate(struct call *c, struct process *process, uint64_t *frames, uint64_t count,
@@ -168,7 +188,7 @@ static ntmm_status check_pages(struct call *c, struct process *process, const st
     uint64_t looked_at = m->addresses ? m->count : 1;
     for (uint64_t i = 0; i < looked_at; i++) {
         const struct vad *vad = vad_find(c, process, page_of(m, i));
-        if (!vad || vad_type(vad) != VAD_AWE)
+        if (!vad || vad_type(vad) != VAD_AWE || !vad_may_change(vad))
             return NTMM_STATUS_INVALID_PARAMETER_1;
         if (!m->addresses && m->count > vad_end(vad) - m->page)
             return NTMM_STATUS_INVALID_PARAMETER_2;
@@ -219,11 +239,11 @@ static bool make_tables(struct call *c, struct process *process, const struct aw
 }
 
 static void map(struct call *c, struct process *process, uint64_t page, uint64_t frame,
-                struct gather *g)
+                uint32_t protection, struct gather *g)
 {
     struct table_span span = table_find(c, process, page);
     struct pfn *pfn = pfn_at(c, frame);
-    uint64_t old = entry_exchange(c, span.table, span.entry, awe_entry(frame, PROT_READWRITE));
+    uint64_t old = entry_exchange(c, span.table, span.entry, awe_entry(frame, protection));
     if (old & FIELD_MASK(HW_VALID)) {
         set64(&pfn_at(c, field_get(old, HW_FRAME))->entry_address, 0);
         set64(&pfn_at(c, field_get(old, HW_FRAME))->table_frame, 0);
@@ -231,7 +251,7 @@ static void map(struct call *c, struct process *process, uint64_t page, uint64_t
     }
     set64(&pfn->entry_address, ref_of(c, span.entry));
     set64(&pfn->table_frame, ref_frame(c, ref_of(c, span.entry)));
-    set_row(pfn, process_index(process), PROT_READWRITE);
+    set_row(pfn, process_index(process), protection);
 }
 
 ntmm_status awe_map(struct call *c, struct process *process, const struct awe_mapping *m)
@@ -249,7 +269,7 @@ ntmm_status awe_map(struct call *c, struct process *process, const struct awe_ma
         uint64_t page = page_of(m, i);
         struct table_span span = table_find(c, process, page);
         if (m->frames)
-            map(c, process, page, m->frames[i], &g);
+            map(c, process, page, m->frames[i], PROT_READWRITE, &g);
         else if (is_mapped(&span))
             unmap(c, process, &span, page, &g);
     }
@@ -258,17 +278,6 @@ ntmm_status awe_map(struct call *c, struct process *process, const struct awe_ma
 }
 
 /* --- freeing --- */
-
-/* The page of an entry, by the tables above it. */
-static uint64_t page_of_entry(struct call *c, uint64_t address)
-{
-    uint64_t page = 0;
-    for (uint32_t level = 1; level <= c->sys->levels; level++) {
-        page |= (address & (NTMM_PAGE_SIZE - 1)) / sizeof(le64) << 9 * (level - 1);
-        address = get64(&pfn_at(c, ref_frame(c, address))->entry_address);
-    }
-    return page;
-}
 
 /* Off the list, and onto a chain that is freed after the shootdown. */
 static void give_up(struct call *c, struct process *process, uint64_t frame,
@@ -310,6 +319,55 @@ void awe_free_all(struct call *c, struct process *process)
         list_take(c, process, frame);
         chain_add(c, &chain, frame);
     }
+    return_private(c, process, chain.count);
+    chain_free(c, &chain);
+}
+
+/* --- windows of the system --- */
+
+uint64_t awe_find_mapped(struct call *c, struct process *process, uint64_t page, uint64_t end)
+{
+    while (page < end) {
+        struct table_span span = table_find(c, process, page);
+        if (is_mapped(&span))
+            return page;
+        page = span.entry ? page + 1 : span.end;
+    }
+    return end;
+}
+
+ntmm_status awe_add_page(struct call *c, struct process *process, uint64_t page,
+                         uint32_t protection)
+{
+    const struct awe_mapping mapping = {.page = page, .count = 1};
+    uint64_t frame, got;
+    if (!make_tables(c, process, &mapping))
+        return want_status(c);
+    ntmm_status status = awe_allocate(c, process, &frame, 1, &got);
+    struct want want = c->want;
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
+    if (status == NTMM_STATUS_SUCCESS)
+        map(c, process, page, frame, protection, &g);
+    else
+        table_prune(c, process, page, &g);
+    gather_finish(c, process, &g);
+    c->want = want;
+    return status;
+}
+
+uint64_t awe_frame(struct call *c, struct process *process, uint64_t page)
+{
+    return field_get(load64_relaxed(table_find(c, process, page).entry), HW_FRAME);
+}
+
+void awe_drop_page(struct call *c, struct process *process, uint64_t page)
+{
+    struct frame_chain chain = chain_empty();
+    struct gather g;
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
+    give_up(c, process, awe_frame(c, process, page), &chain, &g);
+    gather_finish(c, process, &g);
     return_private(c, process, chain.count);
     chain_free(c, &chain);
 }

@@ -63,6 +63,20 @@ struct awe_mapping {
  */
 ntmm_status awe_map(struct call *c, struct process *process, const struct awe_mapping *mapping);
 
+/* --- windows of the system --- */
+
+/* The first page of [page, end) of a window that is mapped; `end`: none. */
+uint64_t awe_find_mapped(struct call *c, struct process *process, uint64_t page, uint64_t end);
+
+/* A zeroed frame of the process, mapped at a page of a window that is not. Statuses as
+ * awe_allocate and awe_map. */
+ntmm_status awe_add_page(struct call *c, struct process *process, uint64_t page,
+                         uint32_t protection);
+
+/* The frame of a page of a window that is mapped; and it goes, frame and charge. */
+uint64_t awe_frame(struct call *c, struct process *process, uint64_t page);
+void awe_drop_page(struct call *c, struct process *process, uint64_t page);
+
 /* --- for the checker --- */
 
 /* A frame's process, by its row. */

@@ -21,7 +21,8 @@
 struct layout {
     uint64_t highest; /* page after the last that can be reserved */
     uint64_t bottom;
-    uint64_t top; /* page after the last that a search from the top looks at first */
+    uint64_t top;     /* page after the last that a search from the top looks at first */
+    uint64_t targets; /* where the bitmap of call targets begins, if the process has one */
 };
 
 /* The layout that a configuration asks for, which is sound. Draws from the platform's entropy, or

@@ -89,6 +89,7 @@ struct process {
     le64 fault_log[FAULT_LOG_BLOCKS]; /* blocks of the log of its faults, references, or 0 (W) */
     le32 fault_log_count;             /* records in it (W) */
     le32 fault_log_lost;              /* faults since it was full (W) */
+    le64 targets_page;                /* where its bitmap of call targets begins, or 0; fixed */
     le64 secure_number;               /* given to the last secured range (A, W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
 };

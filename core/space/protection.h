@@ -69,6 +69,9 @@ static inline bool protection_can_write(uint32_t code)
     return access >= PROT_READWRITE;
 }
 
+/* Whether the flag about call targets stood in a protection that is executable; it is taken out. */
+bool protection_take_targets_flag(uint32_t *win32);
+
 static inline bool protection_can_execute(uint32_t code) { return (code & PROT_EXECUTE) != 0; }
 
 #endif

@@ -182,6 +182,9 @@ uint32_t take_protect(struct world *w)
     };
     uint8_t kind = take8(w);
 
+    if (kind == 248 || kind == 249) {
+        return NTMM_PAGE_EXECUTE_READWRITE | NTMM_PAGE_TARGETS_INVALID;
+    }
     return kind < 250 ? BASES[kind % 8] | MODIFIERS[kind / 8 % 8] : take32(w);
 }
 

@@ -17,7 +17,7 @@ static void create_process(struct world *w)
     struct ntmm_process_config config = {
         .size = one_in(w, 32) ? take32(w) : (uint32_t)sizeof(config),
         .version = one_in(w, 32) ? take32(w) : NTMM_PROCESS_CONFIG_VERSION,
-        .flags = take_below(w, 32),
+        .flags = take_below(w, 128),
         .commit_limit_pages = kind & 1 ? take8(w) : 0,
         .protection = PROTECTIONS[kind >> 1 & 7],
     };

@@ -346,6 +346,20 @@ static void unsecure(struct world *w)
     (void)CALL(w, unsecure_virtual_memory, w->system, process, secured);
 }
 
+static void query_target(struct world *w)
+{
+    struct ntmm_call_target target;
+    ntmm_handle process = take_handle(w);
+    uint64_t address = take_address(w);
+    ntmm_status status;
+
+    memset(&target, POISON, sizeof(target));
+    status =
+        CALL(w, query_call_target, w->system, process, address, one_in(w, 32) ? NULL : &target);
+    must(w, !is_failure(status) || is_poison(&target, sizeof(target)),
+         "a failed query wrote a target");
+}
+
 const struct verb VIRTUAL_VERBS[] = {
     {"allocate", allocate},
     {"allocate", allocate},
@@ -370,5 +384,6 @@ const struct verb VIRTUAL_VERBS[] = {
     {"clone-process", clone_process},
     {"secure", secure},
     {"unsecure", unsecure},
+    {"query-target", query_target},
 };
 const unsigned VIRTUAL_VERB_COUNT = sizeof(VIRTUAL_VERBS) / sizeof(VIRTUAL_VERBS[0]);

@@ -19,9 +19,9 @@ INCLUDE = ROOT / "core/include/ntmm"
 LIST = FOLDER / "statuses.txt"
 
 # The services of memory. The other headers are the machine, the platform and the system itself.
-HEADERS = ["access.h", "borrow.h", "file.h", "job.h", "memory.h", "offer.h", "physical.h",
-           "process.h", "query.h", "section.h", "secure.h", "snapshot.h", "stack.h", "statistics.h",
-           "virtual.h", "working_set.h", "write_watch.h"]
+HEADERS = ["access.h", "borrow.h", "call_target.h", "file.h", "job.h", "memory.h", "offer.h",
+           "physical.h", "process.h", "query.h", "section.h", "secure.h", "snapshot.h", "stack.h",
+           "statistics.h", "virtual.h", "working_set.h", "write_watch.h"]
 
 # Which function a step of a case calls.
 FUNCTIONS = {

@@ -174,6 +174,7 @@ uint32_t model_allocate_ex(struct model_process *process, uint64_t *base, uint64
     struct model_bounds bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false, false};
     uint32_t status = services_take_parameters(parameters, count, type, &bounds);
 
+    protect = services_without_targets(protect);
     if (status == NTMM_STATUS_SUCCESS) {
         status = check(process, base, size, type, protect, &bounds);
     }

@@ -35,6 +35,14 @@ static uint64_t up(uint64_t value, uint64_t granularity)
 
 static bool is_one_bit(uint32_t value) { return value && !(value & (value - 1)); }
 
+uint32_t services_without_targets(uint32_t protect)
+{
+    const uint32_t executable =
+        PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY;
+
+    return protect & executable ? protect & ~PAGE_TARGETS_INVALID : protect;
+}
+
 bool services_is_legal_protection(uint32_t protect)
 {
     uint32_t base = protect & BASE_PROTECTIONS;
@@ -453,6 +461,7 @@ uint32_t model_allocate(struct model_process *process, uint64_t *base, uint64_t 
         return NTMM_STATUS_INVALID_PARAMETER;
     }
     status = services_check_type(type, protect);
+    protect = services_without_targets(protect);
     if (status == NTMM_STATUS_SUCCESS) {
         status = services_check_arguments(process, base, size, type, protect);
     }
@@ -623,6 +632,7 @@ uint32_t model_protect(struct model_process *process, uint64_t *base, uint64_t *
     uint32_t status;
     size_t first;
 
+    protect = services_without_targets(protect);
     if (!services_is_legal_protection(protect & ~PAGE_REVERT_TO_FILE_MAP)) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     }

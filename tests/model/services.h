@@ -25,6 +25,8 @@ uint32_t services_check_arguments(const struct model_process *process, const uin
 /* What follows when every argument is legal. */
 uint32_t services_allocate(struct model_process *process, uint64_t *base, uint64_t *size,
                            uint32_t type, uint32_t protect, const struct model_bounds *bounds);
+/* A protection without its flag about call targets, which only executable ones may have. */
+uint32_t services_without_targets(uint32_t protect);
 /* A base protection and a modifier that goes with it. */
 bool services_is_legal_protection(uint32_t protect);
 /* The byte after the highest that zero bits allow. */

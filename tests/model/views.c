@@ -341,7 +341,7 @@ uint32_t model_map_view(struct model_process *process, uint64_t section, uint64_
     struct plan plan = {
         .offset = offset ? *offset : 0,
         .type = request->type,
-        .protect = request->protect,
+        .protect = services_without_targets(request->protect),
         .inherit = request->inherit,
         .commit_size = request->commit_size,
         .bounds = {LOWEST_USER_ADDRESS, services_end_of_zero_bits(request->zero_bits),
@@ -350,14 +350,14 @@ uint32_t model_map_view(struct model_process *process, uint64_t section, uint64_
     uint32_t status = check_plain(request);
 
     if (status == NTMM_STATUS_SUCCESS) {
-        status = check_range(base, size, request->protect, plan.bounds.end);
+        status = check_range(base, size, plan.protect, plan.bounds.end);
     }
     if (status == NTMM_STATUS_SUCCESS) {
         status = process->handle_status;
     }
     if (status == NTMM_STATUS_SUCCESS) {
         plan.section =
-            model_section_of(process->system, section, rights_for(request->protect), &status);
+            model_section_of(process->system, section, rights_for(plan.protect), &status);
     }
     return status == NTMM_STATUS_SUCCESS ? map(process, &plan, base, offset, size) : status;
 }
@@ -383,7 +383,7 @@ uint32_t model_map_view_ex(struct model_process *process, uint64_t section, uint
     struct plan plan = {
         .offset = offset ? *offset : 0,
         .type = type,
-        .protect = protect,
+        .protect = services_without_targets(protect),
         .bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false, false},
     };
     bool is_over_hole = (type & MEM_REPLACE_PLACEHOLDER) != 0;
@@ -393,7 +393,7 @@ uint32_t model_map_view_ex(struct model_process *process, uint64_t section, uint
         status = NTMM_STATUS_INVALID_PARAMETER;
     }
     if (status == NTMM_STATUS_SUCCESS) {
-        status = check_range(base, size, protect, UINT64_MAX);
+        status = check_range(base, size, plan.protect, UINT64_MAX);
     }
     if (status == NTMM_STATUS_SUCCESS && is_over_hole && (*base == 0 || *size == 0)) {
         status = NTMM_STATUS_INVALID_PARAMETER;
@@ -402,7 +402,8 @@ uint32_t model_map_view_ex(struct model_process *process, uint64_t section, uint
         status = process->handle_status;
     }
     if (status == NTMM_STATUS_SUCCESS) {
-        plan.section = model_section_of(process->system, section, rights_for(protect), &status);
+        plan.section =
+            model_section_of(process->system, section, rights_for(plan.protect), &status);
     }
     return status == NTMM_STATUS_SUCCESS ? map(process, &plan, base, offset, size) : status;
 }

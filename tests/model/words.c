@@ -94,6 +94,7 @@ static const struct name PROTECTIONS[] = {
     {PAGE_NOCACHE, "NOCACHE"},
     {PAGE_WRITECOMBINE, "WRITECOMBINE"},
     {PAGE_REVERT_TO_FILE_MAP, "REVERT_TO_FILE_MAP"},
+    {PAGE_TARGETS_INVALID, "TARGETS_INVALID"},
 };
 
 static const struct name TYPES[] = {

@@ -8,6 +8,7 @@
 
 #include <ntmm/access.h>
 #include <ntmm/borrow.h>
+#include <ntmm/call_target.h>
 #include <ntmm/job.h>
 #include <ntmm/memory.h>
 #include <ntmm/offer.h>
@@ -170,6 +171,12 @@ static ntmm_status call_discard(struct machine *m, ntmm_handle process)
     return ntmm_discard_virtual_memory(m->system, process, BASE, PAGE);
 }
 
+static ntmm_status call_call_target(struct machine *m, ntmm_handle process)
+{
+    struct ntmm_call_target found;
+    return ntmm_query_call_target(m->system, process, BASE, &found);
+}
+
 static ntmm_status call_secure(struct machine *m, ntmm_handle process)
 {
     uint64_t secured = 0;
@@ -308,7 +315,7 @@ static const service RIGHTFUL[] = {
     call_free_frames,    call_map_frames,
     call_scatter_frames, call_shared_user_data,
     call_clone,          call_secure,
-    call_unsecure,
+    call_unsecure,       call_call_target,
 };
 static const service OPEN_TO_ALL[] = {call_open};
 

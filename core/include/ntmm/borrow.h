@@ -160,7 +160,8 @@ NTMM_API void ntmm_set_invalidation_sink(struct ntmm_system *system, ntmm_invali
  *         NTMM_STATUS_INVALID_PARAMETER_6      a frame was handed to the system, or lies beyond
  *                                              MAXPHYADDR
  *         NTMM_STATUS_NO_MEMORY                no gap in the address space, or no frame for a table
- *         NTMM_STATUS_COMMITMENT_LIMIT         no commit for a table
+ *         NTMM_STATUS_COMMITMENT_LIMIT         no commit for a table, or for call targets
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the process may not have pages for call targets
  *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). May wait for frames, or for tables to come in.
  * Source: ours, after views of the section of physical memory.

@@ -19,6 +19,10 @@
 #define NTMM_PAGE_GUARD 0x100u            /**< Modifier: the first access raises, once. */
 #define NTMM_PAGE_NOCACHE 0x200u          /**< Modifier: not cached. */
 #define NTMM_PAGE_WRITECOMBINE 0x400u     /**< Modifier: write-combined. */
+/** With an executable protection, of Allocate and Map: no address becomes a call target. */
+#define NTMM_PAGE_TARGETS_INVALID 0x40000000u
+/** With an executable protection, of Protect: call targets stay as they are. */
+#define NTMM_PAGE_TARGETS_NO_UPDATE 0x40000000u
 /** Protecting a view: pages that were copied on write are the section's again. */
 #define NTMM_PAGE_REVERT_TO_FILE_MAP 0x80000000u
 /** @} */

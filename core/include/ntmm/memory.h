@@ -263,7 +263,8 @@ struct ntmm_cfg_call_target_list {
  * @param count              ranges; call targets: 1
  * @param ranges             `count` ranges; call targets: one that is committed and executable
  * @param information        NTMM_PREFETCH_*, a priority 0..5, NTMM_REMOVE_*, or in/out the list of
- *                           call targets, which are only checked: no guard of control flow is kept
+ *                           call targets (ntmm/call_target.h); of a process without control flow
+ *                           guard they are only checked
  * @param length             bytes at information: 4, or those of the list
  * @return NTMM_STATUS_SUCCESS; or
  *         NTMM_STATUS_INVALID_PARAMETER_2   no such class
@@ -279,10 +280,11 @@ struct ntmm_cfg_call_target_list {
  *         NTMM_STATUS_INVALID_PARAMETER     call targets: the range is not executable, or an offset
  *                                           is not aligned or outside, or a flag unknown; no flag
  *                                           is changed
- *         call targets only: NTMM_STATUS_NO_MEMORY, or the status of a read, when a page table
- *         could not be brought in
- * Locks: takes (W) for a piece at a time, (F), (G), (L), (N), (Q). Waits for a free block for a
- * read and for page tables, with no lock held.
+ *         call targets only: NTMM_STATUS_COMMITMENT_LIMIT, NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED for
+ *         a page of their bitmap; NTMM_STATUS_NO_MEMORY for that, or, as the status of a read, when
+ *         a page table could not be brought in
+ * Locks: takes (W) for a piece at a time, (F), (G), (L), (N), (Q); of call targets (A), (W), (C).
+ * Waits for a free block for a read and for page tables, with no lock held.
  * Source: NtSetInformationVirtualMemory as observed; docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_information_virtual_memory(

@@ -32,6 +32,8 @@ extern "C" {
 /** ProcessDynamicCodePolicy: nothing but pages of images becomes executable, and they stay as they
  * are. */
 #define NTMM_PROCESS_NO_DYNAMIC_CODE 0x20u
+/** Control flow guard: the process has a bitmap of call targets, see ntmm/call_target.h. */
+#define NTMM_PROCESS_CONTROL_FLOW_GUARD 0x40u
 /** @} */
 
 /** How a process is made. Zero the struct, set `size` and `version`; 0 elsewhere: the default. A
@@ -76,7 +78,7 @@ struct ntmm_process_information {
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH    config's size or version is not this header's
  *         NTMM_STATUS_INVALID_PARAMETER_2     a config value is out of its range
  *         NTMM_STATUS_COMMITMENT_LIMIT        the root table cannot be charged
- *         NTMM_STATUS_NO_MEMORY               no frame
+ *         NTMM_STATUS_NO_MEMORY               no frame; or no room for a bitmap of call targets
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the process table is full
  * Locks: takes the process list lock. Never waits. Source: ours.
  */

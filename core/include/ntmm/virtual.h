@@ -274,9 +274,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *                                                were mapped with less
  *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED       NTMM_PROCESS_NO_DYNAMIC_CODE: protect executes,
  *                                                or code of an image would be written to
- *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED    copies on write that the process may not have
- *         NTMM_STATUS_NO_MEMORY                  no frame for a table
- *         NTMM_STATUS_COMMITMENT_LIMIT           no commit for a table
+ *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED    copies on write, or pages for call targets, that
+ *                                                the process may not have
+ *         NTMM_STATUS_NO_MEMORY                  no frame for a table, or for call targets
+ *         NTMM_STATUS_COMMITMENT_LIMIT           no commit for them
  *         or the status of a page table that could not be read
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page is involved.
  * Source: NtProtectVirtualMemory, Microsoft documentation and observed behaviour.
