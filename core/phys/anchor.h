@@ -23,7 +23,7 @@
 
 #include <ntmm/counters.h>
 
-#define ANCHOR_MAGIC 0x4D4D544E00000001ull /* "NTMM", layout 1 */
+#define ANCHOR_MAGIC 0x4D4D544E00000002ull /* "NTMM", layout 2 */
 #define FRAME_RANGES_MAX 16u
 #define FRAME_NONE 0xFFFFFFFFFFull /* the end of a page list: 40 bits of ones */
 #define STANDBY_PRIORITIES 8u

@@ -458,6 +458,8 @@ ntmm_status ntmm_clone_process(struct ntmm_system *system, ntmm_handle parent,
         return status;
     status = charge_child(&c, &clone);
     if (status == NTMM_STATUS_SUCCESS)
+        status = clone_targets(&c, parent, clone.child);
+    if (status == NTMM_STATUS_SUCCESS)
         status = copy_regions(&c, &clone);
     end_making(&c, &clone, status == NTMM_STATUS_SUCCESS);
     if (status == NTMM_STATUS_SUCCESS)

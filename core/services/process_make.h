@@ -4,6 +4,8 @@
 #ifndef NTMM_SERVICES_PROCESS_MAKE_H
 #define NTMM_SERVICES_PROCESS_MAKE_H
 
+#include "space/process.h"
+
 #include <ntmm/process.h>
 
 #include <stdbool.h>
@@ -11,5 +13,9 @@
 /* The caller's configuration in this version's form. False: its size or version is unknown. */
 bool process_capture_config(const struct ntmm_process_config *given,
                             struct ntmm_process_config *config);
+
+/* A child that is being made gets the call targets of its parent, if that keeps any: its bitmap
+ * begins where the parent's does, and has what that has. No lock is held. */
+ntmm_status clone_targets(struct call *c, ntmm_handle parent, struct process *child);
 
 #endif

@@ -8,7 +8,6 @@
 #include <ntmm/constants.h>
 
 #define BYTES_OF_PAGE 64u /* of bits */
-#define PIECE_BYTES 512u
 
 uint64_t targets_pages(uint64_t highest)
 {
@@ -75,11 +74,11 @@ static void write_bits(struct call *c, struct process *process, uint64_t bitmap,
 /* One that cannot be read counts as one with bits. */
 static bool is_empty(struct call *c, struct process *process, uint64_t bitmap)
 {
-    uint64_t words[PIECE_BYTES / sizeof(uint64_t)];
-    for (uint32_t at = 0; at < NTMM_PAGE_SIZE; at += PIECE_BYTES) {
-        if (!read_bits(c, process, bitmap, at, words, PIECE_BYTES))
+    uint64_t words[TARGETS_PIECE_BYTES / sizeof(uint64_t)];
+    for (uint32_t at = 0; at < NTMM_PAGE_SIZE; at += TARGETS_PIECE_BYTES) {
+        if (!read_bits(c, process, bitmap, at, words, TARGETS_PIECE_BYTES))
             return false;
-        for (uint32_t i = 0; i < PIECE_BYTES / sizeof(uint64_t); i++) {
+        for (uint32_t i = 0; i < TARGETS_PIECE_BYTES / sizeof(uint64_t); i++) {
             if (words[i] != 0)
                 return false;
         }
@@ -158,4 +157,27 @@ bool targets_has(struct call *c, struct process *process, uint64_t address)
         !read_bits(c, process, at.bitmap, at.offset, &byte, sizeof byte))
         return false;
     return (byte >> at.shift & needed) == needed;
+}
+
+uint64_t targets_next(struct call *c, struct process *process, uint64_t index)
+{
+    uint64_t end = bitmap_end(process, ~0ull);
+    uint64_t at = awe_find_mapped(c, process, get64(&process->targets_page) + index, end);
+    return at < end ? at - get64(&process->targets_page) : UINT64_MAX;
+}
+
+void targets_read(struct call *c, struct process *process, uint64_t index, uint32_t offset,
+                  void *bits)
+{
+    uint64_t at = get64(&process->targets_page) + index;
+    if (!is_there(c, process, at) || !read_bits(c, process, at, offset, bits, TARGETS_PIECE_BYTES))
+        __builtin_memset(bits, 0, TARGETS_PIECE_BYTES);
+}
+
+void targets_write(struct call *c, struct process *process, uint64_t index, uint32_t offset,
+                   const void *bits)
+{
+    uint64_t at = get64(&process->targets_page) + index;
+    if (is_there(c, process, at))
+        write_bits(c, process, at, offset, bits, TARGETS_PIECE_BYTES);
 }

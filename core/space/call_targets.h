@@ -22,6 +22,7 @@
 
 #include "space/vad.h"
 
+#define TARGETS_PIECE_BYTES 512u
 #define TARGETS_PER_PAGE 64u /* pages of code that a page of the bitmap is about */
 
 static inline bool targets_are_kept(const struct process *process)
@@ -58,6 +59,15 @@ static inline void targets_clear(struct call *c, struct process *process, uint64
 
 /* An address, a multiple of 16, is a target or not; its 15 successors are not. */
 void targets_set_one(struct call *c, struct process *process, uint64_t address, bool is_valid);
+
+/* For who copies a bitmap. Its next page that is there, from the `index`th on; UINT64_MAX: none. */
+uint64_t targets_next(struct call *c, struct process *process, uint64_t index);
+/* TARGETS_PIECE_BYTES of a page; zeros, if the page is not there or cannot be read. */
+void targets_read(struct call *c, struct process *process, uint64_t index, uint32_t offset,
+                  void *bits);
+/* The same into a page that is there. */
+void targets_write(struct call *c, struct process *process, uint64_t index, uint32_t offset,
+                   const void *bits);
 
 /* Whether an address is one. */
 bool targets_has(struct call *c, struct process *process, uint64_t address);

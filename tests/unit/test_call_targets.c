@@ -390,9 +390,41 @@ static void arguments_of_the_query(void **state)
     machine_close(m);
 }
 
+/* A clone has a bitmap of its own, with what the parent's had. */
+static void a_clone_has_the_targets_of_its_parent(void **state)
+{
+    struct machine *m = open_guarded();
+    ntmm_handle child = 0, parent = m->process;
+    (void)state;
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_EXECUTE_READ);
+    must_allocate(m, BASE + SPAN, PAGE, NTMM_PAGE_EXECUTE_READ | NTMM_PAGE_TARGETS_INVALID);
+    set_target(m, BASE + SPAN + 0x130, NTMM_CFG_CALL_TARGET_VALID);
+    struct ntmm_call_target before = query(m, BASE);
+    uint64_t commit_pages = machine_process(m).commit_pages;
+    assert_int_equal(ntmm_clone_process(m->system, parent, NULL, &child), NTMM_STATUS_SUCCESS);
+    must_release(m, BASE, PAGE);
+    m->process = child;
+    assert_int_equal(ntmm_emulated_attach(m->emu, 0, child), NTMM_STATUS_SUCCESS);
+    struct ntmm_call_target after = query(m, BASE);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_true(is_target(m, BASE + 5));
+    assert_true(is_target(m, BASE + SPAN + 0x130));
+    assert_false(is_target(m, BASE + SPAN + 0x140));
+    assert_true(word_of(m, BASE) == ~UINT64_C(0));
+    assert_int_equal(machine_process(m).commit_pages, commit_pages);
+    machine_assert_sound(m);
+    assert_int_equal(ntmm_end_process(m->system, child), NTMM_STATUS_SUCCESS);
+    m->process = parent;
+    assert_int_equal(ntmm_emulated_attach(m->emu, 0, parent), NTMM_STATUS_SUCCESS);
+    assert_false(is_target(m, BASE));
+    assert_true(is_target(m, BASE + SPAN + 0x130));
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clone_has_the_targets_of_its_parent),
         cmocka_unit_test(without_the_flag_everything_is_a_target),
         cmocka_unit_test(the_bitmap_is_2_tib_of_reserved_space),
         cmocka_unit_test(a_small_address_space_has_a_small_bitmap),
