@@ -1,99 +1,14 @@
 /*
- * Small PE files made by hand. See pe_file.h.
+ * See pe_file.h.
  */
 #include "unit/pe_file.h"
 
-#include "section/bytes.h"
 #include "x64/formats.h"
 
 #include <ntmm/status.h>
 #include <ntmm/system.h>
 
 #include <string.h>
-
-#define SECTOR 512u
-
-void pe_set16(struct pe_file *file, uint32_t at, uint32_t value)
-{
-    bytes_set(file->bytes + at, value, 2);
-}
-
-void pe_set32(struct pe_file *file, uint32_t at, uint32_t value)
-{
-    bytes_set(file->bytes + at, value, 4);
-}
-
-void pe_set64(struct pe_file *file, uint32_t at, uint64_t value)
-{
-    bytes_set(file->bytes + at, value, 8);
-}
-
-uint32_t pe_get32(const struct pe_file *file, uint32_t at) { return bytes_get32(file->bytes + at); }
-
-static uint32_t up(uint32_t value, uint32_t unit) { return (value + unit - 1) / unit * unit; }
-
-void pe_begin(struct pe_file *file, bool is_64)
-{
-    memset(file, 0, sizeof(*file));
-    file->is_64 = is_64;
-    file->size_bytes = PE_HEADERS;
-    file->next_rva = NTMM_PAGE_SIZE;
-    pe_set16(file, 0, 0x5A4D);
-    pe_set32(file, 0x3C, PE_OFFSET);
-    pe_set32(file, PE_OFFSET, 0x4550);
-    pe_set16(file, PE_MACHINE, is_64 ? IMAGE_MACHINE_AMD64 : IMAGE_MACHINE_I386);
-    pe_set16(file, PE_OPTIONAL_BYTES, is_64 ? 240 : 224);
-    pe_set16(file, PE_CHARACTERISTICS, IMAGE_EXECUTABLE);
-    pe_set16(file, PE_MAGIC, is_64 ? 0x20B : 0x10B);
-    if (is_64)
-        pe_set64(file, PE_BASE_64, 0x140000000ull);
-    else
-        pe_set32(file, PE_BASE_32, 0x400000);
-    pe_set32(file, PE_SECTION_ALIGNMENT, NTMM_PAGE_SIZE);
-    pe_set32(file, PE_FILE_ALIGNMENT, SECTOR);
-    pe_set32(file, PE_IMAGE_BYTES, NTMM_PAGE_SIZE);
-    pe_set32(file, PE_HEADER_BYTES, PE_HEADERS);
-    pe_set16(file, PE_SUBSYSTEM, 3);
-    pe_set32(file, is_64 ? PE_DIRECTORY_COUNT_64 : PE_DIRECTORY_COUNT_32, 16);
-}
-
-uint32_t pe_section(const struct pe_file *file, uint32_t n)
-{
-    return PE_OPTIONAL + (file->is_64 ? 240u : 224u) + 40 * n;
-}
-
-uint32_t pe_add_section(struct pe_file *file, uint32_t virtual_bytes, uint32_t raw_bytes,
-                        uint32_t characteristics)
-{
-    uint32_t header = pe_section(file, file->section_count++);
-    uint32_t offset = (uint32_t)file->size_bytes;
-    pe_set32(file, header + 8, virtual_bytes);
-    pe_set32(file, header + 12, file->next_rva);
-    pe_set32(file, header + 16, raw_bytes);
-    pe_set32(file, header + 20, raw_bytes ? offset : 0);
-    pe_set32(file, header + 36, characteristics);
-    pe_set16(file, PE_SECTION_COUNT, file->section_count);
-    for (uint32_t i = 0; i < up(raw_bytes, SECTOR); i++)
-        file->bytes[offset + i] = (uint8_t)((offset + i) * 7 + (offset + i) / 251 + 1);
-    file->size_bytes += up(raw_bytes, SECTOR);
-    file->next_rva += up(virtual_bytes ? virtual_bytes : raw_bytes, NTMM_PAGE_SIZE);
-    pe_set32(file, PE_IMAGE_BYTES, file->next_rva);
-    return header;
-}
-
-void pe_make(struct pe_file *file, bool is_64)
-{
-    pe_begin(file, is_64);
-    pe_add_section(file, 0x1234, 0x1400, PE_READ | PE_EXECUTE);
-    pe_add_section(file, 0x2100, 0x400, PE_READ | PE_WRITE);
-}
-
-void pe_set_directory(struct pe_file *file, uint32_t index, uint32_t rva, uint32_t size)
-{
-    uint32_t at = (file->is_64 ? PE_DIRECTORIES_64 : PE_DIRECTORIES_32) + 8 * index;
-    pe_set32(file, at, rva);
-    pe_set32(file, at + 4, size);
-}
 
 /* Traps on a read that leaves the file, which no caller may ask for. */
 static ntmm_status read_file(void *context, uint64_t offset, void *buffer, uint32_t size)
