@@ -244,11 +244,11 @@ static ntmm_status make_of_image(struct call *c, struct section_request *r,
                                  struct control_area *area)
 {
     uint64_t size = get64(&area->pages) << NTMM_PAGE_SHIFT;
+    if (r->size > size)
+        return NTMM_STATUS_SECTION_TOO_BIG;
     ntmm_status status = look_for_name(c, r);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    if (r->size > size)
-        return NTMM_STATUS_SECTION_TOO_BIG;
     return make_object(c, r, area, r->size ? r->size : size);
 }
 

@@ -232,6 +232,33 @@ static void test_statuses(void **state)
     close_file(&f->w, file);
 }
 
+/* 4.2: what is wrong with an image, its size too, comes before a name that is taken. */
+static void test_size_before_name(void **state)
+{
+    struct fixture *f = *state;
+    static const uint16_t name[] = {'n'};
+    struct ntmm_section_config config = {.size = sizeof config,
+                                         .version = NTMM_SECTION_CONFIG_VERSION,
+                                         .name = name,
+                                         .name_units = 1};
+    ntmm_handle taken, other;
+    uint64_t size = PAGE, too_large = 0x100000;
+    check_ok(ntmm_create_section(f->w.system, &taken, NTMM_SECTION_ALL_ACCESS, &config, &size,
+                                 NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0));
+    pe_make(&f->pe, true);
+    ntmm_handle file = open_pe(f);
+    for (config.open_if = 0; config.open_if < 2; config.open_if++)
+        assert_int_equal(ntmm_create_section(f->w.system, &other, NTMM_SECTION_ALL_ACCESS, &config,
+                                             &too_large, NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
+                         NTMM_STATUS_SECTION_TOO_BIG);
+    config.open_if = 0;
+    assert_int_equal(ntmm_create_section(f->w.system, &other, NTMM_SECTION_ALL_ACCESS, &config,
+                                         &size, NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
+                     NTMM_STATUS_OBJECT_NAME_COLLISION);
+    close_section(&f->w, taken);
+    close_file(&f->w, file);
+}
+
 /* A page of a file's data is being read, nobody waits for it, and the file goes. */
 static void leave_a_read(struct fixture *f)
 {
@@ -281,10 +308,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_relocated_and_shared),
-        TEST(test_protections),
-        TEST(test_statuses),
-        TEST(test_reads_outlive_areas),
+        TEST(test_relocated_and_shared), TEST(test_protections),         TEST(test_statuses),
+        TEST(test_size_before_name),     TEST(test_reads_outlive_areas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
