@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
-SETTINGS = ("commit-limit", "build", "resident")
+SETTINGS = ("commit-limit", "build", "needs")
 ROW = re.compile(r"\d+\.\d+#\w+")
 
 

@@ -43,6 +43,10 @@ uint64_t number_at(const struct runner *runner, const struct line *line, unsigne
 {
     uint64_t value;
 
+    if (at < line->count && named_is(line->words[at]) &&
+        named_value(&runner->names, line->words[at], &value)) {
+        return value;
+    }
     if (at >= line->count || !words_parse_number(line->words[at], &value)) {
         bad_line(runner, "a number is missing");
     }

@@ -98,15 +98,48 @@ static bool is_expected(const char *actual, const char *expected)
     return false;
 }
 
+/* What a case may need, by bit: the word for it, and what is said of cases that were skipped. */
+static const char *const NEEDS[NEED_COUNT][2] = {
+    {"images", "need sections of images"},
+    {"based", "need addresses of SEC_BASED sections"},
+    {"residency", "need that touched pages are valid"},
+};
+
+static void add_need(struct runner *runner, const struct line *line)
+{
+    for (unsigned i = 0; i < NEED_COUNT; i++) {
+        if (line->count > 1 && !strcmp(line->words[1], NEEDS[i][0])) {
+            bool is_skipped = (runner->subject->lacks & runner->needs) != 0;
+
+            runner->needs |= 1u << i;
+            runner->skipped[i] += !is_skipped && (runner->subject->lacks & 1u << i);
+            return;
+        }
+    }
+    bad_line(runner, "nobody knows this need");
+}
+
 /* Whether the subject has the step, and the case is for the subject. */
 static bool can_run(const struct runner *runner, const struct line *line)
 {
-    bool is_for_subject = !runner->setup.needs_residency || !runner->subject->pages_out;
-
     bool needs_library =
         !strcmp(line->words[0], "query-class") || !strcmp(line->words[0], "on-device");
 
-    return is_for_subject && (runner->subject->query_class || !needs_library);
+    return !(runner->subject->lacks & runner->needs) &&
+           (runner->subject->query_class || !needs_library);
+}
+
+/* Whether every name in the arguments has a value. */
+static bool are_names_known(const struct runner *runner, const struct line *line)
+{
+    uint64_t value;
+
+    for (unsigned i = 1; i < line->count; i++) {
+        if (named_is(line->words[i]) && !named_value(&runner->names, line->words[i], &value)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void run_step(struct runner *runner, const struct line *line, const char *text)
@@ -122,9 +155,12 @@ static void run_step(struct runner *runner, const struct line *line, const char 
         runner->self = runner->subject->open(&runner->setup);
     }
     strip_draw(runner->subject, runner->self, CALLER_LIVE, before);
-    if (!run_verb(runner, line, actual)) {
+    if (!are_names_known(runner, line)) {
+        append_word(actual, "not run");
+    } else if (!run_verb(runner, line, actual)) {
         bad_line(runner, "no such step");
     }
+    named_take(&runner->names, line->expected, actual, sizeof(actual));
     if (runner->is_printing) {
         print_step(line, actual);
         runner->has_failed |= !is_expected(actual, line->expected);
@@ -144,6 +180,7 @@ static void end_case(struct runner *runner)
         return;
     }
     strip_draw(runner->subject, runner->self, CALLER_LIVE, map);
+    named_replace(&runner->names, map, sizeof(map));
     if (runner->has_map && runner->is_printing) {
         print_map(map);
     }
@@ -170,6 +207,8 @@ static void begin_case(struct runner *runner, const struct line *line)
     memset(&runner->setup, 0, sizeof(runner->setup));
     runner->who = CALLER_LIVE;
     runner->slot_count = 0;
+    runner->names.count = 0;
+    runner->needs = 0;
     runner->has_failed = false;
     runner->has_map = false;
     runner->map[0] = 0;
@@ -205,8 +244,8 @@ static void run_line(struct runner *runner, const struct line *line, const char 
         runner->setup.commit_limit_pages = number_at(runner, line, 1);
     } else if (!strcmp(verb, "build")) {
         runner->setup.windows_build = (uint32_t)number_at(runner, line, 1);
-    } else if (!strcmp(verb, "resident")) {
-        runner->setup.needs_residency = true;
+    } else if (!strcmp(verb, "needs")) {
+        add_need(runner, line);
     } else if (!strcmp(verb, "as")) {
         set_caller(runner, line);
     } else if (!strcmp(verb, "map")) {
@@ -242,6 +281,20 @@ static void run_file(struct runner *runner, const char *path)
     end_case(runner);
 }
 
+static void print_summary(const struct runner *runner)
+{
+    FILE *out = runner->is_printing ? stderr : stdout;
+
+    fprintf(out, "%s: %u cases, %u failed\n", runner->subject->name, runner->cases,
+            runner->failures);
+    for (unsigned i = 0; i < NEED_COUNT; i++) {
+        if (runner->skipped[i]) {
+            fprintf(out, "%s: %u cases skipped: they %s\n", runner->subject->name,
+                    runner->skipped[i], NEEDS[i][1]);
+        }
+    }
+}
+
 int main(int count, char **arguments)
 {
     static const struct subject *const subjects[] = {&subject_model, &subject_core, &subject_paged};
@@ -264,7 +317,6 @@ int main(int count, char **arguments)
     for (int i = 2; i < count; i++) {
         run_file(&runner, arguments[i]);
     }
-    fprintf(runner.is_printing ? stderr : stdout, "%s: %u cases, %u failed\n", runner.subject->name,
-            runner.cases, runner.failures);
+    print_summary(&runner);
     return runner.failures ? 1 : 0;
 }

@@ -5,10 +5,11 @@
 #ifndef CONFORMANCE_RUNNER_H
 #define CONFORMANCE_RUNNER_H
 
+#include "conformance/named.h"
 #include "conformance/strip.h"
 
 #define LINE_SIZE 512
-#define WORD_LIMIT 16
+#define WORD_LIMIT 24
 #define PARAMETER_LIMIT 8
 #define SHOWN_BYTES 8u
 #define SLOT_LIMIT 16
@@ -31,12 +32,15 @@ struct runner {
     void *self; /* open from the first step of a case to its end */
     struct slot slots[SLOT_LIMIT];
     unsigned slot_count;
+    struct named_table names;
+    uint32_t needs; /* NEED_* of the case */
     bool is_printing;
     bool has_failed; /* the case */
     bool has_map;
     char map[STRIP_SIZE]; /* expected at the end */
     unsigned cases;
     unsigned failures;
+    unsigned skipped[NEED_COUNT]; /* cases that need what the subject lacks */
 };
 
 /* A line cut into words, and the expectation after '='. */

@@ -218,6 +218,24 @@ static void step_access(struct runner *runner, const struct line *line, char *ac
     }
 }
 
+/* 8 bytes as a number. */
+static void step_read_number(struct runner *runner, const struct line *line, char *actual)
+{
+    uint8_t bytes[8] = {0};
+    uint64_t value = 0;
+    struct model_fault fault;
+    uint32_t status = runner->subject->access(runner->self, runner->who, number_at(runner, line, 1),
+                                              sizeof(bytes), MODEL_READ, bytes, &fault);
+
+    append_status(actual, status);
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        value |= (uint64_t)bytes[i] << 8 * i;
+    }
+    if (status == NTMM_STATUS_SUCCESS) {
+        append_number(actual, value);
+    }
+}
+
 /* A page fault without the access that follows it. */
 static void step_fault(struct runner *runner, const struct line *line, char *actual)
 {
@@ -326,6 +344,7 @@ const struct step memory_steps[] = {
     {"query", step_query},
     {"query-class", step_query_class},
     {"read", step_access},
+    {"read-number", step_read_number},
     {"write", step_access},
     {"execute", step_access},
     {"fault", step_fault},

@@ -4,6 +4,7 @@
  */
 #include "conformance/runner.h"
 
+#include "conformance/image_words.h"
 #include "model/words.h"
 
 #include <stdio.h>
@@ -124,6 +125,31 @@ static void step_create_file(struct runner *runner, const struct line *line, cha
     uint32_t status;
 
     file.valid_bytes = number_option(runner, line, 4, "valid", file.size_bytes);
+    status = subject_of(runner)->create_file(runner->self, &file, &handle);
+    keep_handle(runner, line, status, handle, actual);
+}
+
+/* A file that is a program, by words. */
+static void step_create_image(struct runner *runner, const struct line *line, char *actual)
+{
+    static struct pe_file image;
+    char text[LINE_SIZE] = "";
+    uint64_t handle = HANDLE_UNTOUCHED;
+    struct subject_file file = {
+        .name = line->count > 1 ? line->words[1] : "",
+        .access = parsed_at(runner, line, 2, words_parse_file_rights),
+    };
+    uint32_t status;
+
+    for (unsigned i = 3; i < line->count; i++) {
+        append_word(text, line->words[i]);
+    }
+    if (!(runner->needs & NEED_IMAGES) || image_words_build(&image, text, 0)) {
+        bad_line(runner, "a word that no image has, or no line \"needs images\"");
+    }
+    file.contents = image.bytes;
+    file.size_bytes = image.size_bytes;
+    file.valid_bytes = image.size_bytes;
     status = subject_of(runner)->create_file(runner->self, &file, &handle);
     keep_handle(runner, line, status, handle, actual);
 }
@@ -433,6 +459,7 @@ const struct step section_steps[] = {
     {"secure", step_secure},
     {"unsecure", step_unsecure},
     {"create-file", step_create_file},
+    {"create-image", step_create_image},
     {"open-file", step_open_file},
     {"close-file", step_of_handle},
     {"purge-file", step_of_handle},

@@ -17,10 +17,17 @@ enum caller {
     CALLER_COUNT,
 };
 
+/* What a case may need and a subject lack: bits. */
+enum subject_need {
+    NEED_IMAGES = 1,    /* sections of images */
+    NEED_BASED = 2,     /* addresses of SEC_BASED sections */
+    NEED_RESIDENCY = 4, /* pages that were touched are valid */
+};
+#define NEED_COUNT 3u
+
 struct subject_setup {
     uint64_t commit_limit_pages; /* of the live process; 0: none */
     uint32_t windows_build;      /* 0: the default */
-    bool needs_residency;        /* the case is about what is valid */
 };
 
 /* Commit that every subject has to give: ample for a case, far below 1 TiB. */
@@ -31,14 +38,15 @@ struct subject_setup {
 #define SUBJECT_NO_SECTIONS 1u            /* no section can be made of the file */
 #define SUBJECT_DEVICE_BYTES 0x400000u    /* what a file's device holds at most */
 
-/* A new file holds, in each of its first valid_bytes bytes, the number of its page plus 1; on its
- * device the rest up to size_bytes is 0xEE. */
+/* A new file holds its contents or, in each of its first valid_bytes bytes, the number of its page
+ * plus 1; on its device the rest up to size_bytes is 0xEE. */
 struct subject_file {
     const char *name; /* behind \Device\HarddiskVolume1\ */
     uint32_t access;
     uint64_t size_bytes;
     uint64_t valid_bytes;
-    uint32_t flags; /* SUBJECT_NO_SECTIONS */
+    uint32_t flags;          /* SUBJECT_NO_SECTIONS */
+    const uint8_t *contents; /* size_bytes and all valid; NULL: the numbers of pages */
 };
 
 /* Files, sections and views. Statuses and in/out values as NT's; handles are untouched on failure.
@@ -81,7 +89,7 @@ struct subject_sections {
 
 struct subject {
     const char *name;
-    bool pages_out; /* nothing is valid after a call */
+    uint32_t lacks; /* NEED_* */
     void *(*open)(const struct subject_setup *setup);
     /* Checks what it can, frees everything, and returns NULL or what was wrong. */
     const char *(*close)(void *self);

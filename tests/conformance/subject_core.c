@@ -417,7 +417,7 @@ const struct subject subject_core = {
 
 const struct subject subject_paged = {
     .name = "paged",
-    .pages_out = true,
+    .lacks = NEED_RESIDENCY, /* nothing is valid after a call */
     .open = open_paged,
     .close = close_core,
     .allocate = allocate,

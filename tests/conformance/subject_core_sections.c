@@ -38,7 +38,7 @@ static uint32_t after(struct core_self *self, uint32_t status)
     return status;
 }
 
-/* Pages that hold their number plus 1, and behind the valid data what no read may show. */
+/* What the file holds, and behind the valid data what no read may show. */
 static uint64_t make_device(struct core_self *self, const struct subject_file *file)
 {
     uint8_t *contents = malloc((size_t)file->size_bytes + 1);
@@ -53,7 +53,9 @@ static uint64_t make_device(struct core_self *self, const struct subject_file *f
     };
 
     for (uint64_t i = 0; contents && i < file->size_bytes; i++) {
-        contents[i] = i < file->valid_bytes ? (uint8_t)(i / MODEL_PAGE_SIZE + 1) : STALE_BYTE;
+        contents[i] = file->contents          ? file->contents[i]
+                      : i < file->valid_bytes ? (uint8_t)(i / MODEL_PAGE_SIZE + 1)
+                                              : STALE_BYTE;
     }
     if (!contents || ntmm_emulated_add_file(self->emu, &config, &device, NULL)) {
         abort();

@@ -176,6 +176,7 @@ static uint32_t clone(void *self, enum caller who)
 
 const struct subject subject_model = {
     .name = "model",
+    .lacks = NEED_IMAGES | NEED_BASED,
     .open = open_model,
     .close = close_model,
     .allocate = allocate,

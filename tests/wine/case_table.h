@@ -19,6 +19,7 @@ enum verb {
     VERB_QUERY,
     VERB_QUERY_CLASS,
     VERB_READ,
+    VERB_READ_NUMBER,
     VERB_WRITE,
     VERB_EXECUTE,
     VERB_FAULT,
@@ -29,6 +30,7 @@ enum verb {
     VERB_GET_WATCH,
     VERB_RESET_WATCH,
     VERB_CREATE_FILE,
+    VERB_CREATE_IMAGE,
     VERB_OPEN_FILE,
     VERB_CLOSE_FILE,
     VERB_FILE_SIZE,
@@ -74,6 +76,7 @@ struct step {
     const char *expected; /* "" when the step says nothing */
     uint64_t arguments[ARGUMENT_LIMIT];
     uint32_t nulls;     /* bit n: argument n is a pointer, and NULL */
+    uint32_t names;     /* bit n: argument n is what a name stands for, word n + 1 of the text */
     uint64_t floats_at; /* where the file expects memory that the system places; 0: it does not */
     uint64_t floats_bytes;              /* how much */
     uint8_t bytes[STEP_BYTES_LIMIT];    /* to write */

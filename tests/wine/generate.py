@@ -34,6 +34,7 @@ VERBS = {
     "query": "P",
     "query-class": "NANO",
     "read": "AC",
+    "read-number": "A",
     "write": "AB",
     "execute": "AC",
     "fault": "AK",
@@ -44,6 +45,7 @@ VERBS = {
     "get-watch": "ANNNO",
     "reset-watch": "AN",
     "create-file": "DFN",
+    "create-image": "DF",
     "open-file": "DHF",
     "close-file": "H",
     "file-size": "H",
@@ -134,9 +136,16 @@ class Skips:
         return [line for line in self.lines if line not in self.used]
 
 
+def is_named(word):
+    """Whether a word is what a name stands for, which nobody knows before the case runs."""
+    return word.startswith("@")
+
+
 def span(step):
     """[base, size] of memory that a step is expected to allocate or to change, or None."""
     words = (step.expected or "").split()
+    if any(is_named(word) for word in words[1:2] + step.words[1:2]):
+        return None
     if step.words[0] in ("allocate", "allocate-ex", "free", "protect") and words[:1] == ["SUCCESS"]:
         return number(words[1]), max(number(words[2]), 1)
     if step.words[0] in ("map-view", "map-view-ex") and words[:1] == ["SUCCESS"]:
@@ -153,7 +162,7 @@ def floats(case):
 
 def is_placed(step):
     return (step.words[0] in PLACED and step.words[PLACED[step.words[0]]] == "0" and
-            (step.expected or "").startswith("SUCCESS"))
+            (step.expected or "").startswith("SUCCESS") and span(step) is not None)
 
 
 def up(size):
@@ -206,6 +215,8 @@ def argument(kind, word):
     """(value, is NULL) of a word."""
     if word == "NULL" or kind == "X":
         return 0, True
+    if is_named(word):
+        return 0, False
     if kind in "APNSC":
         return number(word), False
     if kind in NAMES:
@@ -291,13 +302,14 @@ def step_row(step, places, names):
     pairs = pairs_of(step, kinds, names)
     values = ", ".join(f"{value:#x}u" for value, _ in pairs)
     nulls = sum(1 << at for at, (_, is_null) in enumerate(pairs) if is_null)
+    named = sum(1 << at for at, word in enumerate(step.words[1:]) if is_named(word))
     data, size = bytes_of(step, kinds)
     at, room = floats_of(step, kinds, pairs, places)
     array, count = parameters_of(step, kinds)
     fields = [f"VERB_{step.words[0].upper().replace('-', '_')}", quoted(step.text),
-              quoted(step.expected or ""), f"{{{values}}}", f"{nulls:#x}u", f"{at:#x}u",
-              f"{room:#x}u", "{" + (", ".join(map(str, data)) or "0") + "}", str(size), array,
-              str(count)]
+              quoted(step.expected or ""), f"{{{values}}}", f"{nulls:#x}u", f"{named:#x}u",
+              f"{at:#x}u", f"{room:#x}u", "{" + (", ".join(map(str, data)) or "0") + "}",
+              str(size), array, str(count)]
     return "    {" + ", ".join(fields) + "},"
 
 

@@ -11,6 +11,7 @@
 #define NAMED_FILES 64u
 #define STATUS_IS_NOT_THERE 0xC0000002u
 #define STATUS_CANNOT_BE_MADE 0xC0000001u
+#define STATUS_IS_SHARED_OTHERWISE 0xC0000043u
 
 /* IO_STATUS_BLOCK. */
 struct io {
@@ -72,7 +73,7 @@ static void remember(HANDLE handle, const char *path)
     }
 }
 
-static void fill(HANDLE file, uint64_t size)
+static void fill(HANDLE file, const uint8_t *bytes, uint64_t size)
 {
     static uint8_t page[PAGE_BYTES];
     DWORD written;
@@ -83,11 +84,12 @@ static void fill(HANDLE file, uint64_t size)
         for (uint32_t i = 0; i < PAGE_BYTES; i++) {
             page[i] = (uint8_t)(first / PAGE_BYTES + 1);
         }
-        WriteFile(file, page, (DWORD)(rest < PAGE_BYTES ? rest : PAGE_BYTES), &written, 0);
+        WriteFile(file, bytes ? bytes + first : page,
+                  (DWORD)(rest < PAGE_BYTES ? rest : PAGE_BYTES), &written, 0);
     }
 }
 
-uint32_t os_create_file(uint32_t rights, uint64_t size, uint64_t *handle)
+uint32_t os_create_file(uint32_t rights, const uint8_t *bytes, uint64_t size, uint64_t *handle)
 {
     static char folder[MAX_PATH];
     static char path[MAX_PATH];
@@ -98,7 +100,7 @@ uint32_t os_create_file(uint32_t rights, uint64_t size, uint64_t *handle)
         return STATUS_CANNOT_BE_MADE;
     }
     maker = open_path(path, FILE_WRITE_DATA, OPEN_EXISTING);
-    fill(maker, size);
+    fill(maker, bytes, size);
     file = open_path(path, rights, OPEN_EXISTING);
     CloseHandle(maker);
     if (file == INVALID_HANDLE_VALUE) {
@@ -116,7 +118,8 @@ uint32_t os_open_file(uint64_t file, uint32_t rights, uint64_t *handle)
             HANDLE opened = open_path(named[i].path, rights, OPEN_EXISTING);
 
             if (opened == INVALID_HANDLE_VALUE) {
-                return STATUS_CANNOT_BE_MADE;
+                return GetLastError() == ERROR_SHARING_VIOLATION ? STATUS_IS_SHARED_OTHERWISE
+                                                                 : STATUS_CANNOT_BE_MADE;
             }
             remember(opened, named[i].path);
             *handle = (uint64_t)(uintptr_t)opened;

@@ -7,8 +7,8 @@
 
 #include "os.h"
 
-/* A new file whose bytes are each the number of their page plus 1. */
-uint32_t os_create_file(uint32_t rights, uint64_t size, uint64_t *handle);
+/* A new file of these bytes; NULL: each is the number of its page plus 1. */
+uint32_t os_create_file(uint32_t rights, const uint8_t *bytes, uint64_t size, uint64_t *handle);
 /* Another handle of it. */
 uint32_t os_open_file(uint64_t file, uint32_t rights, uint64_t *handle);
 uint32_t os_close(uint64_t handle);

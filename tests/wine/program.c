@@ -13,6 +13,8 @@
 #include "section_steps.h"
 #include "text.h"
 
+#include "conformance/named.h"
+
 #define STATUS_SUCCESS 0u
 #define OLD_UNTOUCHED 0xA5A5A5A5u
 #define WATCH_LIMIT 32u
@@ -31,7 +33,8 @@ struct run {
     uint32_t skipped;
 };
 
-static struct text found;  /* the result of a step */
+static struct text found; /* the result of a step */
+static struct named_table names;
 static struct text output; /* what is about to be printed */
 
 static void flush(void)
@@ -217,6 +220,23 @@ static void step_access(const struct step *step, enum os_access access)
     }
 }
 
+/* 8 bytes as a number. */
+static void step_read_number(const struct step *step)
+{
+    static uint8_t bytes[8];
+    static struct os_fault fault;
+    uint64_t value = 0;
+
+    os_access(place(step->arguments[0]), OS_READ, bytes, sizeof(bytes), &fault);
+    text_status(&found, fault.status);
+    for (uint32_t i = 0; i < sizeof(bytes); i++) {
+        value |= (uint64_t)bytes[i] << 8 * i;
+    }
+    if (fault.status == STATUS_SUCCESS) {
+        text_number(&found, unplace(value));
+    }
+}
+
 /* The fault of an access: here the access is made, too, but changes nothing. */
 static void step_fault(const struct step *step)
 {
@@ -326,6 +346,9 @@ static void run_verb(struct run *run, const struct step *step)
     case VERB_READ:
         step_access(step, OS_READ);
         break;
+    case VERB_READ_NUMBER:
+        step_read_number(step);
+        break;
     case VERB_WRITE:
         step_access(step, OS_WRITE);
         break;
@@ -384,14 +407,36 @@ static void print_step(const struct step *step)
     text_add(&output, "\n");
 }
 
+/* A step whose arguments are numbers, of names too. False when a name has no value. */
+static bool take_names(const struct step *step, struct step *taken)
+{
+    const char *word = step->text;
+
+    *taken = *step;
+    for (uint32_t i = 0; i < ARGUMENT_LIMIT; i++) {
+        while (*word && *word != ' ') {
+            word++;
+        }
+        word += *word == ' ';
+        if (step->names & 1u << i && !named_value(&names, word, &taken->arguments[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void run_step(struct run *run, const struct case_data *data, const struct step *step)
 {
+    static struct step taken;
+
     text_clear(&found);
-    if (is_out_of_reach(step)) {
+    if (is_out_of_reach(step) || !take_names(step, &taken)) {
         text_add(&found, "not run");
     } else {
-        run_verb(run, step);
+        run_verb(run, &taken);
     }
+    named_take(&names, step->expected, found.bytes, TEXT_SIZE);
+    text_measure(&found);
     run->steps++;
     if (!run->is_checking) {
         print_step(step);
@@ -408,6 +453,8 @@ static void end_case(struct run *run, const struct case_data *data)
     text_clear(&found);
     if (data->map) {
         regions_draw(0, self, &found);
+        named_replace(&names, found.bytes, TEXT_SIZE);
+        text_measure(&found);
     }
     if (!run->is_checking) {
         text_add(&output, found.bytes);
@@ -443,6 +490,7 @@ static void run_case(struct run *run, const struct case_data *data)
         return;
     }
     places_clear();
+    names.count = 0;
     regions_remember(0, os_handle(CALLER_LIVE));
     run->who = CALLER_LIVE;
     run->process = os_handle(CALLER_LIVE);

@@ -1,5 +1,6 @@
 #include "section_steps.h"
 
+#include "conformance/image_words.h"
 #include "os_sections.h"
 #include "places.h"
 
@@ -8,6 +9,7 @@
 #define FILE_BYTES_LIMIT 0x10000u
 #define SHOWN_BYTES 8u
 #define CLASS_WORDS 8u
+#define BAD_WORDS 0xC000000Du
 #define UNTOUCHED 0xA5A5A5A5A5A5A5A5u
 
 static uint64_t handles[NUMBER_LIMIT];
@@ -30,6 +32,17 @@ static void keep(const struct step *step, uint32_t status, uint64_t handle, stru
     handles[step->arguments[0] % NUMBER_LIMIT] = is_success(status) ? handle : 0;
 }
 
+/* A file by the words behind the verb, the name and the rights. */
+static uint32_t create_image(const struct step *step, uint64_t *handle)
+{
+    static struct pe_file image;
+
+    if (image_words_build(&image, step->text, 3)) {
+        return BAD_WORDS;
+    }
+    return os_create_file((uint32_t)step->arguments[1], image.bytes, image.size_bytes, handle);
+}
+
 static void step_create(const struct step *step, struct text *found)
 {
     uint64_t handle = UNTOUCHED;
@@ -38,7 +51,9 @@ static void step_create(const struct step *step, struct text *found)
     uint32_t status;
 
     if (step->verb == VERB_CREATE_FILE) {
-        status = os_create_file((uint32_t)step->arguments[1], size, &handle);
+        status = os_create_file((uint32_t)step->arguments[1], 0, size, &handle);
+    } else if (step->verb == VERB_CREATE_IMAGE) {
+        status = create_image(step, &handle);
     } else if (step->verb == VERB_OPEN_FILE) {
         status = os_open_file(handle_at(step, 1), (uint32_t)step->arguments[2], &handle);
     } else if (step->verb == VERB_DUPLICATE_SECTION) {
@@ -113,7 +128,7 @@ static void step_query_section(const struct step *step, struct text *found)
         if (step->arguments[1] == 0 && i == 1) {
             text_attributes(found, (uint32_t)words[i]);
         } else {
-            text_number(found, words[i]);
+            text_number(found, i ? words[i] : unplace(words[i]));
         }
     }
 }
@@ -194,6 +209,7 @@ bool section_steps_run(const struct step *step, uint64_t process, struct text *f
 {
     switch (step->verb) {
     case VERB_CREATE_FILE:
+    case VERB_CREATE_IMAGE:
     case VERB_OPEN_FILE:
     case VERB_CREATE_SECTION:
     case VERB_DUPLICATE_SECTION:

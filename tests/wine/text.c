@@ -6,6 +6,14 @@ void text_clear(struct text *text)
     text->bytes[0] = 0;
 }
 
+void text_measure(struct text *text)
+{
+    text->length = 0;
+    while (text->bytes[text->length]) {
+        text->length++;
+    }
+}
+
 static void add_byte(struct text *text, char byte)
 {
     if (text->length + 1 < TEXT_SIZE) {

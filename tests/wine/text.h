@@ -17,6 +17,7 @@ struct text {
 };
 
 void text_clear(struct text *text);
+void text_measure(struct text *text);               /* after its bytes were changed */
 void text_add(struct text *text, const char *more); /* cut at the end of the room */
 /* A word after a blank, if anything stands before it. */
 void text_word(struct text *text, const char *word);
