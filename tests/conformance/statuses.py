@@ -41,6 +41,7 @@ FUNCTIONS = {
     "secure": "ntmm_secure_virtual_memory",
     "unsecure": "ntmm_unsecure_virtual_memory",
     "create-file": "ntmm_create_file",
+    "create-image": "ntmm_create_file",
     "open-file": "ntmm_open_file",
     "close-file": "ntmm_close_file",
     "file-size": "ntmm_query_file",
