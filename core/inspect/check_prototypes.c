@@ -60,6 +60,18 @@ static uint64_t expected_value(const struct tree *t, uint64_t page, uint64_t val
     return slot_set(entry_software(page_protection(t, page)), slot_file(value), slot_of(value));
 }
 
+/* CA8: a modified page that no pass will come by has its area's time. */
+static bool check_age(struct tree *t, uint64_t frame, uint64_t page)
+{
+    const struct control_area *area = t->area;
+    const struct pfn *pfn = pfn_at(t->k->c, frame);
+    bool is_dated = pfn_is_modified(pfn) && entry_is_of_file(load64_relaxed(&pfn->original_pte)) &&
+                    t->k->c->sys->platform.now;
+    bool is_ahead = get64(&area->age_next) != 0 && page + 1 >= get64(&area->age_next);
+    return !is_dated || is_ahead ||
+           check_equal(t->k, "CA8", frame, 1, load64_relaxed(&area->age.since) != 0);
+}
+
 /* PT1: the entry of a frame, valid or in transition, and what the frame's row says of the page. */
 static bool check_frame_entry(struct tree *t, uint64_t raw, uint64_t frame,
                               const struct prototype_place *at)
@@ -77,7 +89,7 @@ static bool check_frame_entry(struct tree *t, uint64_t raw, uint64_t frame,
     bool is_active = pfn_location(pfn) == NTMM_FRAME_ACTIVE;
     return check_equal(t->k, "PT1", at->address, expected, found) &&
            check_equal(t->k, "PT1", frame, expected_value(t, at->page, original), original) &&
-           check_equal(t->k, "PT1", frame, is_valid, is_active) &&
+           check_equal(t->k, "PT1", frame, is_valid, is_active) && check_age(t, frame, at->page) &&
            (is_valid || check_is_in_transition(t->k, frame));
 }
 

@@ -303,6 +303,14 @@ static bool check_charge(struct checker *k, const struct control_area *area, uin
     return check_equal(k, "CA4", ref, totals->tables + pages, commit);
 }
 
+/* CA8: the partition's time is no later than an area's, or than a pass that is to go on. */
+static bool check_mapped_since(struct checker *k, const struct control_area *area, uint64_t ref)
+{
+    uint64_t oldest = load64_relaxed(&partition_of(k->c)->mapped_since);
+    uint64_t since = get64(&area->age_next) ? 1 : load64_relaxed(&area->age.since);
+    return since == 0 || check_between(k, "CA8", ref, 1, since, oldest);
+}
+
 static bool check_area(struct checker *k, const struct control_area *area, uint64_t ref)
 {
     struct tree_totals totals = {0};
@@ -310,7 +318,7 @@ static bool check_area(struct checker *k, const struct control_area *area, uint6
            check_counts(k, area, ref) && check_subsections(k, area, ref) &&
            check_file_of(k, area, ref) && check_transfers_of(k, area, ref) &&
            check_image(k, area) && check_prototypes(k, area, &totals) &&
-           check_charge(k, area, ref, &totals);
+           check_charge(k, area, ref, &totals) && check_mapped_since(k, area, ref);
 }
 
 /* CA1: the list of all areas, whose links back prove that it ends; CA7. */

@@ -9,6 +9,7 @@
  *   file_writes.c which page file is written to, and what its failures lead to
  *   mapped_read.c  reads from files of sections
  *   mapped_write.c writes to them: the mapped page writer, and flushes
+ *   mapped_age.c  which of them are due because of their age
  *
  * I1 a frame being read is a span of exactly one read block, which its row names
  * I3 a frame being written is a span of exactly one write block
@@ -114,6 +115,14 @@ struct transfer_block *mapped_read_begin(struct call *c, const struct mapped_req
 
 /* As ntmm_write_mapped_pages. */
 uint64_t mapped_writer_run(struct call *c, uint64_t budget_pages);
+
+/* --- mapped_age.c --- */
+
+/* Begin to write pages of files that have been modified for the life of modified pages, mapped or
+ * not, at most so many; returns how many. Takes (O), (X), (F), (L). */
+uint64_t mapped_age_run(struct call *c, uint64_t budget_pages);
+
+/* --- batches of mapped_write.c --- */
 
 /* Pages in a row of a file that are written in one transfer. */
 struct mapped_batch {

@@ -84,6 +84,7 @@ struct partition {
     le64 area_tables;    /* frames of prototype tables (R) */
     le64 object_pages;   /* frames of the table of objects (O) */
     le64 image_pages;    /* frames of what images keep (R) */
+    le64 mapped_since;   /* no area's modified_since is before it; 0: none has one (R) */
     le32 page_file_count; /* (D) to write, (R) */
     le32 balance_slot;    /* process slot at which the next sweep begins (R) */
     struct frame_list standby[STANDBY_PRIORITIES];
@@ -126,6 +127,7 @@ struct anchor {
     le64 invalid_mask;
     le64 seed;
     le64 fault_wait_100ns;
+    le64 modified_page_life_100ns;
     le64 low_memory_pages;  /* available frames: low condition; fixed */
     le64 high_memory_pages; /* available frames: high condition; fixed */
     le32 windows_build;

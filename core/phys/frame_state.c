@@ -46,6 +46,37 @@ static void take_off(struct call *c, uint64_t frame, struct pfn *pfn)
     set16(&pfn->reference_count, 0);
 }
 
+void mapped_since_lower(struct call *c, uint64_t since)
+{
+    le64 *oldest = &partition_of(c)->mapped_since;
+    uint64_t seen = load64_relaxed(oldest);
+    while ((seen == 0 || seen > since) && !cas64(oldest, &seen, since)) {
+    }
+}
+
+void modified_age_note(struct call *c, struct modified_age *age)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    uint64_t none = 0;
+    atomic_thread_fence(memory_order_seq_cst); /* the mark of the page, then the time */
+    if (load64_relaxed(&age->since) != 0 || !platform->now)
+        return;
+    uint64_t since = platform->now(platform->context);
+    since += since == 0;
+    if (cas64(&age->since, &none, since))
+        mapped_since_lower(c, since);
+}
+
+/* A page that was marked modified, if it is a file's. */
+static void note_age(struct call *c, const struct pfn *pfn)
+{
+    uint64_t original = load64_relaxed(&pfn->original_pte);
+    if (!entry_is_of_file(original))
+        return;
+    const le64 *owner = core_at(c->bias, field_get_address(original, SUBSECTION_ADDRESS));
+    modified_age_note(c, core_at(c->bias, get64(owner)));
+}
+
 static void note_state(struct call *c, uint64_t frame, const struct pfn *pfn)
 {
     event_note(c, NTMM_EVENT_FRAME_STATE, 0, frame, get64(&pfn->entry_address),
@@ -221,8 +252,10 @@ void frame_mark_modified(struct call *c, uint64_t frame)
         store64_relaxed(&pfn->original_pte, protection << (SW_PROTECTION & 0xFF));
         return;
     }
-    if (entry_is_of_file(original))
+    if (entry_is_of_file(original)) {
+        note_age(c, pfn);
         return;
+    }
     set_flags(pfn, ENTRY_DISPOSABLE, 0);
     if (!pfn_is_being_written(pfn))
         drop_slot(c, pfn);
@@ -330,8 +363,10 @@ void frame_end_write(struct call *c, uint64_t frame, enum write_outcome outcome)
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
     pfn_change_state(pfn, PFN_WRITE_IN_PROGRESS, 0);
-    if (outcome != WRITE_DONE && !is_disposable(pfn))
+    if (outcome != WRITE_DONE && !is_disposable(pfn)) {
         pfn_set_modified(pfn);
+        note_age(c, pfn);
+    }
     if (outcome == WRITE_DONE && is_of_file(pfn))
         set_flags(pfn, 0, ENTRY_WRITTEN);
     if (outcome == WRITE_BAD_SLOT)

@@ -143,6 +143,22 @@ static inline void pfn_add_used(struct pfn *pfn, int32_t entries)
     set64(&pfn->table_frame, get64(&pfn->table_frame) + ((uint64_t)(int64_t)entries << 40));
 }
 
+/*
+ * What a page of a file is modified since, for all pages of its data together. The value of such a
+ * page names (SUBSECTION_ADDRESS) a structure that begins with a reference to this one. A page is
+ * marked modified first, then the time is looked at; who writes all pages takes the time back
+ * first, then looks at the pages. Source: nt_semantics 9.1; a time for all of a file is ours.
+ */
+struct modified_age {
+    le64 since; /* of the first page modified since all were last looked at; 0: none (R) */
+};
+
+/* A page of a file is modified: unless it is noted already, that is since now. */
+void modified_age_note(struct call *c, struct modified_age *age);
+
+/* There is an age with this time: the partition's mapped_since is no later. */
+void mapped_since_lower(struct call *c, uint64_t since);
+
 /* Of a table: atomic, because an entry in transition may go without (W). */
 static inline void pfn_add_share(struct pfn *pfn, int32_t shares)
 {

@@ -6,9 +6,8 @@
  *   views (VADs) -----+--> control area -+
  *   file object <---------/              +--> tree of prototype entries --> frames
  *
- * A control area lives while a section, a view or a call refers to it. One of page files ends with
- * the last reference. One of a file stays, with the pages of it that are in memory, as long as its
- * file is open or pages are modified; what is left of it then goes with its pages.
+ * One of page files ends with the last section, view or call that refers to it; one of a file
+ * stays, with its pages that are in memory, while the file is open or pages are modified.
  *
  * Invariants
  *   CA1 section_count is the number of section objects of it, view_count of the VADs of it, with
@@ -16,8 +15,9 @@
  *   CA2 a file's data_area and image_area name control areas that name the file, and no other does
  *   CA3 subsections are disjoint, ascending, and cover the pages from 0 to `pages`
  *   CA4 commit_pages is what its pages and the frames of its tables are charged
- *   CA5 io_count is the number of transfers in flight that look at it when they end
+ *   CA5 io_count is the number of transfers that look at it when they end
  *   CA7 areas_kept of the anchor is the number of areas that are ending and that no call ends now
+ *   CA8 of a modified page the area has an age, none older than mapped_since, or a pass comes by
  *   PT1 a prototype entry is empty, valid, in transition, of a file, or a software entry; a valid
  *       one names an active frame whose shares are the entries of views and calls that name it
  *   PT2 a table's used count is its non-empty entries, its share count one more than those that are
@@ -49,6 +49,8 @@ enum {
 };
 
 struct control_area {
+    struct modified_age age; /* of a file's data: see phys/pfn.h */
+    le64 age_next;         /* where a pass over modified pages goes on, + 1; 0: there is none (O) */
     le32 lock;             /* LOCK_SECTION */
     le32 flags;            /* AREA_* bits (O) */
     le64 file;             /* its file object, a reference, or 0; fixed */
@@ -82,6 +84,10 @@ struct subsection {
     le32 is_shared;    /* of an image: pages are written in place, not copied; fixed */
     le32 reserved;
 };
+
+NTMM_STATIC_ASSERT(offsetof(struct subsection, area) == 0 &&
+                       offsetof(struct control_area, age) == 0,
+                   "where a page finds its age");
 
 static inline struct control_area *area_at(const struct call *c, uint64_t ref)
 {

@@ -203,3 +203,17 @@ uint64_t prototype_default(const struct call *c, const struct control_area *area
     const struct subsection *subsection = area_subsection(c, area, page);
     return subsection_value(c, area, subsection);
 }
+
+uint64_t prototype_lock_frame(struct call *c, const le64 *entry)
+{
+    for (;;) {
+        uint64_t raw = load64_acquire(entry);
+        if (!(raw & FIELD_MASK(HW_VALID)))
+            return entry_lock_transition(c, entry);
+        uint64_t frame = field_get(raw, HW_FRAME);
+        frame_lock(c, frame);
+        if (load64_relaxed(entry) == raw)
+            return frame;
+        frame_unlock(c, frame);
+    }
+}

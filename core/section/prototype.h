@@ -46,6 +46,9 @@ bool prototype_grow(struct call *c, struct control_area *area, uint64_t pages);
 /* Free every table; all entries are empty, or say nothing that is not known. */
 void prototype_free_tables(struct call *c, struct control_area *area);
 
+/* The frame that an entry names, with (F) held, or FRAME_NONE. */
+uint64_t prototype_lock_frame(struct call *c, const le64 *entry);
+
 /* What an empty entry stands for: the file's, demand zero, or 0: not committed. */
 uint64_t prototype_default(const struct call *c, const struct control_area *area, uint64_t page);
 

@@ -59,21 +59,6 @@ static ntmm_status write_batch(struct call *c, struct mapped_batch *batch)
 
 /* --- finding --- */
 
-/* The frame of a prototype entry, with (F) held, or FRAME_NONE. (X) is held. */
-static uint64_t lock_frame_of(struct call *c, const le64 *entry)
-{
-    for (;;) {
-        uint64_t raw = load64_acquire(entry);
-        if (!(raw & FIELD_MASK(HW_VALID)))
-            return entry_lock_transition(c, entry);
-        uint64_t frame = field_get(raw, HW_FRAME);
-        frame_lock(c, frame);
-        if (load64_relaxed(entry) == raw)
-            return frame;
-        frame_unlock(c, frame);
-    }
-}
-
 /* Shares of the view's process among those of a page. (W) is held if there is a view. */
 static uint32_t own_shares(struct call *c, const struct flush *f, uint64_t page)
 {
@@ -91,7 +76,7 @@ static uint32_t own_shares(struct call *c, const struct flush *f, uint64_t page)
 static bool take_page(struct call *c, struct flush *f, const le64 *entry, uint64_t page)
 {
     uint32_t own = own_shares(c, f, page);
-    uint64_t frame = lock_frame_of(c, entry);
+    uint64_t frame = prototype_lock_frame(c, entry);
     if (frame == FRAME_NONE)
         return f->has_batch;
     const struct pfn *pfn = pfn_at(c, frame);
@@ -169,7 +154,7 @@ static bool is_page_written(struct call *c, struct control_area *area, uint64_t 
     struct prototype_span span = prototype_find(c, area, page);
     if (!span.entry)
         return false;
-    uint64_t frame = lock_frame_of(c, span.entry);
+    uint64_t frame = prototype_lock_frame(c, span.entry);
     uint64_t value = frame == FRAME_NONE ? entry_value(c, load64_relaxed(span.entry))
                                          : load64_relaxed(&pfn_at(c, frame)->original_pte);
     if (frame != FRAME_NONE)

@@ -338,5 +338,6 @@ ntmm_status ntmm_purge_file(struct ntmm_system *system, ntmm_handle handle)
 uint64_t ntmm_write_mapped_pages(struct ntmm_system *system, uint64_t budget_pages)
 {
     struct call c = call_begin(system);
-    return mapped_writer_run(&c, budget_pages);
+    uint64_t pages = mapped_age_run(&c, budget_pages);
+    return pages + mapped_writer_run(&c, budget_pages - pages);
 }

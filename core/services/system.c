@@ -16,7 +16,8 @@
 
 #define DEFAULT_PHYSICAL_ADDRESS_BITS 46u
 #define DEFAULT_COMMIT_RESERVE_PAGES 64u
-#define DEFAULT_FAULT_WAIT_100NS 100000000ull /* 10 s */
+#define DEFAULT_FAULT_WAIT_100NS 100000000ull          /* 10 s */
+#define DEFAULT_MODIFIED_PAGE_LIFE_100NS 3000000000ull /* 300 s */
 #define PAGE_TABLE_LEVELS 4u
 #define DEFAULT_READ_CLUSTER 8u
 #define IDLE_PUMPS_LIMIT 65536u /* pumps in a row that complete nothing, before giving up */
@@ -100,6 +101,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     uint32_t build = config->windows_build;
     uint64_t reserve = config->commit_reserve_pages;
     uint64_t wait = config->fault_wait_100ns;
+    uint64_t life = config->modified_page_life_100ns;
     uint32_t read_cluster = config->read_cluster_pages;
     uint32_t write_cluster = config->write_cluster_pages;
 
@@ -108,6 +110,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     set64(&anchor->invalid_mask, config->invalid_pte_mask);
     set64(&anchor->seed, config->seed);
     set64(&anchor->fault_wait_100ns, wait ? wait : DEFAULT_FAULT_WAIT_100NS);
+    set64(&anchor->modified_page_life_100ns, life ? life : DEFAULT_MODIFIED_PAGE_LIFE_100NS);
     set32(&anchor->windows_build, build ? build : NTMM_DEFAULT_WINDOWS_BUILD);
     set32(&anchor->physical_address_bits, bits ? bits : DEFAULT_PHYSICAL_ADDRESS_BITS);
     set32(&anchor->self_map_slot, config->self_map_slot);

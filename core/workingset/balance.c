@@ -49,6 +49,10 @@
 #define MEMORY_SHIFT 4u
 #define AVAILABLE_SHIFT 4u
 
+/* Pages of files that a tick writes because of their age, at most, 16 MiB: gradually, so that reads
+ * find the devices free in between. */
+#define AGED_PAGES 4096u
+
 /* A working set at its hard maximum gives up this part of it at once, 1/16, but no more than 64
  * pages: so finding them costs each fault a few entries. */
 #define REPLACE_SHIFT 4u
@@ -459,4 +463,5 @@ void balance_tick(struct call *c)
         fill_reserve(c, 0, 1);
     else if (is_modified_list_long(c, available))
         (void)write_modified(c);
+    (void)mapped_age_run(c, AGED_PAGES);
 }

@@ -513,6 +513,20 @@ static uint64_t forget_a_transfer(struct machine *m)
     return scene_ref(m, data_area(m));
 }
 
+static uint64_t forget_age(struct machine *m)
+{
+    store64_relaxed(&data_area(m)->age.since, 0);
+    return field_get(get64(scene_prototype(m, scene()->data, 0)), HW_FRAME);
+}
+
+static uint64_t make_oldest_age_later(struct machine *m)
+{
+    uint64_t since = load64_relaxed(&data_area(m)->age.since);
+    assert_true(since != 0);
+    store64_relaxed(&machine_partition(m)->mapped_since, since + 1);
+    return scene_ref(m, data_area(m));
+}
+
 static uint64_t miscount_kept_areas(struct machine *m)
 {
     struct call c = call_begin(m->system);
@@ -719,6 +733,8 @@ static const struct corruption of_areas[] = {
     {"CA6", "frames of a record are miscounted", miscount_frames_of_record},
     {"CA6", "frames of all records are miscounted", miscount_frames_of_images},
     {"CA7", "areas that were kept are miscounted", miscount_kept_areas},
+    {"CA8", "a file with modified pages has no age", forget_age},
+    {"CA8", "the partition's oldest age is a later one", make_oldest_age_later},
 };
 
 int main(void)

@@ -102,6 +102,7 @@ class System(Storage):
         zeros_need_no_slot: bool = False,
         low_memory_pages: int = 0,
         high_memory_pages: int = 0,
+        modified_page_life_100ns: int = 0,
     ) -> None:
         config = _core.ntmm_config()
         config.size = _core.sizeof_config()
@@ -113,6 +114,7 @@ class System(Storage):
         config.write_cluster_pages = write_cluster_pages
         config.low_memory_pages = low_memory_pages
         config.high_memory_pages = high_memory_pages
+        config.modified_page_life_100ns = modified_page_life_100ns
         config.paging_flags = _core.NTMM_PAGING_ZEROS_NEED_NO_SLOT if zeros_need_no_slot else 0
         _, machine = _core.ntmm_emulated_create(_machine_config(ram, seed, processors))
         try:

@@ -233,13 +233,15 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_flush_file(struct ntmm_system *system, n
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_purge_file(struct ntmm_system *system, ntmm_handle file);
 
 /**
- * Write modified pages of files, oldest first, in clusters by file offset: the mapped page writer.
+ * Write modified pages of files, in clusters by file offset: the mapped page writer. First what has
+ * been modified for the life of modified pages (ntmm_config.modified_page_life_100ns), mapped or
+ * not, then what nobody maps, oldest first.
  * The platform calls it in the background; nothing waits for the writes that it starts.
  *
  * @param system        any
  * @param budget_pages  most pages
  * @return pages whose write was started
- * Locks: takes (X), (F), (L). Source: nt_semantics 9.1.
+ * Locks: takes (O), (X), (F), (L). Source: nt_semantics 9.1.
  */
 NTMM_API uint64_t ntmm_write_mapped_pages(struct ntmm_system *system, uint64_t budget_pages);
 

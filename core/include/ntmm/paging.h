@@ -114,8 +114,10 @@ NTMM_API uint64_t ntmm_write_modified_pages(struct ntmm_system *system, uint64_t
 
 /**
  * One tick of the balance set manager: ages every working set; when few frames are available it
- * trims, and starts writing when many pages are modified. To be called about once a second of the
- * platform's time, or more often.
+ * trims, and starts writing when many pages are modified. Pages of files that have been modified
+ * for the life of modified pages (ntmm_config.modified_page_life_100ns) it begins to write whatever
+ * is available, at most 16 MiB a tick. To be called about once a second of the platform's time, or
+ * more often.
  *
  * @param system  any
  * Locks: takes (W) of each process in turn, and what trimming and ntmm_write_modified_pages take.

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /** ntmm_config.version of this header. */
-#define NTMM_CONFIG_VERSION 3u
+#define NTMM_CONFIG_VERSION 4u
 
 /** @name Bits of ntmm_config.paging_flags
  * @{ */
@@ -58,6 +58,8 @@ struct ntmm_config {
                                      most 64 MiB. */
     uint64_t high_memory_pages; /**< Of the high condition, at least the low one's; default three
                                      times it. */
+    uint64_t modified_page_life_100ns; /**< After that long the pages of a file that are modified
+                                            are written; default 300 s. NT: ModifiedPageLife. */
 };
 
 /** One running system; opaque. */
