@@ -209,6 +209,15 @@ static bool check_is_met(struct checker *k, uint64_t frame, enum ntmm_frame_use 
     return !is_to_be || check_equal(k, number, frame, (mark & MARK_SECTION) != 0, 1);
 }
 
+/* P13: only a page that waits to be used is boosted. */
+static bool check_boost(struct checker *k, uint64_t frame, const struct pfn *pfn)
+{
+    bool is_boosted = (load16_relaxed(&pfn->state) & PFN_BOOSTED) != 0;
+    bool is_waiting = pfn_use(pfn) == NTMM_USE_SECTION && pfn_location(pfn) != NTMM_FRAME_ACTIVE &&
+                      pfn_priority(pfn) >= PRIORITY_BOOST;
+    return !is_boosted || check_equal(k, "P13", frame, 1, is_waiting);
+}
+
 /* P1, P7, P9: how a frame was met is what its row says. */
 static bool check_state(struct checker *k, uint64_t frame, const struct pfn *pfn, uint32_t mark)
 {
@@ -216,6 +225,7 @@ static bool check_state(struct checker *k, uint64_t frame, const struct pfn *pfn
     bool is_listed = location != NTMM_FRAME_ACTIVE && location != NTMM_FRAME_TRANSITION;
     bool is_shared = get32(&pfn->share_count) != 0;
     if (!check_equal(k, "P1", frame, is_listed, (mark & MARK_LISTED) != 0) ||
+        !check_boost(k, frame, pfn) ||
         !check_equal(k, "P7", frame, location == NTMM_FRAME_ACTIVE, is_shared) ||
         !check_equal(k, "P7", frame, !is_listed, get16(&pfn->reference_count) != 0) ||
         !check_equal(k, "P7", frame, expected_references(pfn, mark), get16(&pfn->reference_count)))

@@ -144,6 +144,16 @@ static void note_hit(struct call *c, struct pfn *pfn)
     (void)add64(&partition_of(c)->read_ahead_credit, 2);
 }
 
+/* On no list. (F) is held. */
+static void set_boost(struct pfn *pfn, bool is_boosted)
+{
+    uint32_t priority = pfn_priority(pfn);
+    priority = is_boosted ? priority + PRIORITY_BOOST : priority - PRIORITY_BOOST;
+    NTMM_ASSERT(priority < STANDBY_PRIORITIES);
+    pfn_change_state(pfn, PFN_BOOSTED | PFN_PRIORITY,
+                     (is_boosted ? PFN_BOOSTED : 0) | priority << PFN_PRIORITY_SHIFT);
+}
+
 void frame_note_first_share(struct call *c)
 {
     (void)add64(&partition_of(c)->section_shares, 1);
@@ -165,6 +175,8 @@ void frame_reactivate(struct call *c, uint64_t frame)
     if (load16_relaxed(&pfn->state) & PFN_READ_AHEAD)
         note_hit(c, pfn);
     take_off(c, frame, pfn);
+    if (load16_relaxed(&pfn->state) & PFN_BOOSTED)
+        set_boost(pfn, false);
     set32(&pfn->share_count, 1);
     set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
     set_location(c, pfn, NTMM_FRAME_ACTIVE);
@@ -196,18 +208,31 @@ static bool end_section_share(struct call *c, uint64_t frame, struct pfn *pfn)
     return shares == 0;
 }
 
-void frame_end_share(struct call *c, uint64_t frame)
+/* With the last share the page is settled. (F) is held, and released. */
+static void end_share(struct call *c, uint64_t frame, struct pfn *pfn, bool is_boosted)
 {
-    struct pfn *pfn = pfn_at(c, frame);
-    frame_lock(c, frame);
     if (is_of_section(pfn) && !end_section_share(c, frame, pfn)) {
         frame_unlock(c, frame);
         return;
     }
     set32(&pfn->share_count, 0);
+    if (is_boosted && pfn_priority(pfn) + PRIORITY_BOOST < STANDBY_PRIORITIES)
+        set_boost(pfn, true);
     if (get16(&pfn->reference_count) > 1)
         set_location(c, pfn, NTMM_FRAME_TRANSITION);
     end_reference(c, frame, pfn);
+}
+
+void frame_end_share(struct call *c, uint64_t frame)
+{
+    frame_lock(c, frame);
+    end_share(c, frame, pfn_at(c, frame), false);
+}
+
+void frame_end_share_boosted(struct call *c, uint64_t frame)
+{
+    frame_lock(c, frame);
+    end_share(c, frame, pfn_at(c, frame), true);
 }
 
 /* Nothing names the frame any more. Whether no transfer uses it. (F) is held. */
@@ -265,7 +290,7 @@ void frame_mark_modified(struct call *c, uint64_t frame)
 static void move(struct call *c, uint64_t frame, struct pfn *pfn, bool is_modified,
                  uint32_t priority)
 {
-    const uint32_t mask = PFN_MODIFIED | PFN_PRIORITY;
+    const uint32_t mask = PFN_MODIFIED | PFN_PRIORITY | PFN_BOOSTED;
     uint32_t wanted = (is_modified ? PFN_MODIFIED : 0) | priority << PFN_PRIORITY_SHIFT;
     bool is_listed = is_on_list(pfn);
     if ((load16_relaxed(&pfn->state) & mask) == wanted)

@@ -19,6 +19,7 @@
  *   P9  a private or table frame is mapped by exactly the one entry that its row names, in the
  *       table that its row names; any other active frame by none; a free frame names none
  *   P11 a disposable frame is clean, its page not lost; it has a slot only while a transfer uses it
+ *   P13 a boosted frame is a section's, not active, and its priority has the boost in it
  *
  * Who may touch a row when: (W), (F) or (N), see docs/paging.md. Source: symbol-derived layouts of
  * MMPFN; the packing is ours.
@@ -33,6 +34,7 @@
 
 #define RUN_FRAMES 512u /* frames of an aligned 2 MiB run */
 #define PRIORITY_DEFAULT 5u
+#define PRIORITY_BOOST 1u
 
 struct pfn {
     le64 flink;           /* next frame of its list or of a chain; while it is read: its block */
@@ -53,6 +55,7 @@ enum {
     PFN_MODIFIED = 1u << 4, /* differs from its backing */
     PFN_READ_IN_PROGRESS = 1u << 5,
     PFN_READ_AHEAD = 1u << 6, /* nobody has asked for it yet */
+    PFN_BOOSTED = 1u << 7,    /* of a section, PRIORITY_BOOST above its priority until it is used */
     PFN_CHOSEN = 1u << 11,    /* named by a mapping of user physical pages in progress (W) */
     PFN_PRIORITY_SHIFT = 8,   /* 10:8 */
     PFN_PRIORITY = 7u << 8,
@@ -248,6 +251,10 @@ void frame_note_first_share(struct call *c);
  * Modified or Standby, or into transition while it is referenced. The prototype entry of a page of
  * a section becomes transition with it. Takes (F), (L), (Q). */
 void frame_end_share(struct call *c, uint64_t frame);
+
+/* The same of a frame of a section; if it is the last share the page stays longer on standby than
+ * others of its priority: PRIORITY_BOOST above it, until it is used again or given a priority. */
+void frame_end_share_boosted(struct call *c, uint64_t frame);
 
 /*
  * The entry of a frame, in transition, names it no more: off its list, without entry. True: the

@@ -108,10 +108,12 @@ static void empty_page(struct call *c, struct process *process, const struct vad
     }
 }
 
-ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad)
+ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
+                       enum view_parting parting)
 {
     struct gather g;
     gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
+    g.is_boosting = parting == VIEW_PAGES_BOOSTED;
     uint64_t end = vad_end(vad);
     if (!tables_are_present(c, process, vad_start(vad), end))
         return want_status(c);

@@ -58,8 +58,12 @@ ntmm_status view_map(struct call *c, struct process *process, const struct vad_p
 ntmm_status view_replace(struct call *c, struct process *process, struct vad *vad,
                          const struct view_config *config);
 
+/* What becomes of the section's pages that nobody maps any more: frame_end_share, or _boosted. */
+enum view_parting { VIEW_PAGES_AS_THEY_ARE, VIEW_PAGES_BOOSTED };
+
 /* Empty all entries, and give the charge back. WANT_TABLE: a table is out, nothing has changed. */
-ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad);
+ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
+                       enum view_parting parting);
 
 /* The region of an emptied view goes, or becomes a placeholder. The caller then releases the area,
  * with no lock held. */

@@ -388,7 +388,9 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     if (vad_is_secured(vad))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
-    ntmm_status status = view_empty(c, process, vad);
+    ntmm_status status = view_empty(
+        c, process, vad,
+        flags & NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST ? VIEW_PAGES_BOOSTED : VIEW_PAGES_AS_THEY_ARE);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     found->area = view_area(c, vad);
@@ -439,7 +441,7 @@ bool views_run_down(struct call *c, struct process *process)
         if (!vad_is_view(vad))
             continue;
         secure_remove_all(c, vad);
-        if (view_empty(c, process, vad) != NTMM_STATUS_SUCCESS)
+        if (view_empty(c, process, vad, VIEW_PAGES_AS_THEY_ARE) != NTMM_STATUS_SUCCESS)
             return false;
         struct control_area *area = view_area(c, vad);
         enum area_user user = view_user(vad);

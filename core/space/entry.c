@@ -192,8 +192,12 @@ static void tell_sink(const struct call *c, const struct ntmm_shootdown *s)
 /* No processor can reach them any more. */
 static void end_shares(struct call *c, struct gather *g)
 {
-    for (uint32_t i = 0; i < g->share_count; i++)
-        frame_end_share(c, g->shares[i]);
+    for (uint32_t i = 0; i < g->share_count; i++) {
+        if (g->is_boosting)
+            frame_end_share_boosted(c, g->shares[i]);
+        else
+            frame_end_share(c, g->shares[i]);
+    }
     g->share_count = 0;
 }
 

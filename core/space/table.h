@@ -147,6 +147,7 @@ struct gather {
     struct frame_chain freed;   /* nothing names them any more */
     struct frame_chain trimmed; /* their entries are in transition */
     bool is_needed;             /* a processor may hold something that was withdrawn */
+    bool is_boosting;           /* pages of sections whose last share goes are boosted */
     uint32_t share_count;
     uint64_t shares[GATHER_SHARES]; /* frames of sections, a share of each; not through their rows:
                                        several processes may give one back at once */
@@ -165,6 +166,7 @@ static inline void gather_begin(struct gather *g, const struct process *process,
     g->freed = chain_empty();
     g->trimmed = chain_empty();
     g->is_needed = false;
+    g->is_boosting = false;
     g->share_count = 0;
 }
 

@@ -247,6 +247,12 @@ static uint64_t lose_what_may_go(struct machine *m)
     return standby_frame(m);
 }
 
+static uint64_t boost_private_page(struct machine *m)
+{
+    pfn_change_state(machine_row(m, standby_frame(m)), 0, PFN_BOOSTED);
+    return standby_frame(m);
+}
+
 static const struct corruption corruptions[] = {
     {"P1", "a listed frame says it is active", say_active},
     {"P1", "a frame is on no list", lose_frame},
@@ -278,6 +284,7 @@ static const struct corruption corruptions[] = {
     {"P11", "what may go is modified", offer_what_is_modified},
     {"P11", "what may go is lost", lose_what_may_go},
     {"P11", "what may go has a slot", give_what_may_go_a_slot},
+    {"P13", "a private page is boosted", boost_private_page},
 };
 
 int main(void)

@@ -286,7 +286,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_view_of_section_ex(
  * @param system   any
  * @param process  needs NTMM_PROCESS_VM_OPERATION
  * @param base     any address in the view
- * @param flags    NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST, NTMM_MEM_PRESERVE_PLACEHOLDER, or 0
+ * @param flags    NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST: pages of the section that nobody else maps
+ *                 get a page priority one higher, until they are used again or are given one;
+ *                 NTMM_MEM_PRESERVE_PLACEHOLDER; or 0
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed, NTMM_STATUS_INVALID_PARAMETER_3 for other
  *         flags; NTMM_STATUS_NOT_MAPPED_VIEW; NTMM_STATUS_INVALID_HANDLE,
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
