@@ -19,6 +19,9 @@
 
 #define READ_BLOCKS 32u
 #define WRITE_BLOCKS 8u
+/* The last of the read blocks, of which a transfer can be larger than a fault's: prefetch. */
+#define LARGE_READ_BLOCKS 4u
+#define LARGE_READ_PAGES 256u
 #define TRANSFER_OF_FILE 0xFFFFFFFFu
 
 /* Waits, in a circle. */
@@ -45,7 +48,8 @@ struct transfer_block {
 struct transfers {
     struct transfer_block reads[READ_BLOCKS];
     struct transfer_block writes[WRITE_BLOCKS];
-    struct ntmm_content_span read_spans[READ_BLOCKS][NTMM_READ_CLUSTER_MAXIMUM];
+    struct ntmm_content_span read_spans[READ_BLOCKS - LARGE_READ_BLOCKS][NTMM_READ_CLUSTER_MAXIMUM];
+    struct ntmm_content_span large_read_spans[LARGE_READ_BLOCKS][LARGE_READ_PAGES];
     struct ntmm_content_span write_spans[WRITE_BLOCKS][NTMM_WRITE_CLUSTER_MAXIMUM];
     struct wait_queue for_block;  /* faults that wait for a free read block */
     struct wait_queue for_growth; /* whoever waits until no page file is being made or grown */

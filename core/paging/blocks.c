@@ -9,12 +9,16 @@
  */
 #include "paging/transfers.h"
 
+#define FIRST_LARGE_READ (READ_BLOCKS - LARGE_READ_BLOCKS)
+
 void transfers_init(struct ntmm_system *sys)
 {
     struct transfers *transfers = &sys->transfers;
     for (uint32_t i = 0; i < READ_BLOCKS; i++) {
         transfers->reads[i].sys = sys;
-        transfers->reads[i].spans = transfers->read_spans[i];
+        transfers->reads[i].spans = i < FIRST_LARGE_READ
+                                        ? transfers->read_spans[i]
+                                        : transfers->large_read_spans[i - FIRST_LARGE_READ];
     }
     for (uint32_t i = 0; i < WRITE_BLOCKS; i++) {
         transfers->writes[i].sys = sys;
@@ -74,14 +78,27 @@ static struct transfer_block *take(struct call *c, struct transfer_block *blocks
     return block;
 }
 
-struct transfer_block *block_take_read(struct call *c, uint32_t users)
+/* The first block that has room for so many pages. */
+static uint32_t first_read(uint64_t pages)
 {
+    return pages > NTMM_READ_CLUSTER_MAXIMUM ? FIRST_LARGE_READ : 0;
+}
+
+struct transfer_block *block_take_read_of(struct call *c, uint32_t users, uint32_t pages)
+{
+    uint32_t first = first_read(pages);
     lock_queues(c);
-    struct transfer_block *block = take(c, c->sys->transfers.reads, READ_BLOCKS, users);
+    struct transfer_block *block =
+        take(c, &c->sys->transfers.reads[first], READ_BLOCKS - first, users);
     unlock_queues(c);
     if (block == NULL)
-        c->want = (struct want){.kind = WANT_BLOCK};
+        c->want = (struct want){.kind = WANT_BLOCK, .pages = pages};
     return block;
+}
+
+struct transfer_block *block_take_read(struct call *c, uint32_t users)
+{
+    return block_take_read_of(c, users, 1);
 }
 
 struct transfer_block *block_take_write(struct call *c)
@@ -95,8 +112,9 @@ struct transfer_block *block_take_write(struct call *c)
 bool block_wait_for_read(struct call *c, struct ntmm_wait *wait)
 {
     struct transfers *transfers = &c->sys->transfers;
+    uint32_t first = c->want.kind == WANT_BLOCK ? first_read(c->want.pages) : 0;
     lock_queues(c);
-    bool is_full = find_free(transfers->reads, READ_BLOCKS) == NULL;
+    bool is_full = find_free(&transfers->reads[first], READ_BLOCKS - first) == NULL;
     if (is_full)
         waiters_add_locked(&transfers->for_block, wait);
     unlock_queues(c);

@@ -204,7 +204,7 @@ struct transfer_block *inpage_begin(struct call *c, const struct inpage_request 
     uint64_t frame;
     if (!frame_allocate(c, request->use, &frame))
         return NULL;
-    struct transfer_block *block = block_take_read(c, 2);
+    struct transfer_block *block = block_take_read_of(c, 2, request->cluster);
     if (!block) {
         frame_free(c, frame);
         return NULL;

@@ -187,7 +187,7 @@ struct transfer_block *mapped_read_begin(struct call *c, const struct mapped_req
     const struct file *file = file_at(c, get64(&area->file));
     uint64_t offset;
     uint32_t backward, forward;
-    struct transfer_block *block = block_take_read(c, 2);
+    struct transfer_block *block = block_take_read_of(c, 2, request->cluster);
     if (!block)
         return NULL;
     uint32_t bytes = readable_bytes(c, area, request->entry, request->page, &offset);

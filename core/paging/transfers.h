@@ -31,11 +31,14 @@ uint32_t transfers_in_use(struct call *c);
 bool transfers_are_writing(struct call *c);
 
 /* A free block with `users` users (a write: 1, the transfer), its io empty but for its spans and
- * itself as the context, or NULL (c->want = WANT_BLOCK for a read). Takes (Q). */
+ * itself as the context, or NULL (c->want = WANT_BLOCK for a read). A read has room for
+ * NTMM_READ_CLUSTER_MAXIMUM pages, or for `pages`, at most LARGE_READ_PAGES. Takes (Q). */
 struct transfer_block *block_take_read(struct call *c, uint32_t users);
+struct transfer_block *block_take_read_of(struct call *c, uint32_t users, uint32_t pages);
 struct transfer_block *block_take_write(struct call *c);
 
-/* Queue a wait for a free read block. False, and not queued: there is one. Takes (Q). */
+/* Queue a wait for a free read block, such as c->want says. False, and not queued: there is one.
+ * Takes (Q). */
 bool block_wait_for_read(struct call *c, struct ntmm_wait *wait);
 
 /* The number of a read block, as in a frame's row, and back. */
@@ -76,7 +79,7 @@ struct inpage_request {
     struct pfn *table;       /* row of the table that holds the entry */
     le64 *entry;             /* of kind PTE_PAGEFILE */
     enum ntmm_frame_use use; /* PRIVATE, or TABLE: then alone */
-    uint32_t cluster;        /* most pages of the transfer, 1: the page alone */
+    uint32_t cluster;        /* most pages of the transfer, 1: the page alone; LARGE_READ_PAGES */
     bool is_prefetch;        /* the pages behind it are asked for, too, and no others */
 };
 

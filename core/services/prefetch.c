@@ -5,12 +5,14 @@
  *   prefetch   | in memory | out out out | missing | table out |
  *                 passed     one read      passed    brought in
  *
- * Prefetch reads what lies in page files into frames on standby, a cluster a transfer, and adds
- * nothing to the working set. It is a wish: it ends where frames do, and takes none from a working
- * set. All but the call targets are best effort: what is not there is passed over.
+ * Prefetch reads what lies in page files and in files of views into frames on standby, a cluster of
+ * up to 1 MiB a transfer, and adds nothing to the working set (prefetch_pages.c). It is a wish: it
+ * reads at most what was available when it began, ends where frames do, and takes none from a
+ * working set. All but the call targets are best effort: what is not there is passed over.
  *
  * Source: nt_semantics 3.7.
  */
+#include "services/prefetch.h"
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "services/call_targets.h"
@@ -26,51 +28,18 @@
 
 /* Build from which a prefetch may go into the working set: Windows 11 24H2. */
 #define BUILD_PREFETCH_INTO_SET 26100u
-/* Tables, or missing ones, looked at while one (W) is held. */
-#define PIECE_SPANS 512u
 #define PRIORITY_MAXIMUM 5u
 
 /* What is done to each range. */
 struct job {
     ntmm_handle handle;
-    uint32_t class; /* enum ntmm_virtual_memory_information_class */
-    uint32_t value; /* flags, or a priority */
+    uint32_t class;  /* enum ntmm_virtual_memory_information_class */
+    uint32_t value;  /* flags, or a priority */
+    uint64_t budget; /* pages that a prefetch may still read */
     struct relief relief;
 };
 
 /* --- prefetch --- */
-
-/* The first page from *page on that can be read, as a transfer to be submitted; *page is behind it,
- * or where c->want says what is lacking. NULL: there is none in this piece. (W) is held. */
-static struct transfer_block *begin_read(struct call *c, struct process *process, uint64_t *page,
-                                         uint64_t end)
-{
-    for (uint32_t spans = 0; *page < end && spans < PIECE_SPANS; spans++) {
-        struct table_span span = table_find(c, process, *page);
-        uint64_t stop = min_u64(span.end, end);
-        if (span.is_out) {
-            c->want = (struct want){.kind = WANT_TABLE, .page = *page};
-            return NULL;
-        }
-        for (le64 *entry = span.entry; entry && *page < stop; ++*page, entry++) {
-            if (entry_kind(c, load64_relaxed(entry)) != PTE_PAGEFILE)
-                continue;
-            const struct inpage_request request = {
-                .table = span.table,
-                .entry = entry,
-                .use = NTMM_USE_PRIVATE,
-                .cluster = (uint32_t)min_u64(stop - *page, NTMM_READ_CLUSTER_MAXIMUM),
-                .is_prefetch = true};
-            uint32_t pages = 0;
-            struct transfer_block *block = inpage_begin(c, &request, &pages);
-            process_count(process, NTMM_COUNTER_PAGES_READ, pages);
-            *page += block != NULL;
-            return block;
-        }
-        *page = stop;
-    }
-    return NULL;
-}
 
 /* Do what c->want says, for a prefetch. False: it is not worth it. */
 static bool relieve_prefetch(struct call *c, struct job *job, struct process *process)
@@ -94,43 +63,17 @@ static ntmm_status prefetch_piece(struct call *c, struct job *job, uint64_t *pag
         process_lock_working_set(c, job->handle, NTMM_PROCESS_SET_INFORMATION, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    struct transfer_block *block = begin_read(c, process, page, end);
+    struct transfer_block *block = prefetch_begin_read(c, process, page, end);
     process_unlock_working_set(c, process);
     if (block) {
+        job->budget -= min_u64(job->budget, block->io.span_count);
         block_submit(c, block);
         block_leave(c, block);
-    } else if (!relieve_prefetch(c, job, process)) {
-        *page = end;
     }
+    if (job->budget == 0 || (!block && !relieve_prefetch(c, job, process)))
+        *page = end;
     c->want = (struct want){.kind = WANT_NOTHING};
     return status;
-}
-
-/* Whether a page that is not valid has contents, and may be brought in without a trace. */
-static bool is_waiting(const struct call *c, uint64_t raw)
-{
-    enum pte_kind kind = entry_kind(c, raw);
-    if (kind != PTE_PAGEFILE && kind != PTE_TRANSITION)
-        return false;
-    uint32_t protection = (uint32_t)field_get(entry_value(c, raw), SW_PROTECTION);
-    return protection_is_mappable(protection);
-}
-
-/* The next page from *page on that waits; *page is behind it. False: there is none in this piece.
- * (W) is held. */
-static bool find_waiting(struct call *c, struct process *process, uint64_t *page, uint64_t end)
-{
-    for (uint32_t spans = 0; *page < end && spans < PIECE_SPANS; spans++) {
-        struct table_span span = table_find(c, process, *page);
-        uint64_t stop = min_u64(span.end, end);
-        for (le64 *entry = span.entry; entry && *page < stop; entry++) {
-            ++*page;
-            if (is_waiting(c, load64_relaxed(entry)))
-                return true;
-        }
-        *page = stop;
-    }
-    return false;
 }
 
 /* Into the working set. */
@@ -144,7 +87,7 @@ static ntmm_status touch_piece(struct call *c, const struct job *job, uint64_t *
         process_lock_working_set(c, job->handle, NTMM_PROCESS_SET_INFORMATION, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    bool is_found = find_waiting(c, process, page, end);
+    bool is_found = prefetch_find_waiting(c, process, page, end);
     process_unlock_working_set(c, process);
     touch.address = (*page - 1) << NTMM_PAGE_SHIFT;
     if (is_found && touch_page(c, &touch, &process, &frame) == NTMM_STATUS_SUCCESS)
@@ -174,7 +117,7 @@ static void set_priority(struct call *c, const le64 *entry, uint32_t priority)
 static void set_priorities(struct call *c, struct process *process, uint64_t *page, uint64_t end,
                            uint32_t priority)
 {
-    for (uint32_t spans = 0; *page < end && spans < PIECE_SPANS; spans++) {
+    for (uint32_t spans = 0; *page < end && spans < PREFETCH_SPANS; spans++) {
         struct table_span span = table_find(c, process, *page);
         uint64_t stop = min_u64(span.end, end);
         bool is_full = span.entry != NULL;
@@ -303,6 +246,7 @@ ntmm_status ntmm_set_information_virtual_memory(struct ntmm_system *system, ntmm
         return call_targets_set(&c, handle, pages_of(ranges), ranges, list);
     }
     __builtin_memcpy(&job.value, information, sizeof job.value);
+    job.budget = frames_available(&c);
     status = check_value(&c, class, job.value);
     return status == NTMM_STATUS_SUCCESS ? run_ranges(&c, &job, ranges, count) : status;
 }

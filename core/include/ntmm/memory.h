@@ -252,8 +252,10 @@ struct ntmm_cfg_call_target_list {
 /**
  * Tell something of ranges of memory, as NtSetInformationVirtualMemory does.
  *
- * Prefetch reads what lies in page files to standby, in large transfers that may still be in flight
- * when it returns; with NTMM_PREFETCH_TO_WORKING_SET it also makes those pages valid. Page priority
+ * Prefetch reads what lies in page files, and what views show of files and images, to standby, in
+ * transfers of up to 1 MiB that may still be in flight when it returns; about as many pages, at
+ * most, as were available when it began. What cannot be read is passed over. With
+ * NTMM_PREFETCH_TO_WORKING_SET it also makes those pages valid. Page priority
  * changes pages that are in memory now. No guard is consumed, no page need be accessible, and
  * addresses that are free, never touched, or not a user's are passed over.
  *
@@ -283,7 +285,8 @@ struct ntmm_cfg_call_target_list {
  *         call targets only: NTMM_STATUS_COMMITMENT_LIMIT, NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED for
  *         a page of their bitmap; NTMM_STATUS_NO_MEMORY for that, or, as the status of a read, when
  *         a page table could not be brought in
- * Locks: takes (W) for a piece at a time, (F), (G), (L), (N), (Q); of call targets (A), (W), (C).
+ * Locks: takes (W), (X) for a piece at a time, (F), (G), (L), (N), (Q); of call targets (A), (W),
+ * (C).
  * Waits for a free block for a read and for page tables, with no lock held.
  * Source: NtSetInformationVirtualMemory as observed; docs/fidelity.md.
  */
