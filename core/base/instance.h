@@ -61,6 +61,7 @@ struct ntmm_system {
     uint32_t write_cluster;                   /* pages */
     le32 waiters_lock;                        /* LOCK_WAITERS */
     struct wait_queue for_frame;              /* faults that wait for a frame */
+    struct wait_queue for_file_lock;          /* calls that wait for bytes of a file */
     le32 chances;                             /* times that waiters_note_chance was called (R) */
     struct allocation_failures failures;      /* nobody but a test sets it, in one thread */
     ntmm_invalidation_sink invalidation_sink; /* or NULL */

@@ -10,6 +10,7 @@
  */
 #include "base/prng.h"
 #include "inspect/checker.h"
+#include "section/file_lock.h"
 #include "section/prototype.h"
 
 #include <ntmm/section.h>
@@ -68,13 +69,32 @@ static bool check_area_of_file(struct checker *k, uint64_t ref, uint64_t area_re
            check_equal(k, "CA2", area_ref, flags, get32(&area->flags) & looked_at);
 }
 
-/* OB3, CA2. */
+/* OB4: the locks of a file, no more than there are. */
+static bool check_file_locks(struct checker *k, const struct file *file, uint64_t file_ref)
+{
+    for (uint64_t ref = get64(&file->locks), found = 0; ref;
+         ref = get64(&file_lock_at(k->c, ref)->next)) {
+        uint64_t handle;
+        if (!check_is_shared_object(k, SLAB_FILE_LOCK, ref))
+            return check_fail(k, "OB4", file_ref, 1, ref);
+        if (++k->file_locks > k->slabs[SLAB_FILE_LOCK].used)
+            return check_fail(k, "OB4", file_ref, k->slabs[SLAB_FILE_LOCK].used, k->file_locks);
+        handle = get64(&file_lock_at(k->c, ref)->handle);
+        if (object_find(k->c, handle, HANDLE_KIND_FILE, 0, &found) != NTMM_STATUS_SUCCESS ||
+            found != file_ref)
+            return check_fail(k, "OB4", ref, file_ref, found);
+    }
+    return true;
+}
+
+/* OB3, OB4, CA2. */
 static bool check_file(struct checker *k, uint64_t ref)
 {
     const struct file *file = file_at(k->c, ref);
     k->files_known++;
     return check_between(k, "OB3", ref, 0, get64(&file->size_bytes), get64(&file->valid_bytes)) &&
            check_equal(k, "OB3", ref, 0, get32(&file->is_resizing)) &&
+           check_file_locks(k, file, ref) &&
            check_area_of_file(k, ref, get64(&file->data_area), AREA_OF_FILE) &&
            check_area_of_file(k, ref, get64(&file->image_area), AREA_OF_FILE | AREA_IMAGE);
 }
@@ -347,6 +367,7 @@ static bool check_owners(struct checker *k)
            check_equal(k, "S4", SLAB_FILE, k->files_known, k->slabs[SLAB_FILE].used) &&
            check_equal(k, "S4", SLAB_NAME, k->names, k->slabs[SLAB_NAME].used) &&
            check_equal(k, "S4", SLAB_CONTROL_AREA, k->areas, k->slabs[SLAB_CONTROL_AREA].used) &&
+           check_equal(k, "S4", SLAB_FILE_LOCK, k->file_locks, k->slabs[SLAB_FILE_LOCK].used) &&
            check_equal(k, "S4", SLAB_SUBSECTION, k->subsections, k->slabs[SLAB_SUBSECTION].used);
 }
 

@@ -118,7 +118,7 @@ bool check_transfers(struct checker *k)
 
 /* --- waits --- */
 
-enum { QUEUE_FOR_FRAME, QUEUE_FOR_BLOCK, QUEUE_FOR_GROWTH, QUEUES_OF_BLOCKS };
+enum { QUEUE_FOR_FRAME, QUEUE_FOR_BLOCK, QUEUE_FOR_GROWTH, QUEUE_FOR_FILE_LOCK, QUEUES_OF_BLOCKS };
 
 /* I2: `object` is the queue's number. */
 static bool check_queue(struct checker *k, const struct wait_queue *queue, uint32_t object)
@@ -149,6 +149,7 @@ bool check_waits(struct checker *k)
     const struct ntmm_system *sys = k->c->sys;
     if (!check_queue(k, &sys->for_frame, QUEUE_FOR_FRAME) ||
         !check_queue(k, &sys->transfers.for_block, QUEUE_FOR_BLOCK) ||
+        !check_queue(k, &sys->for_file_lock, QUEUE_FOR_FILE_LOCK) ||
         !check_queue(k, &sys->transfers.for_growth, QUEUE_FOR_GROWTH))
         return false;
     for (uint32_t i = 0; i < READ_BLOCKS; i++) {

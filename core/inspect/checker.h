@@ -104,6 +104,7 @@ struct checker {
     uint64_t names;
     uint64_t areas;
     uint64_t subsections;
+    uint64_t file_locks;
     uint64_t object_frames;  /* of the table of objects */
     uint64_t image_frames;   /* of what images keep */
     uint64_t area_tables;    /* frames of prototype tables */

@@ -118,6 +118,7 @@ enum slab_kind {
     SLAB_NAME,
     SLAB_CONTROL_AREA,
     SLAB_SUBSECTION,
+    SLAB_FILE_LOCK,
     SLAB_KIND_COUNT
 };
 

@@ -6,6 +6,7 @@
  * Frames of the table stay while the system lives; free slots form a chain.
  */
 #include "section/object.h"
+#include "section/file_lock.h"
 
 #define GENERATION_MAX 0xFFFFFFu
 #define SLOT_MASK 0xFFFFFFull
@@ -105,6 +106,8 @@ void object_close_all(struct call *c)
         if (!handle)
             continue;
         struct object *object = object_at(c, get64(&slot->object));
+        if (handle >> 56 == HANDLE_KIND_FILE)
+            (void)file_locks_drop(c, file_at(c, get64(&slot->object)), handle);
         set32(&object->handle_count, get32(&object->handle_count) - 1);
         object_close_slot(c, handle);
     }

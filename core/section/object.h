@@ -15,6 +15,7 @@
  *       number of slots that name it
  *   OB2 object_pages of the partition is the number of frames of the table
  *   OB3 a file's valid data ends within the file, and no call changes its size
+ *   OB4 file_lock.h
  *
  * Everything here needs (O).
  */
@@ -67,6 +68,7 @@ struct file {
     le64 valid_bytes;     /* (R) to read, with (O) to write */
     le64 data_area;       /* a reference, or 0 */
     le64 image_area;      /* a reference, or 0 */
+    le64 locks;           /* first byte-range lock, a reference, or 0 */
     le32 flags;           /* NTMM_FILE_*; fixed */
     le32 is_write_failed; /* (R) */
     le32 is_resizing;     /* a call changes its size: one at a time (O) */

@@ -9,6 +9,7 @@
  */
 #include "base/bits.h"
 #include "paging/transfers.h"
+#include "section/file_lock.h"
 #include "section/prototype.h"
 #include "services/area_touch.h"
 #include "services/relief.h"
@@ -309,11 +310,16 @@ ntmm_status ntmm_close_file(struct ntmm_system *system, ntmm_handle handle)
 {
     struct call c = call_begin(system);
     uint64_t ref;
+    bool has_dropped = false;
     objects_lock(&c);
     ntmm_status status = object_find(&c, handle, HANDLE_KIND_FILE, 0, &ref);
-    if (status == NTMM_STATUS_SUCCESS)
+    if (status == NTMM_STATUS_SUCCESS) {
+        has_dropped = file_locks_drop(&c, file_at(&c, ref), handle);
         object_close_slot(&c, handle);
+    }
     objects_unlock(&c);
+    if (has_dropped)
+        waiters_wake_all(&c, &c.sys->for_file_lock);
     return status == NTMM_STATUS_SUCCESS ? file_release(&c, file_at(&c, ref)) : status;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "base/bits.h"
 #include "paging/transfers.h"
+#include "section/file_lock.h"
 #include "section/prototype.h"
 #include "services/area_flush.h"
 #include "services/area_touch.h"
@@ -259,6 +260,22 @@ static bool is_buffer(const void *buffer, uint64_t size)
     return size == 0 || (buffer && size - 1 <= UINTPTR_MAX - (uintptr_t)buffer);
 }
 
+/* Of `size` bytes from an offset on, those that an offset can reach. */
+static uint64_t size_from(uint64_t offset, uint64_t size)
+{
+    return offset == 0 ? size : min_u64(size, 0 - offset);
+}
+
+/* FILE_LOCK_CONFLICT when a lock is in the way of bytes of a file. */
+static ntmm_status check_locks(struct call *c, const struct file *file, enum file_access access,
+                               const struct file_lock_range *range)
+{
+    objects_lock(c);
+    bool is_allowed = file_locks_allow(c, file, range, access);
+    objects_unlock(c);
+    return is_allowed ? NTMM_STATUS_SUCCESS : NTMM_STATUS_FILE_LOCK_CONFLICT;
+}
+
 ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle handle, uint64_t offset,
                            void *buffer, uint64_t size, uint64_t *moved)
 {
@@ -270,12 +287,15 @@ ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle handle, uint6
     ntmm_status status = use_file(&c, handle, NTMM_FILE_READ_DATA, &use);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    const struct file_lock_range range = {offset, size_from(offset, size), handle, 0};
     uint64_t end = load64_relaxed(&use.file->size_bytes);
     if (!is_buffer(buffer, size))
         status = NTMM_STATUS_ACCESS_VIOLATION;
-    else if (size != 0 && offset >= end)
+    else
+        status = check_locks(&c, use.file, FILE_READS, &range);
+    if (status == NTMM_STATUS_SUCCESS && size != 0 && offset >= end)
         status = NTMM_STATUS_END_OF_FILE;
-    else if (size != 0)
+    else if (status == NTMM_STATUS_SUCCESS && size != 0)
         status = area_read(&c, use.area, offset, buffer, min_u64(size, end - offset), moved);
     leave_file(&c, &use);
     return status;
@@ -292,11 +312,15 @@ ntmm_status ntmm_write_file(struct ntmm_system *system, ntmm_handle handle, uint
     ntmm_status status = use_file(&c, handle, NTMM_FILE_WRITE_DATA, &use);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    const struct file_lock_range range = {offset, size_from(offset, size), handle, 0};
     if (!is_buffer(buffer, size))
         status = NTMM_STATUS_ACCESS_VIOLATION;
     else if (offset > SECTION_BYTES_MAX || size > SECTION_BYTES_MAX - offset)
         status = NTMM_STATUS_INVALID_PARAMETER_3;
-    else if (size != 0 && offset + size > load64_relaxed(&use.file->size_bytes))
+    else
+        status = check_locks(&c, use.file, FILE_WRITES, &range);
+    if (status == NTMM_STATUS_SUCCESS && size != 0 &&
+        offset + size > load64_relaxed(&use.file->size_bytes))
         status = extend_data(&c, use.file, use.area, offset + size);
     if (status == NTMM_STATUS_SUCCESS)
         status = area_write(&c, use.area, offset, buffer, size, moved);

@@ -8,6 +8,7 @@
  * else changes; a section that then cannot be made leaves it so.
  */
 #include "base/bits.h"
+#include "section/file_lock.h"
 #include "section/image_record.h"
 #include "services/relief.h"
 #include "services/section_make.h"
@@ -252,11 +253,36 @@ static ntmm_status make_of_image(struct call *c, struct section_request *r,
     return make_object(c, r, area, r->size ? r->size : size);
 }
 
+/* A section shows all of its bytes at once: so a lock that would refuse to read them, or to write
+ * them when views may, refuses the section. */
+static ntmm_status check_locks(struct call *c, const struct section_request *r,
+                               const struct file *file)
+{
+    bool is_image = (r->attributes & NTMM_SEC_IMAGE) != 0;
+    bool is_written = !is_image && (file_rights(r->protect) & NTMM_FILE_WRITE_DATA) != 0;
+    uint64_t size = is_image || r->size == 0 ? load64_relaxed(&file->size_bytes) : r->size;
+    const struct file_lock_range range = {0, size, r->file, 0};
+    objects_lock(c);
+    bool is_allowed = file_locks_allow(c, file, &range, is_written ? FILE_WRITES : FILE_READS);
+    objects_unlock(c);
+    return is_allowed ? NTMM_STATUS_SUCCESS : NTMM_STATUS_FILE_LOCK_CONFLICT;
+}
+
+/* The image of a file, with a section's reference; its headers are looked at before locks are. */
+static ntmm_status image_area_of(struct call *c, const struct section_request *r, struct file *file,
+                                 struct control_area **area)
+{
+    ntmm_status status = file_image_area(c, file, area);
+    return status == NTMM_STATUS_SUCCESS ? check_locks(c, r, file) : status;
+}
+
 static ntmm_status create_of_file(struct call *c, struct section_request *r, struct file *file)
 {
     struct relief relief = relief_begin();
     bool is_image = (r->attributes & NTMM_SEC_IMAGE) != 0;
     ntmm_status status = check_file(r, file);
+    if (status == NTMM_STATUS_SUCCESS && !is_image)
+        status = check_locks(c, r, file); /* first: no file grows for nothing */
     if (status == NTMM_STATUS_SUCCESS && !is_image && r->size > get64(&file->size_bytes))
         status = file_extend(c, file, r->size);
     if (status != NTMM_STATUS_SUCCESS)
@@ -264,7 +290,7 @@ static ntmm_status create_of_file(struct call *c, struct section_request *r, str
     do {
         struct control_area *area = NULL;
         if (is_image)
-            status = file_image_area(c, file, &area);
+            status = image_area_of(c, r, file, &area);
         if (status == NTMM_STATUS_SUCCESS) {
             objects_lock(c);
             status = is_image ? make_of_image(c, r, area) : make_of_data(c, r, file, &area);

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "phys/slab.h"
+#include "section/file_lock.h"
 #include "services/process_end.h"
 #include "services/section_make.h"
 #include "space/fault_log.h"
@@ -135,6 +136,7 @@ static void fill_anchor(struct call *c, const struct ntmm_config *config)
     slab_class_init(&anchor->slabs[SLAB_NAME], NAME_TAG, sizeof(struct object_name));
     slab_class_init(&anchor->slabs[SLAB_CONTROL_AREA], AREA_TAG, sizeof(struct control_area));
     slab_class_init(&anchor->slabs[SLAB_SUBSECTION], SUBSECTION_TAG, sizeof(struct subsection));
+    slab_class_init(&anchor->slabs[SLAB_FILE_LOCK], FILE_LOCK_TAG, sizeof(struct file_lock));
     slab_class_init(&anchor->slabs[SLAB_FAULT_LOG], FAULT_LOG_TAG, sizeof(struct fault_log_block));
     slab_class_init(&anchor->slabs[SLAB_SECURE], SECURE_TAG, sizeof(struct secure));
 }

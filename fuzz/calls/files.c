@@ -189,6 +189,29 @@ static void flush_file(struct world *w)
                               : take_bytes(w));
 }
 
+/* At once, since nobody would wake a call that waits; and perhaps for a moment only. */
+void lock_file(struct world *w)
+{
+    ntmm_handle file = take_file(w);
+    uint64_t offset = take_file_offset(w);
+    uint64_t length = one_in(w, 8) ? take_any(w) : take_bytes(w);
+    uint32_t flags = one_in(w, 16) ? take8(w) | 1u : (take8(w) & 2u) | 1u;
+    uint32_t key = take8(w) % 2u;
+
+    if (!CALL(w, lock_file, w->system, file, offset, length, key, flags) && one_in(w, 2)) {
+        (void)CALL(w, unlock_file, w->system, file, offset, length, key);
+    }
+}
+
+void unlock_file(struct world *w)
+{
+    ntmm_handle file = take_file(w);
+    uint64_t offset = take_file_offset(w);
+
+    (void)CALL(w, unlock_file, w->system, file, offset, one_in(w, 8) ? take_any(w) : take_bytes(w),
+               take8(w) % 2u);
+}
+
 static void purge_file(struct world *w) { (void)CALL(w, purge_file, w->system, take_file(w)); }
 
 static void write_mapped(struct world *w) { (void)ntmm_write_mapped_pages(w->system, take8(w)); }

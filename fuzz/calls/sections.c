@@ -357,5 +357,7 @@ const struct verb SECTION_VERBS[] = {
     {"make-and-map", make_and_map},
     {"make-and-map", make_and_map},
     {"query-subsections", query_subsections},
+    {"lock-file", lock_file},
+    {"unlock-file", unlock_file},
 };
 const unsigned SECTION_VERB_COUNT = sizeof(SECTION_VERBS) / sizeof(SECTION_VERBS[0]);

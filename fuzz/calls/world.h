@@ -145,6 +145,8 @@ void add_process(struct world *w, ntmm_handle handle);
 void add_range(struct world *w, uint64_t base, uint64_t size);
 void add_disk(struct world *w);
 void create_file_object(struct world *w);
+void lock_file(struct world *w);
+void unlock_file(struct world *w);
 void mend_devices(struct world *w);
 void take_frames(struct world *w, uint64_t left, unsigned calls);
 void give_frames(struct world *w);

@@ -2,6 +2,7 @@
  * The checker finds each broken invariant of objects and control areas, and names it: OB1 to OB3,
  * CA1 to CA6, and what sections add to L1 and S4.
  */
+#include "section/file_lock.h"
 #include "unit/corruption.h"
 #include "unit/section_scene.h"
 
@@ -513,6 +514,23 @@ static uint64_t forget_a_transfer(struct machine *m)
     return scene_ref(m, data_area(m));
 }
 
+static uint64_t lock_for_no_handle(struct machine *m)
+{
+    struct file *file = core_at(m->system->bias, scene_object(m, scene()->file));
+    assert_int_equal(ntmm_lock_file(m->system, scene()->file, 0, 1, 0, NTMM_LOCK_FAIL_IMMEDIATELY),
+                     NTMM_STATUS_SUCCESS);
+    struct file_lock *lock = core_at(m->system->bias, get64(&file->locks));
+    set64(&lock->handle, scene()->unmapped_file);
+    return scene_ref(m, lock);
+}
+
+static uint64_t lock_that_is_no_lock(struct machine *m)
+{
+    struct file *file = core_at(m->system->bias, scene_object(m, scene()->file));
+    set64(&file->locks, scene_object(m, scene()->unmapped_file));
+    return scene_object(m, scene()->file);
+}
+
 static uint64_t forget_age(struct machine *m)
 {
     store64_relaxed(&data_area(m)->age.since, 0);
@@ -732,6 +750,8 @@ static const struct corruption of_areas[] = {
     {"CA6", "a list names nothing", list_no_frame},
     {"CA6", "frames of a record are miscounted", miscount_frames_of_record},
     {"CA6", "frames of all records are miscounted", miscount_frames_of_images},
+    {"OB4", "a lock is of another file's handle", lock_for_no_handle},
+    {"OB4", "a lock is something else", lock_that_is_no_lock},
     {"CA7", "areas that were kept are miscounted", miscount_kept_areas},
     {"CA8", "a file with modified pages has no age", forget_age},
     {"CA8", "the partition's oldest age is a later one", make_oldest_age_later},

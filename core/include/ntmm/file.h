@@ -164,6 +164,59 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_file_size(struct ntmm_system *system
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_can_delete_file(struct ntmm_system *system,
                                                         ntmm_handle file);
 
+/** @name Flags of ntmm_lock_file, the values of LockFileEx
+ * @{ */
+/** Do not wait for a lock that is in the way. */
+#define NTMM_LOCK_FAIL_IMMEDIATELY 1u
+/** Nobody else reads or writes the bytes; without: nobody writes them. */
+#define NTMM_LOCK_EXCLUSIVE 2u
+/** @} */
+
+/**
+ * Lock bytes of a file, as NtLockFile does. ntmm_read_file, ntmm_write_file and ntmm_create_section
+ * look at locks when they begin, views never do. An exclusive lock is granted where there is no
+ * other, a shared one where there is no exclusive one but of the same handle and key. A lock of no
+ * bytes is granted, and in nobody's way. Locks go with their handle.
+ *
+ * @param system  any
+ * @param file    an open file; the handle grants NTMM_FILE_READ_DATA or NTMM_FILE_WRITE_DATA
+ * @param offset  first byte; may lie past the end of the file
+ * @param length  bytes
+ * @param key     with the handle the owner; reads, writes and sections have the key 0
+ * @param flags   NTMM_LOCK_* bits
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_INVALID_PARAMETER_6  a flag is unknown
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED
+ *         NTMM_STATUS_INVALID_LOCK_RANGE   the last byte is past 2^64 - 1
+ *         NTMM_STATUS_LOCK_NOT_GRANTED     a lock is in the way, and FAIL_IMMEDIATELY is set
+ *         NTMM_STATUS_CANT_WAIT            a lock is in the way, and the platform cannot wait, or
+ *                                          knows that nobody could wake this call
+ *         NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT for want of room for the lock
+ * Locks: takes (O). Waits for other locks, with no lock of the core held, and for frames.
+ * Source: NtLockFile, LockFileEx.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_lock_file(struct ntmm_system *system, ntmm_handle file,
+                                                  uint64_t offset, uint64_t length, uint32_t key,
+                                                  uint32_t flags);
+
+/**
+ * Unlock bytes of a file, as NtUnlockFile does: exactly those of one lock of the same handle and
+ * key. Where the same bytes have an exclusive and a shared lock, the exclusive one goes first.
+ *
+ * @param system  any
+ * @param file    an open file; the handle grants NTMM_FILE_READ_DATA or NTMM_FILE_WRITE_DATA
+ * @param offset  first byte of the lock
+ * @param length  its bytes
+ * @param key     its key
+ * @return NTMM_STATUS_SUCCESS; or, with nothing changed,
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED
+ *         NTMM_STATUS_INVALID_LOCK_RANGE  the last byte is past 2^64 - 1
+ *         NTMM_STATUS_RANGE_NOT_LOCKED    there is no such lock
+ * Locks: takes (O), (Q). Source: NtUnlockFile, UnlockFileEx.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_unlock_file(struct ntmm_system *system, ntmm_handle file,
+                                                    uint64_t offset, uint64_t length, uint32_t key);
+
 /**
  * Read bytes of a file, through the same pages that views see.
  *
@@ -175,7 +228,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_can_delete_file(struct ntmm_system *syst
  * @param moved   out, written whenever it is not NULL: bytes read, fewer than `size` at the end of
  *                the file
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
- *         NTMM_STATUS_ACCESS_DENIED; NTMM_STATUS_END_OF_FILE when offset is at or past the end and
+ *         NTMM_STATUS_ACCESS_DENIED; NTMM_STATUS_FILE_LOCK_CONFLICT when bytes are locked so that
+ *         this handle may not; NTMM_STATUS_END_OF_FILE when offset is at or past the end and
  *         size is not 0; NTMM_STATUS_ACCESS_VIOLATION when moved is NULL, or the buffer is NULL or
  *         wraps around; NTMM_STATUS_NO_MEMORY when no frame came free in time;
  *         NTMM_STATUS_COMMITMENT_LIMIT; or the status of the read that failed, *moved counting what

@@ -110,6 +110,9 @@ struct ntmm_section_basic_information {
  *         NTMM_STATUS_INVALID_PARAMETER_4       no file, and no size; large pages: not a multiple
  *         NTMM_STATUS_SECTION_TOO_BIG           larger than anything; a file that cannot be
  *                                               extended; larger than the image
+ *         NTMM_STATUS_FILE_LOCK_CONFLICT        a lock of bytes keeps this handle of the file from
+ *                                               reading what the section has, or, when its views
+ *                                               may write, from writing it (ntmm_lock_file)
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES    8 TiB and more of SEC_RESERVE, no large pages, or
  *                                               131,072 handles of sections and files are open
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD        never yet: large pages need no privilege here, the

@@ -77,8 +77,10 @@
 #define NTMM_STATUS_INCOMPATIBLE_FILE_MAP 0xC000004Du    /**< NTSTATUS: incompatible file map. */
 #define NTMM_STATUS_SECTION_PROTECTION 0xC000004Eu       /**< NTSTATUS: section protection. */
 #define NTMM_STATUS_FILE_LOCK_CONFLICT 0xC0000054u       /**< NTSTATUS: file lock conflict. */
+#define NTMM_STATUS_LOCK_NOT_GRANTED 0xC0000055u         /**< NTSTATUS: lock not granted. */
 #define NTMM_STATUS_PRIVILEGE_NOT_HELD 0xC0000061u       /**< NTSTATUS: privilege not held. */
 #define NTMM_STATUS_INVALID_IMAGE_FORMAT 0xC000007Bu     /**< NTSTATUS: invalid image format. */
+#define NTMM_STATUS_RANGE_NOT_LOCKED 0xC000007Eu         /**< NTSTATUS: range not locked. */
 #define NTMM_STATUS_DISK_FULL 0xC000007Fu                /**< NTSTATUS: disk full. */
 #define NTMM_STATUS_SECTION_NOT_EXTENDED 0xC0000087u     /**< NTSTATUS: section not extended. */
 #define NTMM_STATUS_NOT_MAPPED_DATA 0xC0000088u          /**< NTSTATUS: not mapped data. */
@@ -122,6 +124,7 @@
 #define NTMM_STATUS_PAGEFILE_CREATE_FAILED 0xC0000146u   /**< NTSTATUS: pagefile create failed. */
 #define NTMM_STATUS_NO_PAGEFILE 0xC0000147u              /**< NTSTATUS: no pagefile. */
 #define NTMM_STATUS_REGISTRY_CORRUPT 0xC000014Cu         /**< NTSTATUS: registry corrupt. */
+#define NTMM_STATUS_INVALID_LOCK_RANGE 0xC00001A1u       /**< NTSTATUS: invalid lock range. */
 #define NTMM_STATUS_INVALID_ADDRESS_WILDCARD 0xC0000208u /**< NTSTATUS: invalid address wildcard. */
 #define NTMM_STATUS_MAPPED_ALIGNMENT 0xC0000220u         /**< NTSTATUS: mapped alignment. */
 #define NTMM_STATUS_IMAGE_CHECKSUM_MISMATCH 0xC0000221u  /**< NTSTATUS: image checksum mismatch. */
