@@ -75,16 +75,18 @@ static bool is_raised(const struct process *process, const struct limits *limits
     return limits->minimum > minimum || limits->maximum > maximum;
 }
 
-/* The minimum of a process changes; it may only rise while all together fit into memory. */
+/* The minimum of a process changes; it may only rise while all together, and what stays in memory
+ * whoever wants it (large pages, NONPAGED), fit. Promised first, then looked at, as there
+ * (space/large.c): of two that do not fit together one sees the other. */
 static bool promise(const struct call *c, uint64_t old, uint64_t new)
 {
-    le64 *promised = &partition_of(c)->minimum_pages;
-    uint64_t seen = load64_relaxed(promised);
-    do {
-        if (new > old && seen + (new - old) > usable_pages(c))
-            return false;
-    } while (!cas64(promised, &seen, seen - old + new));
-    return true;
+    struct partition *partition = partition_of(c);
+    uint64_t minima = add64(&partition->minimum_pages, new - old);
+    uint64_t kept = load64_acquire(&partition->large_pages);
+    if (new <= old || minima + kept <= usable_pages(c))
+        return true;
+    (void)add64(&partition->minimum_pages, old - new);
+    return false;
 }
 
 static uint32_t hard_limits(uint32_t before, uint32_t flags)

@@ -136,13 +136,13 @@ static bool charge_resident(struct call *c, uint64_t pages)
 {
     struct partition *partition = partition_of(c);
     uint64_t usable = get64(&partition->total_pages) - get64(&partition->metadata_pages);
-    uint64_t minima = load64_relaxed(&partition->minimum_pages);
-    uint64_t seen = load64_relaxed(&partition->large_pages);
-    do {
-        if (pages > usable || minima + seen > usable - pages)
-            return false;
-    } while (!cas64(&partition->large_pages, &seen, seen + pages));
-    return true;
+    if (pages > usable)
+        return false;
+    uint64_t kept = add64(&partition->large_pages, pages);
+    if (load64_acquire(&partition->minimum_pages) + kept <= usable)
+        return true;
+    (void)add64(&partition->large_pages, 0 - pages);
+    return false;
 }
 
 /* A region without leaves goes. */

@@ -175,6 +175,42 @@ static void more_than_can_be_resident_is_refused(void **state)
     machine_close(m);
 }
 
+static ntmm_status try_minimum(struct machine *m, uint64_t pages)
+{
+    return ntmm_set_working_set_limits(m->system, m->process, pages * PAGE, pages * PAGE, 0);
+}
+
+/*
+ * nt_semantics 3.10, 9.3: a minimum is reserved of what is left to be resident, and pages that stay
+ * are charged on their own: so of U frames and K such pages a minimum may have U - K, no more, and
+ * K such pages are not also the process's minimum.
+ */
+static void minima_and_pages_that_stay_share_memory(void **state)
+{
+    (void)state;
+    const uint64_t kept = 700;
+    struct machine *m = open_of(8 * MIB);
+    const struct partition *p = machine_partition(m);
+    uint64_t usable = get64(&p->total_pages) - get64(&p->metadata_pages);
+    assert_true(NTMM_SUCCEEDED(try_minimum(m, 100)));
+    uint64_t resident = resident_available(m);
+    must_make(m, AT, kept);
+    assert_true(resident - resident_available(m) >= kept);
+    uint64_t before = get64(&p->minimum_pages);
+    assert_int_equal(before, 100); /* those that stay are none of it */
+    assert_int_equal(try_minimum(m, usable - kept + 1), NTMM_STATUS_INSUFFICIENT_RESOURCES);
+    assert_int_equal(get64(&p->minimum_pages), before);
+    machine_assert_sound(m);
+    assert_int_equal(try_minimum(m, usable - kept), NTMM_STATUS_SUCCESS);
+    assert_int_equal(try_of(m, m->process, AT + GIB, 1), NTMM_STATUS_INSUFFICIENT_RESOURCES);
+    assert_int_equal(get64(&p->large_pages), kept);
+    assert_int_equal(try_minimum(m, 100), NTMM_STATUS_SUCCESS);
+    must_make(m, AT + GIB, 1);
+    must_release(m, AT, kept * PAGE);
+    assert_int_equal(try_minimum(m, usable - kept), NTMM_STATUS_SUCCESS);
+    machine_close(m);
+}
+
 /* Without a page file nothing that is in memory can make room; with one it does. */
 static void others_make_room_if_they_can(void **state)
 {
@@ -261,6 +297,7 @@ int main(void)
         cmocka_unit_test(services_reach_its_contents),
         cmocka_unit_test(the_holder_needs_the_privilege),
         cmocka_unit_test(more_than_can_be_resident_is_refused),
+        cmocka_unit_test(minima_and_pages_that_stay_share_memory),
         cmocka_unit_test(others_make_room_if_they_can),
         cmocka_unit_test(a_table_may_be_out),
         cmocka_unit_test(each_allocation_may_fail),
