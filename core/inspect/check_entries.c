@@ -191,6 +191,8 @@ bool check_large_leaf(struct walk *w, uint64_t raw, uint32_t level, const struct
     const struct vad *vad;
     if (!walk_reach(w, at->page, &vad))
         return false;
+    if (vad_type(vad) == VAD_LARGE_PAGE_SECTION && level == 2)
+        return check_view_leaf(w, vad, raw, at);
     if (vad_type(vad) != VAD_LARGE_PAGES || large_level(vad) != level)
         return check_fail(w->k, "V6", at->page << NTMM_PAGE_SHIFT, 0, raw);
     return check_large(w, raw, level, at);
@@ -228,7 +230,7 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
     const struct vad *vad = NULL;
     if (!walk_reach(w, at->page, &vad))
         return false;
-    if (vad_type(vad) == VAD_LARGE_PAGES)
+    if (vad_type(vad) == VAD_LARGE_PAGES || vad_type(vad) == VAD_LARGE_PAGE_SECTION)
         return check_small_leaf(w, vad, raw, at, is_shared);
     if (vad_is_borrowed(vad))
         return check_borrowed(w, vad, raw, at, is_shared);

@@ -49,8 +49,9 @@ static bool finish_vad(struct walk *w)
     uint64_t commit = get64(&vad->commit_pages);
     if (!check_range(w, vad) || !check_secures(w, vad) || !check_commit_of(w, vad))
         return false;
-    bool is_large = vad_type(vad) == VAD_LARGE_PAGES;
-    w->k->large_pages += w->large_pages;
+    bool is_view = vad_type(vad) == VAD_LARGE_PAGE_SECTION; /* the frames are its section's */
+    bool is_large = is_view || vad_type(vad) == VAD_LARGE_PAGES;
+    w->k->large_pages += is_view ? 0 : w->large_pages;
     if (!check_equal(w->k, "V11", w->at.ref, is_large ? pages : 0, w->large_pages))
         return false;
     w->large_pages = 0;

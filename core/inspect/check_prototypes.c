@@ -72,6 +72,21 @@ static bool check_age(struct tree *t, uint64_t frame, uint64_t page)
            check_equal(t->k, "CA8", frame, 1, load64_relaxed(&area->age.since) != 0);
 }
 
+/* PT3: a page of an area of large pages, whose share is the section's own. */
+static bool check_large(struct tree *t, uint64_t raw, uint64_t frame,
+                        const struct prototype_place *at)
+{
+    struct call *c = t->k->c;
+    const le64 *table = table_at(c, at->table);
+    uint64_t inside = at->page % NTMM_ENTRIES_PER_TABLE;
+    uint64_t first = field_get(get64(table), HW_FRAME);
+    check_meet(check_mark(t->k, frame));
+    return check_equal(t->k, "PT3", at->address, 1, raw & FIELD_MASK(HW_VALID)) &&
+           check_equal(t->k, "PT3", at->address, 0, first % NTMM_ENTRIES_PER_TABLE) &&
+           check_equal(t->k, "PT3", at->address, first + inside, frame) &&
+           check_equal(t->k, "P8", frame, 1, pfn_is_modified(pfn_at(c, frame)));
+}
+
 /* PT1: the entry of a frame, valid or in transition, and what the frame's row says of the page. */
 static bool check_frame_entry(struct tree *t, uint64_t raw, uint64_t frame,
                               const struct prototype_place *at)
@@ -83,6 +98,8 @@ static bool check_frame_entry(struct tree *t, uint64_t raw, uint64_t frame,
     uint64_t expected = is_valid ? valid : entry_transition(protection, frame);
     uint64_t found = is_valid ? raw : entry_value(t->k->c, raw);
     if (!check_row(t, "PT1", frame, NTMM_USE_SECTION, at))
+        return false;
+    if (area_is(t->area, AREA_LARGE_PAGES) && !check_large(t, raw, frame, at))
         return false;
     const struct pfn *pfn = pfn_at(t->k->c, frame);
     uint64_t original = load64_relaxed(&pfn->original_pte);
@@ -154,10 +171,13 @@ static bool check_table(struct tree *t, uint64_t frame, uint32_t level,
 bool check_prototypes(struct checker *k, const struct control_area *area,
                       struct tree_totals *totals)
 {
+    bool is_large = area_is(area, AREA_LARGE_PAGES);
     struct tree t = {.k = k, .area = area, .totals = totals};
     uint64_t root = get64(&area->root_frame);
     const struct prototype_place above = {.table = root};
     return check_between(k, "PT2", area_ref(k->c, area), prototype_levels(get64(&area->pages)),
                          PROTOTYPE_LEVELS_MAX, get32(&area->levels)) &&
-           (root == FRAME_NONE || check_table(&t, root, get32(&area->levels), &above));
+           (root == FRAME_NONE || check_table(&t, root, get32(&area->levels), &above)) &&
+           (!is_large ||
+            check_equal(k, "PT3", area_ref(k->c, area), get64(&area->pages), totals->entries));
 }

@@ -331,14 +331,23 @@ static bool check_mapped_since(struct checker *k, const struct control_area *are
     return since == 0 || check_between(k, "CA8", ref, 1, since, oldest);
 }
 
+/* PT3, P12: pages of an area of large pages are promised to stay. */
+static bool check_resident(struct checker *k, const struct control_area *area, uint64_t ref)
+{
+    bool is_large = area_is(area, AREA_LARGE_PAGES);
+    k->large_pages += is_large ? get64(&area->pages) : 0;
+    return check_equal(k, "PT3", ref, is_large, get32(&area->is_resident));
+}
+
 static bool check_area(struct checker *k, const struct control_area *area, uint64_t ref)
 {
     struct tree_totals totals = {0};
     return check_equal(k, "L1", LOCK_SECTION, 0, load32_relaxed(&area->lock)) &&
            check_counts(k, area, ref) && check_subsections(k, area, ref) &&
            check_file_of(k, area, ref) && check_transfers_of(k, area, ref) &&
-           check_image(k, area) && check_prototypes(k, area, &totals) &&
-           check_charge(k, area, ref, &totals) && check_mapped_since(k, area, ref);
+           check_image(k, area) && check_resident(k, area, ref) &&
+           check_prototypes(k, area, &totals) && check_charge(k, area, ref, &totals) &&
+           check_mapped_since(k, area, ref);
 }
 
 /* CA1: the list of all areas, whose links back prove that it ends; CA7. */

@@ -7,20 +7,26 @@
  * in use are known to be sound by then. Private copies are checked as private pages are.
  */
 #include "inspect/checker.h"
-#include "section/view.h"
+#include "section/large_area.h"
+#include "space/large.h"
 #include "space/protection.h"
 
 /* V14: a view is of its area's kind, and shows pages that the area has; of a file's data it may
- * reach past the end. */
+ * reach past the end. One of large pages is of whole leaves. */
 static bool check_view_shape(struct walk *w, const struct vad *vad, const struct control_area *area)
 {
     bool is_image = area_is(area, AREA_IMAGE);
+    bool is_large = area_is(area, AREA_LARGE_PAGES);
+    uint64_t inside = (vad_start(vad) | vad_end(vad) | get64(&vad->first_prototype)) % 512;
+    enum vad_type type = is_large   ? VAD_LARGE_PAGE_SECTION
+                         : is_image ? VAD_IMAGE_MAP
+                                    : VAD_DATA_MAP;
     bool is_reserve = area_is(area, AREA_RESERVE);
     uint64_t pages = get64(&area->pages);
     uint64_t first = get64(&vad->first_prototype);
     uint64_t ref = vad_ref(w->k->c, vad);
-    if (!check_equal(w->k, "V14", ref, is_image ? VAD_IMAGE_MAP : VAD_DATA_MAP,
-                     get32(&vad->type)) ||
+    if (!check_equal(w->k, "V14", ref, type, get32(&vad->type)) ||
+        !check_equal(w->k, "V14", ref, 0, is_large ? inside : 0) ||
         !check_equal(w->k, "V14", ref, !is_reserve, vad_is_committed_by_default(vad)))
         return false;
     if (area_is(area, AREA_OF_FILE) && !is_image)
@@ -73,6 +79,27 @@ static bool check_rights(struct walk *w, const struct vad *vad, uint64_t raw,
         return check_fail(w->k, "V7", at->page << NTMM_PAGE_SHIFT, 0, raw);
     bool is_right = ((raw ^ expected) & ~varies) == 0 && (may_be || !is_writable);
     return is_right || check_fail(w->k, "V7", at->page << NTMM_PAGE_SHIFT, expected, raw);
+}
+
+bool check_view_leaf(struct walk *w, const struct vad *vad, uint64_t raw,
+                     const struct entry_place *at)
+{
+    const uint64_t varies = FIELD_MASK(HW_ACCESSED);
+    struct call *c = w->k->c;
+    uint64_t va = at->page << NTMM_PAGE_SHIFT;
+    uint32_t protection = entry_own_protection(raw);
+    if (!check_view(w, vad))
+        return false;
+    if (!large_view_is_protection(protection) || !is_granted(vad, protection))
+        return check_fail(w->k, "V11", va, get32(&vad->protection), raw);
+    struct prototype_span span =
+        prototype_find(c, view_area(c, vad), view_prototype(vad, at->page));
+    uint64_t frame = span.entry ? field_get(get64(span.entry), HW_FRAME) : 0;
+    uint64_t expected = large_shared_entry(frame, protection);
+    if (((raw ^ expected) & ~varies) != 0)
+        return check_fail(w->k, "V11", va, expected, raw);
+    w->large_pages += large_leaf_pages(2);
+    return true;
 }
 
 /* P8, P9: the frame of a valid entry is that of the page's prototype. */

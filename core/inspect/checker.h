@@ -251,7 +251,7 @@ struct tree_totals {
     uint64_t entries; /* that are not empty */
 };
 
-/* PT1, PT2, P4: the tree of an area whose subsections are sound. */
+/* PT1 to PT3, P4, P8: the tree of an area whose subsections are sound. */
 bool check_prototypes(struct checker *k, const struct control_area *area,
                       struct tree_totals *totals);
 
@@ -266,6 +266,10 @@ bool check_view_commit(struct walk *w, const struct vad *vad);
 /* P9, V7, V9: a non-empty entry of a view that names no private page. */
 bool check_view_entry(struct walk *w, const struct vad *vad, uint64_t raw,
                       const struct entry_place *at, bool *is_shared);
+
+/* V11: a leaf of a view of large pages is that of its section's frames. */
+bool check_view_leaf(struct walk *w, const struct vad *vad, uint64_t raw,
+                     const struct entry_place *at);
 
 /* V13: whether a page with an entry is charged, against what it would be without. */
 void check_view_charge(struct walk *w, const struct vad *vad, uint64_t page, bool is_charged);

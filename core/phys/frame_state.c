@@ -267,6 +267,14 @@ void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain)
         chain_add(c, chain, frame);
 }
 
+void frame_delete_of_section(struct call *c, uint64_t frame, struct frame_chain *chain)
+{
+    NTMM_ASSERT(get32(&pfn_at(c, frame)->share_count) == 1);
+    (void)add64(&partition_of(c)->section_shares, ~0ull);
+    (void)add64(&partition_of(c)->section_active, ~0ull);
+    frame_delete(c, frame, chain);
+}
+
 void frame_mark_modified(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);

@@ -270,6 +270,9 @@ bool frame_detach(struct call *c, uint64_t frame);
  */
 void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain);
 
+/* The same of a frame of a section whose only share is the section's own. */
+void frame_delete_of_section(struct call *c, uint64_t frame, struct frame_chain *chain);
+
 /*
  * The contents of a frame may go: it is clean, disposable, and without slot (while a transfer uses
  * it, the completion frees that); on a list it is on standby, at the priority given. Its entry is

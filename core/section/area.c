@@ -4,6 +4,7 @@
 #include "section/area.h"
 #include "base/bits.h"
 #include "section/image_record.h"
+#include "section/large_area.h"
 #include "section/prototype.h"
 
 struct subsection *area_subsection(const struct call *c, const struct control_area *area,
@@ -299,7 +300,10 @@ bool area_end(struct call *c, struct control_area *area)
 {
     struct purge p = {.area = area, .freed = chain_empty(), .is_forced = true};
     area_lock(c, area);
-    purge_range(c, &p, 0);
+    if (area_is(area, AREA_LARGE_PAGES))
+        large_area_empty(c, area);
+    else
+        purge_range(c, &p, 0);
     area_unlock(c, area);
     NTMM_ASSERT(!p.is_refused);
     if (load32_acquire(&area->io_count) != 0) {

@@ -46,6 +46,7 @@ enum {
     AREA_ENDING = 1u << 3,  /* nobody can find it any more */
     AREA_NOCACHE = 1u << 4,
     AREA_WRITECOMBINE = 1u << 5,
+    AREA_LARGE_PAGES = 1u << 6, /* all its pages are in memory, in aligned runs */
 };
 
 struct control_area {
@@ -70,6 +71,8 @@ struct control_area {
     le64 base_page;        /* of an image: the page that it is relocated for; fixed */
     le64 image;            /* of an image: what was found in its headers, a reference; fixed */
     le64 next, prev;       /* all control areas, references (O) */
+    le32 is_resident;      /* of large pages: they are promised to stay; fixed */
+    le32 reserved;
 };
 
 struct subsection {

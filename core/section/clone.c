@@ -17,6 +17,7 @@ bool clone_has_region(const struct vad *vad)
         return (get32(&vad->flags) & VAD_UNMAP_IN_CLONE) == 0;
     case VAD_AWE:
     case VAD_LARGE_PAGES:
+    case VAD_LARGE_PAGE_SECTION:
         break;
     }
     return false;

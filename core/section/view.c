@@ -4,7 +4,9 @@
  */
 #include "section/view.h"
 #include "base/bits.h"
+#include "section/large_area.h"
 #include "space/job.h"
+#include "space/large.h"
 #include "space/protection.h"
 
 uint32_t view_default_protection(const struct call *c, const struct vad *vad, uint64_t page)
@@ -45,12 +47,18 @@ uint64_t view_default_copies(const struct call *c, const struct vad *vad)
     return count_copies(c, &config, vad_end(vad) - vad_start(vad));
 }
 
+static enum vad_type type_of_view(const struct control_area *area)
+{
+    if (area_is(area, AREA_LARGE_PAGES))
+        return VAD_LARGE_PAGE_SECTION;
+    return area_is(area, AREA_IMAGE) ? VAD_IMAGE_MAP : VAD_DATA_MAP;
+}
+
 static void fill(struct vad *vad, const struct call *c, const struct view_config *config,
                  uint64_t commit)
 {
-    bool is_image = area_is(config->area, AREA_IMAGE);
     bool is_reserve = area_is(config->area, AREA_RESERVE);
-    set32(&vad->type, is_image ? VAD_IMAGE_MAP : VAD_DATA_MAP);
+    set32(&vad->type, type_of_view(config->area));
     set32(&vad->flags, config->flags | (is_reserve ? 0u : (uint32_t)VAD_MEM_COMMIT));
     set32(&vad->protection, config->protection);
     set32(&vad->win32_protection, config->win32);
@@ -115,6 +123,10 @@ ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
     gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     g.is_boosting = parting == VIEW_PAGES_BOOSTED;
     uint64_t end = vad_end(vad);
+    if (vad_type(vad) == VAD_LARGE_PAGE_SECTION) {
+        large_empty_shared(c, process, vad_start(vad), end);
+        return NTMM_STATUS_SUCCESS;
+    }
     if (!tables_are_present(c, process, vad_start(vad), end))
         return want_status(c);
     for (uint64_t page = vad_start(vad); page < end;) {
@@ -226,7 +238,8 @@ struct page_state view_query(struct call *c, struct process *process, const stru
             c->want = (struct want){.kind = WANT_TABLE, .page = page};
             break;
         }
-        uint64_t raw = span.entry ? load64_relaxed(span.entry) : 0;
+        const le64 *leaf = span_leaf(&span);
+        uint64_t raw = leaf ? load64_relaxed(leaf) : 0;
         struct page_state state = view_state_of(c, vad, page, raw);
         if (page == begin)
             first = state;

@@ -12,6 +12,8 @@
  * A page that may be copied on write is charged to the process when the view is mapped, or when it
  * is protected so; a page that is copied keeps its charge.
  *
+ * A view of large pages has leaves of 2 MiB instead: large_area.h.
+ *
  *   V13 commit_pages of a view is the number of its pages that are copied, or may be
  *   V14 a view is of its area's kind and shows pages that the area has; of a file's data it may
  *       reach past the end

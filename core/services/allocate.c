@@ -227,6 +227,7 @@ static ntmm_status commit_in_region(struct call *c, struct process *process,
     case VAD_WRITE_WATCH:
         return private_commit(c, process, vad, range.start, range.end, a->protection);
     case VAD_LARGE_PAGES:
+    case VAD_LARGE_PAGE_SECTION:
         return large_commit(c, process, vad, range.start, range.end, a->protection);
     case VAD_DATA_MAP:
         return view_commit(c, process, vad, range.start, range.end, a->protection);

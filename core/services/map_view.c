@@ -8,6 +8,7 @@
 #include "services/map_view.h"
 #include "base/bits.h"
 #include "section/image_record.h"
+#include "section/large_area.h"
 #include "section/view.h"
 #include "services/relief.h"
 #include "services/section_make.h"
@@ -83,11 +84,16 @@ static bool is_replacing(const struct map_request *m)
 /* Step 3, as far as it needs the section, and 7. */
 static ntmm_status check_kind(const struct map_request *m, const struct control_area *area)
 {
-    uint64_t granule = is_replacing(m) ? NTMM_PAGE_SIZE : NTMM_ALLOCATION_GRANULARITY;
-    if (m->type & NTMM_MEM_LARGE_PAGES)
+    bool is_large = area_is(area, AREA_LARGE_PAGES);
+    uint64_t granule = is_large          ? NTMM_LARGE_PAGE_SIZE
+                       : is_replacing(m) ? NTMM_PAGE_SIZE
+                                         : NTMM_ALLOCATION_GRANULARITY;
+    if (m->type & NTMM_MEM_LARGE_PAGES && !is_large)
         return NTMM_STATUS_INVALID_PARAMETER;
     if (m->type & NTMM_MEM_RESERVE && !area_is(area, AREA_OF_FILE))
         return NTMM_STATUS_INVALID_PARAMETER_9;
+    if (is_large && !large_view_is_protection(m->protection))
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
     if (!is_multiple(m->base, granule) || !is_multiple(m->offset, granule))
         return NTMM_STATUS_MAPPED_ALIGNMENT;
     return NTMM_STATUS_SUCCESS;
@@ -119,6 +125,8 @@ static ntmm_status check_sizes(const struct map_request *m, struct mapping *foun
     if (view == 0)
         view = size - m->offset;
     else if (view > size - m->offset && !is_reserve)
+        return NTMM_STATUS_INVALID_VIEW_SIZE;
+    if (area_is(found->area, AREA_LARGE_PAGES) && !is_multiple(view, NTMM_LARGE_PAGE_SIZE))
         return NTMM_STATUS_INVALID_VIEW_SIZE;
     if (m->commit_size > view)
         return NTMM_STATUS_INVALID_PARAMETER_5;
@@ -226,7 +234,10 @@ static ntmm_status find_place(struct call *c, struct process *process, const str
     if (area_is(found->area, AREA_IMAGE) &&
         get32(&image_record_at(c, get64(&found->area->image))->is_stripped))
         return NTMM_STATUS_CONFLICTING_ADDRESSES; /* it can be nowhere else */
-    return search_space(c, process, found->pages, &m->bounds, &found->place);
+    struct space_bounds bounds = m->bounds;
+    if (area_is(found->area, AREA_LARGE_PAGES))
+        bounds.align = max_u64(bounds.align, PAGES_PER_TABLE);
+    return search_space(c, process, found->pages, &bounds, &found->place);
 }
 
 static ntmm_status find_placeholder(struct call *c, struct process *process,
@@ -241,20 +252,30 @@ static ntmm_status find_placeholder(struct call *c, struct process *process,
 
 /* --- mapping --- */
 
+/* What a new view has from the beginning: leaves, or pages that are committed for it. */
+static ntmm_status equip(struct call *c, struct process *process, const struct map_request *m,
+                         const struct mapping *found, const struct vad *vad)
+{
+    uint64_t end = found->first_page + pages_of_bytes(m->commit_size);
+    if (!area_is(found->area, AREA_LARGE_PAGES))
+        return area_commit(c, found->area, found->first_page, end);
+    return large_view_enter(c, process, vad) ? NTMM_STATUS_SUCCESS : want_status(c);
+}
+
 static ntmm_status make_view(struct call *c, struct process *process, const struct map_request *m,
                              struct mapping *found)
 {
+    bool is_plain = m->commit_size == 0 && !area_is(found->area, AREA_LARGE_PAGES);
     ntmm_status status = found->placeholder
                              ? view_replace(c, process, found->placeholder, &found->view)
                              : view_map(c, process, &found->place, &found->view);
-    if (status != NTMM_STATUS_SUCCESS || m->commit_size == 0)
+    if (status != NTMM_STATUS_SUCCESS || is_plain)
         return status;
-    uint64_t end = found->first_page + pages_of_bytes(m->commit_size);
-    status = area_commit(c, found->area, found->first_page, end);
+    struct vad *vad = vad_find(c, process, found->place.start);
+    status = equip(c, process, m, found, vad);
     if (status != NTMM_STATUS_SUCCESS) {
         struct want want = c->want;
-        view_remove(c, process, vad_find(c, process, found->place.start),
-                    found->placeholder != NULL);
+        view_remove(c, process, vad, found->placeholder != NULL);
         c->want = want;
     }
     return status;

@@ -63,6 +63,8 @@ static uint32_t region_type(const struct call *c, const struct vad *vad)
     case VAD_DATA_MAP:
         return area_is(view_area(c, vad), AREA_OF_FILE) ? NTMM_REGION_MAPPED_DATA_FILE
                                                         : NTMM_REGION_MAPPED_PAGE_FILE;
+    case VAD_LARGE_PAGE_SECTION:
+        return NTMM_REGION_MAPPED_PAGE_FILE | NTMM_REGION_PAGE_SIZE_LARGE;
     case VAD_AWE:
         return bits | NTMM_REGION_MAPPED_AWE;
     case VAD_WRITE_WATCH:

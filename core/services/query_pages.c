@@ -137,6 +137,20 @@ static uint64_t attributes_of_transition(struct call *c, uint64_t frame)
            (is_to_be_written ? NTMM_PAGE_STATE_MODIFIED_LIST : 0);
 }
 
+/* A page of a large leaf. That of a view is shared by all views of its section. */
+static uint64_t attributes_of_large(struct call *c, const struct vad *vad, uint64_t raw)
+{
+    uint64_t attributes =
+        attributes_of_valid(c, raw) | NTMM_PAGE_STATE_LARGE | NTMM_PAGE_STATE_LOCKED;
+    if (!(raw & ENTRY_SHARED))
+        return attributes;
+    objects_lock(c);
+    uint64_t views = min_u64(get32(&view_area(c, vad)->view_count), 7);
+    objects_unlock(c);
+    attributes &= ~(7ull << NTMM_PAGE_STATE_SHARE_COUNT_SHIFT);
+    return attributes | views << NTMM_PAGE_STATE_SHARE_COUNT_SHIFT;
+}
+
 static uint64_t attributes_of_entry(struct call *c, const le64 *entry)
 {
     uint64_t frame = entry_lock_transition(c, entry);
@@ -180,8 +194,7 @@ static uint64_t attributes_of(struct call *c, struct process *process, uint64_t 
     if (span.is_out)
         c->want = (struct want){.kind = WANT_TABLE, .page = page};
     if (span.is_large)
-        return attributes_of_valid(c, load64_acquire(span.upper)) | NTMM_PAGE_STATE_LARGE |
-               NTMM_PAGE_STATE_LOCKED;
+        return attributes_of_large(c, vad, load64_acquire(span.upper));
     if (vad_is_view(vad)) {
         uint64_t raw = span.entry ? load64_acquire(span.entry) : 0;
         if (!(raw & FIELD_MASK(HW_VALID)) && !view_entry_is_private(c, raw))

@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "section/file_lock.h"
 #include "section/image_record.h"
+#include "section/large_area.h"
 #include "services/relief.h"
 #include "services/section_make.h"
 #include "space/protection.h"
@@ -50,6 +51,8 @@ static ntmm_status check_attributes(uint32_t attributes, bool has_file)
         return NTMM_STATUS_INVALID_PARAMETER_6;
     if (attributes & NTMM_SEC_LARGE_PAGES && (kind != NTMM_SEC_COMMIT || has_file))
         return NTMM_STATUS_INVALID_PARAMETER_6;
+    if (attributes & NTMM_SEC_LARGE_PAGES && attributes & (CACHES | NTMM_SEC_BASED))
+        return NTMM_STATUS_INVALID_PARAMETER_6;
     return NTMM_STATUS_SUCCESS;
 }
 
@@ -64,6 +67,9 @@ static ntmm_status check_config(const struct ntmm_section_config *config)
     if (!config)
         return NTMM_STATUS_SUCCESS;
     if (config->size != sizeof *config || config->version != NTMM_SECTION_CONFIG_VERSION)
+        return NTMM_STATUS_INFO_LENGTH_MISMATCH;
+    const struct ntmm_caller *caller = config->caller;
+    if (caller && (caller->size != sizeof *caller || caller->version != NTMM_CALLER_VERSION))
         return NTMM_STATUS_INFO_LENGTH_MISMATCH;
     if (config->name_units > NTMM_SECTION_NAME_MAXIMUM || (config->name_units && !config->name))
         return NTMM_STATUS_INVALID_PARAMETER_3;
@@ -88,6 +94,13 @@ static uint32_t file_rights(uint32_t protect)
     }
 }
 
+/* Who makes large pages holds the privilege to lock memory. */
+static bool may_lock_memory(const struct ntmm_section_config *config)
+{
+    const struct ntmm_caller *caller = config ? config->caller : NULL;
+    return !caller || caller->privileges & NTMM_PRIVILEGE_LOCK_MEMORY;
+}
+
 static ntmm_status check_size_without_file(const struct section_request *r)
 {
     if (r->attributes & NTMM_SEC_IMAGE)
@@ -100,7 +113,9 @@ static ntmm_status check_size_without_file(const struct section_request *r)
         return NTMM_STATUS_SECTION_TOO_BIG;
     if (r->attributes & NTMM_SEC_RESERVE && r->size >= RESERVE_BYTES_MAX)
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    return r->attributes & NTMM_SEC_LARGE_PAGES ? NTMM_STATUS_NOT_SUPPORTED : NTMM_STATUS_SUCCESS;
+    if (r->attributes & NTMM_SEC_LARGE_PAGES && !may_lock_memory(r->config))
+        return NTMM_STATUS_PRIVILEGE_NOT_HELD;
+    return NTMM_STATUS_SUCCESS;
 }
 
 /* --- making --- */
@@ -145,9 +160,8 @@ static ntmm_status make_object(struct call *c, struct section_request *r,
     return NTMM_STATUS_SUCCESS;
 }
 
-/* (O) is held. */
-static ntmm_status make_of_page_files(struct call *c, struct section_request *r,
-                                      struct control_area **area)
+/* An area of page files, its commit charged, when no section has the name. (O) is held. */
+static ntmm_status make_area(struct call *c, struct section_request *r, struct control_area **area)
 {
     bool is_reserve = (r->attributes & NTMM_SEC_RESERVE) != 0;
     uint64_t pages = pages_of_bytes(r->size);
@@ -155,7 +169,8 @@ static ntmm_status make_of_page_files(struct call *c, struct section_request *r,
         .pages = pages,
         .flags = (is_reserve ? AREA_RESERVE : 0u) |
                  (r->attributes & NTMM_SEC_NOCACHE ? AREA_NOCACHE : 0u) |
-                 (r->attributes & NTMM_SEC_WRITECOMBINE ? AREA_WRITECOMBINE : 0u),
+                 (r->attributes & NTMM_SEC_WRITECOMBINE ? AREA_WRITECOMBINE : 0u) |
+                 (r->attributes & NTMM_SEC_LARGE_PAGES ? AREA_LARGE_PAGES : 0u),
         .protection = PROT_READWRITE,
         .subsection_count = 1,
     };
@@ -172,7 +187,37 @@ static ntmm_status make_of_page_files(struct call *c, struct section_request *r,
     *area = area_at(c, ref);
     set64(&(*area)->commit_pages, commit);
     set64(&subsection_at(c, get64(&(*area)->subsections))->page_count, pages);
-    return make_object(c, r, *area, pages << NTMM_PAGE_SHIFT);
+    return NTMM_STATUS_SUCCESS;
+}
+
+static ntmm_status make_of_page_files(struct call *c, struct section_request *r,
+                                      struct control_area **area)
+{
+    objects_lock(c);
+    ntmm_status status = make_area(c, r, area);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = make_object(c, r, *area, get64(&(*area)->pages) << NTMM_PAGE_SHIFT);
+    objects_unlock(c);
+    return status;
+}
+
+/* Frames are taken and zeroed with no lock held: the name may be somebody else's by then. */
+static ntmm_status make_of_large_pages(struct call *c, struct section_request *r,
+                                       struct control_area **area)
+{
+    objects_lock(c);
+    ntmm_status status = make_area(c, r, area);
+    objects_unlock(c);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = large_area_fill(c, *area);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    objects_lock(c);
+    status = look_for_name(c, r);
+    if (status == NTMM_STATUS_SUCCESS)
+        status = make_object(c, r, *area, get64(&(*area)->pages) << NTMM_PAGE_SHIFT);
+    objects_unlock(c);
+    return status;
 }
 
 /* An area that no section came of; c->want says what was lacking. */
@@ -189,9 +234,8 @@ static ntmm_status create_of_page_files(struct call *c, struct section_request *
     ntmm_status status;
     do {
         struct control_area *area = NULL;
-        objects_lock(c);
-        status = make_of_page_files(c, r, &area);
-        objects_unlock(c);
+        status = r->attributes & NTMM_SEC_LARGE_PAGES ? make_of_large_pages(c, r, &area)
+                                                      : make_of_page_files(c, r, &area);
         if (area && status != NTMM_STATUS_SUCCESS)
             give_up(c, area);
     } while (relieve(c, &relief, NULL, &status));

@@ -2,6 +2,7 @@
  * NtFreeVirtualMemory, with placeholders, and NtProtectVirtualMemory.
  */
 #include "base/bits.h"
+#include "section/large_area.h"
 #include "section/view.h"
 #include "services/capture.h"
 #include "services/relief.h"
@@ -244,6 +245,8 @@ static ntmm_status protect_pages(struct call *c, struct process *process, struct
         return awe_protect(c, process, vad, range.start, range.end, protection, old);
     if (vad_type(vad) == VAD_LARGE_PAGES)
         return large_protect(c, process, vad, range.start, range.end, protection, old);
+    if (vad_type(vad) == VAD_LARGE_PAGE_SECTION)
+        return large_view_protect(c, process, vad, range.start, range.end, protection, old);
     uint64_t locked = get64(&process->locked_pages);
     ntmm_status status =
         vad_is_view(vad)

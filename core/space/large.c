@@ -26,8 +26,16 @@ uint64_t large_entry(uint64_t frame, uint32_t level, uint32_t protection)
     return entry_hardware(frame, protection, true) | kind;
 }
 
+uint64_t large_shared_entry(uint64_t frame, uint32_t protection)
+{
+    uint64_t kind = ENTRY_SHARED | FIELD_MASK(HWL_LARGE_PAGE);
+    return entry_with_protection(frame, protection, true, kind);
+}
+
 static uint32_t protection_of_leaf(const struct call *c, uint64_t raw)
 {
+    if (raw & ENTRY_SHARED)
+        return entry_own_protection(raw);
     uint64_t original = load64_relaxed(&pfn_at(c, field_get(raw, HW_FRAME))->original_pte);
     return (uint32_t)field_get(original, SW_PROTECTION);
 }
@@ -51,13 +59,9 @@ static void add_frames(struct call *c, struct frame_chain *chain, uint64_t base,
         chain_add(c, chain, base + i);
 }
 
-/* Frames for one leaf, zeroed. False: there are none, and waiting would not bring them, unless
- * c->want says so: single frames come when others go. */
-static bool take_frames(struct call *c, uint64_t count, uint64_t *base)
+bool large_take_frames(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base)
 {
-    if (count == 1)
-        return frame_allocate_zeroed(c, NTMM_USE_PRIVATE, base);
-    if (!runs_allocate(c, NTMM_USE_PRIVATE, count / RUN_FRAMES, base)) {
+    if (!runs_allocate(c, use, count / RUN_FRAMES, base)) {
         c->want = (struct want){.kind = WANT_NOTHING};
         return false;
     }
@@ -67,6 +71,14 @@ static bool take_frames(struct call *c, uint64_t count, uint64_t *base)
     add_frames(c, &chain, *base, count);
     chain_free(c, &chain);
     return false;
+}
+
+/* Frames for one leaf, zeroed. False: there are none, and waiting would not bring them, unless
+ * c->want says so: single frames come when others go. */
+static bool take_frames(struct call *c, uint64_t count, uint64_t *base)
+{
+    return count == 1 ? frame_allocate_zeroed(c, NTMM_USE_PRIVATE, base)
+                      : large_take_frames(c, NTMM_USE_PRIVATE, count, base);
 }
 
 static void fill_rows(struct call *c, uint64_t base, uint64_t count, uint64_t entry_address,
@@ -79,6 +91,14 @@ static void fill_rows(struct call *c, uint64_t base, uint64_t count, uint64_t en
         set64(&pfn->table_frame, ref_frame(c, entry_address));
         pfn_set_modified(pfn); /* nothing backs it */
     }
+}
+
+/* An empty entry becomes a leaf. */
+static void publish(const struct leaf *leaf, uint64_t raw)
+{
+    store64_release(leaf->entry, raw);
+    pfn_add_used(leaf->table, 1);
+    pfn_add_share(leaf->table, 1);
 }
 
 /* The leaf that begins at a page. */
@@ -95,13 +115,11 @@ static ntmm_status enter_leaf(struct call *c, struct process *process, uint64_t 
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     fill_rows(c, base, large_leaf_pages(level), (uint64_t)((uintptr_t)leaf.entry - c->bias),
               protection);
-    store64_release(leaf.entry, large_entry(base, level, protection));
-    pfn_add_used(leaf.table, 1);
-    pfn_add_share(leaf.table, 1);
+    publish(&leaf, large_entry(base, level, protection));
     return NTMM_STATUS_SUCCESS;
 }
 
-/* The frames of a leaf are its no more. */
+/* The frames of a leaf are its no more; those of a section stay. */
 static void empty_leaf(struct call *c, struct process *process, uint64_t page, uint64_t count,
                        const struct leaf *leaf, struct gather *g)
 {
@@ -109,7 +127,8 @@ static void empty_leaf(struct call *c, struct process *process, uint64_t page, u
     pfn_add_used(leaf->table, -1);
     pfn_add_share(leaf->table, -1);
     gather_range(g, page, page + count);
-    add_frames(c, &g->freed, field_get(old, HW_FRAME), count);
+    if (!(old & ENTRY_SHARED))
+        add_frames(c, &g->freed, field_get(old, HW_FRAME), count);
     process_count(process, NTMM_COUNTER_PAGES_FREED, count);
 }
 
@@ -131,8 +150,7 @@ static void empty_leaves(struct call *c, struct process *process, uint64_t start
     gather_finish(c, process, &g);
 }
 
-/* The frames of the region stay for good: promised out of what others were not. */
-static bool charge_resident(struct call *c, uint64_t pages)
+bool large_charge_resident(struct call *c, uint64_t pages)
 {
     struct partition *partition = partition_of(c);
     uint64_t usable = get64(&partition->total_pages) - get64(&partition->metadata_pages);
@@ -143,6 +161,11 @@ static bool charge_resident(struct call *c, uint64_t pages)
         return true;
     (void)add64(&partition->large_pages, 0 - pages);
     return false;
+}
+
+void large_return_resident(struct call *c, uint64_t pages)
+{
+    (void)add64(&partition_of(c)->large_pages, 0 - pages);
 }
 
 /* A region without leaves goes. */
@@ -180,7 +203,7 @@ ntmm_status large_reserve(struct call *c, struct process *process, const struct 
     struct vad *vad = vad_find(c, process, place->start);
     set32(&vad->type, VAD_LARGE_PAGES);
     set32(&vad->flags, VAD_MEM_COMMIT | flag_of_level[level]);
-    if (!charge_resident(c, place->end - place->start)) {
+    if (!large_charge_resident(c, place->end - place->start)) {
         give_up_region(c, process, vad);
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -197,7 +220,7 @@ void large_release(struct call *c, struct process *process, struct vad *vad)
 {
     uint64_t pages = vad_end(vad) - vad_start(vad);
     empty_leaves(c, process, vad_start(vad), vad_end(vad), large_level(vad));
-    (void)add64(&partition_of(c)->large_pages, 0 - pages);
+    large_return_resident(c, pages);
     give_up_region(c, process, vad);
 }
 
@@ -218,10 +241,13 @@ static void protect_leaf(struct call *c, struct process *process, uint64_t page,
 {
     struct table_span span = table_find(c, process, page);
     uint64_t count = large_leaf_pages(level);
-    uint64_t base = field_get(load64_relaxed(span_leaf(&span)), HW_FRAME);
-    for (uint64_t frame = base; frame < base + count; frame++)
+    uint64_t raw = load64_relaxed(span_leaf(&span));
+    uint64_t base = field_get(raw, HW_FRAME);
+    bool is_shared = (raw & ENTRY_SHARED) != 0;
+    for (uint64_t frame = base; frame < base + count && !is_shared; frame++)
         store64_relaxed(&pfn_at(c, frame)->original_pte, entry_software(protection));
-    exchange64(span_leaf(&span), large_entry(base, level, protection));
+    exchange64(span_leaf(&span), is_shared ? large_shared_entry(base, protection)
+                                           : large_entry(base, level, protection));
     gather_range(g, page, page + count);
 }
 
@@ -242,4 +268,21 @@ ntmm_status large_protect(struct call *c, struct process *process, const struct 
         protect_leaf(c, process, page, level, protection, &g);
     gather_finish(c, process, &g);
     return NTMM_STATUS_SUCCESS;
+}
+
+/* --- views --- */
+
+bool large_enter_shared(struct call *c, struct process *process, uint64_t page, uint64_t frame,
+                        uint32_t protection)
+{
+    struct table_span span = table_make_above(c, process, page, 2);
+    struct leaf leaf = leaf_of(&span, 2);
+    if (leaf.entry)
+        publish(&leaf, large_shared_entry(frame, protection));
+    return leaf.entry != NULL;
+}
+
+void large_empty_shared(struct call *c, struct process *process, uint64_t start, uint64_t end)
+{
+    empty_leaves(c, process, start, end, 2);
 }

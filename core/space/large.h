@@ -10,8 +10,12 @@
  * entry is dirty from the beginning, so that no fault of a legal access ever comes. The tables of
  * leaves hold valid entries and so are never trimmed.
  *
+ * A view of a section of large pages has leaves of 2 MiB too. Their frames are the section's: they
+ * stay when the leaves go, and as each process may protect its own, that stands in the leaf.
+ *
  *   V11 each leaf of a region of large pages is valid and of the region's size, and no other region
- *       has one; the rows of all its frames name the leaf's entry and have its protection
+ *       has one; the rows of all its frames name the leaf's entry and have its protection, or are
+ *       those of the section that it shows
  *
  * Everything here needs (A) and (W).
  * Source: nt_semantics 2.10; layout of entries: processor manuals.
@@ -58,5 +62,28 @@ ntmm_status large_protect(struct call *c, struct process *process, const struct 
 
 /* The valid entry of a leaf whose frames begin at `frame`. */
 uint64_t large_entry(uint64_t frame, uint32_t level, uint32_t protection);
+
+/* --- frames, with no lock or any above (F) --- */
+
+/* Promise frames to stay for good, out of what is promised to nobody else; false: there are not so
+ * many. And the way back. */
+bool large_charge_resident(struct call *c, uint64_t pages);
+void large_return_resident(struct call *c, uint64_t pages);
+
+/* `count` frames, 512 or a power of two times that, aligned to their size, zeroed. False: there are
+ * none, and waiting would not bring them. */
+bool large_take_frames(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base);
+
+/* --- leaves of 2 MiB that show a section's frames --- */
+
+/* The valid entry of such a leaf. */
+uint64_t large_shared_entry(uint64_t frame, uint32_t protection);
+
+/* Enter the leaf that begins at a page; nothing is there. False with c->want set. */
+bool large_enter_shared(struct call *c, struct process *process, uint64_t page, uint64_t frame,
+                        uint32_t protection);
+
+/* Empty those leaves of [start, end) that were entered. */
+void large_empty_shared(struct call *c, struct process *process, uint64_t start, uint64_t end);
 
 #endif

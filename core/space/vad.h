@@ -30,7 +30,8 @@ enum vad_type {
     VAD_AWE = 3,
     VAD_WRITE_WATCH = 4, /* private memory in all else */
     VAD_LARGE_PAGES = 5,
-    VAD_DATA_MAP = 8, /* a view of data; NT says 0, and tells it by PrivateMemory */
+    VAD_LARGE_PAGE_SECTION = 7, /* a view of a section of large pages */
+    VAD_DATA_MAP = 8,           /* a view of data; NT says 0, and tells it by PrivateMemory */
 };
 
 enum {
@@ -86,7 +87,7 @@ static inline bool vad_is_private(const struct vad *vad)
 static inline bool vad_is_view(const struct vad *vad)
 {
     uint32_t type = get32(&vad->type);
-    return type == VAD_DATA_MAP || type == VAD_IMAGE_MAP;
+    return type == VAD_DATA_MAP || type == VAD_IMAGE_MAP || type == VAD_LARGE_PAGE_SECTION;
 }
 
 /* Whether services may free and protect it. */

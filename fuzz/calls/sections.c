@@ -75,9 +75,14 @@ static ntmm_status make(struct world *w, uint8_t kind, ntmm_handle file, uint32_
                                     : 0,
         .open_if = kind >> 3 & 1,
     };
+    const struct ntmm_caller caller = {.size = sizeof(caller), .version = NTMM_CALLER_VERSION};
     uint64_t size = take_section_size(w);
     ntmm_handle handle = 77;
     uint32_t access = one_in(w, 4) ? take32(w) : NTMM_SECTION_ALL_ACCESS;
+
+    if ((attributes & NTMM_SEC_LARGE_PAGES) && one_in(w, 8)) {
+        config.caller = &caller; /* without a privilege */
+    }
     ntmm_status status = CALL(w, create_section, w->system, kind == 255 ? NULL : &handle, access,
                               kind & 0x10 ? &config : NULL, kind & 0x20 ? NULL : &size,
                               take_view_protect(w), attributes, file);

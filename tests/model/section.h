@@ -172,6 +172,9 @@ void model_view_sync(struct model_region *region);
 void model_view_detach(struct model_process *process, struct model_region *region);
 /* Whether a view with one protection may have a page with another. */
 bool model_view_allows(uint32_t view, uint32_t page);
+/* Whether pages [start, end) of a view of large pages may be given a protection. */
+uint32_t model_view_check_protect_of_large(const struct model_region *region, uint64_t start,
+                                           uint64_t end, uint32_t protect);
 /* Commit through a view; [start, end) lies in it. */
 uint32_t model_view_commit(struct model_process *process, struct model_region *region,
                            uint64_t start, uint64_t end, uint32_t protect);

@@ -212,7 +212,8 @@ static bool is_legal_attributes(uint32_t attributes, bool has_file)
     if (kind == SEC_IMAGE) {
         return !(attributes & (SEC_LARGE_PAGES | SEC_WRITECOMBINE));
     }
-    return !(attributes & SEC_LARGE_PAGES) || (kind == SEC_COMMIT && !has_file);
+    return !(attributes & SEC_LARGE_PAGES) ||
+           (kind == SEC_COMMIT && !has_file && !(attributes & (CACHES | SEC_BASED)));
 }
 
 static uint32_t check_size(const struct model_section_request *request)

@@ -400,7 +400,7 @@ static uint32_t reset(struct model_process *process, uint64_t *base, uint64_t *s
     uint64_t end;
     struct model_region *region = region_inside(process, *base, *size, &start, &end);
 
-    if (!region || region->is_large || region->is_window) {
+    if (!region || (region->is_large && !region->control) || region->is_window) {
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     }
     if (region->control && region->control->file) {
@@ -581,6 +581,9 @@ static uint32_t check_protect_of_view(const struct model_process *process,
 
     if (region->is_fixed) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (region->is_large) {
+        return model_view_check_protect_of_large(region, start, end, protect);
     }
     if (pages_committed(region, start, end) != (end - start) / MODEL_PAGE_SIZE) {
         return NTMM_STATUS_NOT_COMMITTED;

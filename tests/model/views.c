@@ -8,7 +8,8 @@
  * tests observe it.
  *
  * Ours: where the checks of a kind against the type stand; that a view over a placeholder may begin
- * at any page of its section.
+ * at any page of its section; that views of large pages are whole ones, always valid and never
+ * copied, and which statuses say so.
  */
 #include "model/section.h"
 #include "model/services.h"
@@ -163,6 +164,39 @@ void model_view_sync(struct model_region *region)
     region->seen = region->control->generation;
 }
 
+/* Some access, never copied, and no modifier. */
+static bool is_legal_of_large(uint32_t protect)
+{
+    return services_is_resident_protection(protect) && !(protect & COPIES);
+}
+
+/* A view of large pages: there is nothing to be committed, and nothing changes. */
+static uint32_t check_commit_of_large(const struct model_region *region, uint64_t start,
+                                      uint64_t end, uint32_t protect)
+{
+    for (size_t i = 0; i < region->page_count; i++) {
+        uint64_t at = region->pages[i].number * MODEL_PAGE_SIZE;
+
+        if (at >= start && at < end && region->pages[i].protect != protect) {
+            return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+        }
+    }
+    return NTMM_STATUS_SUCCESS;
+}
+
+uint32_t model_view_check_protect_of_large(const struct model_region *region, uint64_t start,
+                                           uint64_t end, uint32_t protect)
+{
+    if ((protect & PAGE_REVERT_TO_FILE_MAP) || !is_legal_of_large(protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    if (!model_view_allows(region->protect, protect)) {
+        return NTMM_STATUS_SECTION_PROTECTION;
+    }
+    return (start | end) % MODEL_LARGE_PAGE_SIZE ? NTMM_STATUS_CONFLICTING_ADDRESSES
+                                                 : NTMM_STATUS_SUCCESS;
+}
+
 uint32_t model_view_commit(struct model_process *process, struct model_region *region,
                            uint64_t start, uint64_t end, uint32_t protect)
 {
@@ -171,6 +205,9 @@ uint32_t model_view_commit(struct model_process *process, struct model_region *r
 
     if (region->control->file) {
         return NTMM_STATUS_ALREADY_COMMITTED;
+    }
+    if (region->is_large) {
+        return check_commit_of_large(region, start, end, protect);
     }
     if (region->is_fixed) {
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
@@ -221,15 +258,20 @@ static uint32_t check_section(struct plan *plan, uint64_t base, uint64_t size)
 {
     const struct model_section *section = plan->section;
     bool is_reserve = (plan->type & MEM_RESERVE) != 0;
+    bool is_large = (section->attributes & SEC_LARGE_PAGES) != 0;
     uint64_t granularity =
         plan->type & MEM_REPLACE_PLACEHOLDER ? MODEL_PAGE_SIZE : MODEL_GRANULARITY;
 
-    if ((plan->type & MEM_LARGE_PAGES) && !(section->attributes & SEC_LARGE_PAGES)) {
+    if ((plan->type & MEM_LARGE_PAGES) && !is_large) {
         return NTMM_STATUS_INVALID_PARAMETER;
     }
     if (is_reserve && !section->control->file) {
         return NTMM_STATUS_INVALID_PARAMETER_9;
     }
+    if (is_large && !is_legal_of_large(plan->protect)) {
+        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
+    granularity = is_large ? MODEL_LARGE_PAGE_SIZE : granularity;
     if ((base | plan->offset) % granularity) {
         return NTMM_STATUS_MAPPED_ALIGNMENT;
     }
@@ -242,6 +284,12 @@ static uint32_t check_section(struct plan *plan, uint64_t base, uint64_t size)
         return NTMM_STATUS_INVALID_VIEW_SIZE;
     }
     plan->size = size ? size : section->size_bytes - plan->offset;
+    if (is_large && plan->size % MODEL_LARGE_PAGE_SIZE) {
+        return NTMM_STATUS_INVALID_VIEW_SIZE;
+    }
+    if (is_large && plan->bounds.alignment < MODEL_LARGE_PAGE_SIZE) {
+        plan->bounds.alignment = MODEL_LARGE_PAGE_SIZE;
+    }
     return plan->commit_size > plan->size ? NTMM_STATUS_INVALID_PARAMETER_5 : NTMM_STATUS_SUCCESS;
 }
 
@@ -305,6 +353,7 @@ static void show(struct model_process *process, const struct plan *plan)
     region->reach = behind < section->size_bytes ? behind : section->size_bytes;
     region->seen = region->control->generation - 1;
     region->is_unshared = plan->inherit == VIEW_UNMAP;
+    region->is_large = (section->attributes & SEC_LARGE_PAGES) != 0;
     region->is_fixed = ((plan->type | section->attributes) & SEC_NO_CHANGE) != 0;
     region->control->views++;
     model_control_hold(region->control, region->reach);

@@ -13,6 +13,7 @@
 #ifndef NTMM_SECTION_H
 #define NTMM_SECTION_H
 
+#include <ntmm/access.h>
 #include <ntmm/constants.h>
 #include <ntmm/status.h>
 #include <ntmm/system.h>
@@ -33,7 +34,7 @@ extern "C" {
 #define NTMM_SEC_COMMIT 0x08000000u           /**< Pages are committed at once. */
 #define NTMM_SEC_NOCACHE 0x10000000u          /**< Views are not cached. */
 #define NTMM_SEC_WRITECOMBINE 0x40000000u     /**< Views combine writes. */
-#define NTMM_SEC_LARGE_PAGES 0x80000000u      /**< Not supported yet. */
+#define NTMM_SEC_LARGE_PAGES 0x80000000u      /**< Pages of 2 MiB, resident from the beginning. */
 #define NTMM_SEC_IMAGE_NO_EXECUTE 0x11000000u /**< SEC_IMAGE | SEC_NOCACHE. */
 /** @} */
 
@@ -62,15 +63,16 @@ extern "C" {
 /** Most UTF-16 units of a section's name. */
 #define NTMM_SECTION_NAME_MAXIMUM 255u
 /** ntmm_section_config.version of this header. */
-#define NTMM_SECTION_CONFIG_VERSION 1u
+#define NTMM_SECTION_CONFIG_VERSION 2u
 
-/** The object attributes of a section. Zero the struct, set `size` and `version`. */
+/** The object attributes of a section, and who makes it. Zero it, set `size` and `version`. */
 struct ntmm_section_config {
-    uint32_t size;        /**< sizeof(struct ntmm_section_config). */
-    uint32_t version;     /**< NTMM_SECTION_CONFIG_VERSION. */
-    const uint16_t *name; /**< UTF-16, compared exactly; copied. NULL: no name. */
-    uint32_t name_units;  /**< Units at `name`. */
-    uint32_t open_if;     /**< 1, OBJ_OPENIF: a section of that name is opened. */
+    uint32_t size;                    /**< sizeof(struct ntmm_section_config). */
+    uint32_t version;                 /**< NTMM_SECTION_CONFIG_VERSION. */
+    const uint16_t *name;             /**< UTF-16, compared exactly; copied. NULL: no name. */
+    uint32_t name_units;              /**< Units at `name`. */
+    uint32_t open_if;                 /**< 1, OBJ_OPENIF: a section of that name is opened. */
+    const struct ntmm_caller *caller; /**< Whose privileges count; NULL: all are held. */
 };
 
 /** Classes of ntmm_query_section, NT's values. */
@@ -93,7 +95,7 @@ struct ntmm_section_basic_information {
  * @param system        any
  * @param section       out: a handle that grants desired_access; untouched on failure
  * @param access        NTMM_SECTION_* bits that the handle grants; other bits are dropped
- * @param config        name; NULL: none
+ * @param config        name and caller; NULL: no name, every privilege
  * @param maximum_size  bytes; NULL or 0: the file's size
  * @param protect       NTMM_PAGE_*: the most that views may have, and what the file must allow
  * @param attributes    NTMM_SEC_* bits
@@ -103,7 +105,8 @@ struct ntmm_section_basic_information {
  *         NTMM_STATUS_INVALID_PARAMETER_6       attributes
  *         NTMM_STATUS_INVALID_PAGE_PROTECTION   protect
  *         NTMM_STATUS_ACCESS_VIOLATION          section is NULL
- *         NTMM_STATUS_INFO_LENGTH_MISMATCH      config's size or version is not this header's
+ *         NTMM_STATUS_INFO_LENGTH_MISMATCH      config's, or its caller's, size or version is
+ *                                               not this header's
  *         NTMM_STATUS_INVALID_PARAMETER_3       the name is too long
  *         NTMM_STATUS_INVALID_FILE_FOR_SECTION  SEC_IMAGE without file; the file has no sections;
  *                                               an image of an empty file
@@ -113,10 +116,11 @@ struct ntmm_section_basic_information {
  *         NTMM_STATUS_FILE_LOCK_CONFLICT        a lock of bytes keeps this handle of the file from
  *                                               reading what the section has, or, when its views
  *                                               may write, from writing it (ntmm_lock_file)
- *         NTMM_STATUS_INSUFFICIENT_RESOURCES    8 TiB and more of SEC_RESERVE, no large pages, or
- *                                               131,072 handles of sections and files are open
- *         NTMM_STATUS_PRIVILEGE_NOT_HELD        never yet: large pages need no privilege here, the
- *                                               caller's handles are of files and sections
+ *         NTMM_STATUS_PRIVILEGE_NOT_HELD        large pages, and the caller lacks SeLockMemory
+ *         NTMM_STATUS_INSUFFICIENT_RESOURCES    8 TiB and more of SEC_RESERVE; 131,072 handles of
+ *                                               sections and files are open; after
+ *                                               COMMITMENT_LIMIT: no aligned runs of frames for
+ *                                               large pages, or too much is resident already
  *         NTMM_STATUS_COMMITMENT_LIMIT          SEC_COMMIT, or a shared writable part of an image
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH  file
  *         NTMM_STATUS_ACCESS_DENIED             the file's handle does not grant what protect needs
@@ -226,7 +230,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  * @param base         in/out, bytes. 0: the system chooses. On success the view's base
  * @param zero_bits    as in ntmm_allocate_virtual_memory
  * @param commit_size  bytes of a SEC_RESERVE section that are committed at once
- * @param offset       in/out, bytes into the section, a multiple of 64 KiB; NULL: 0
+ * @param offset       in/out, bytes into the section, a multiple of 64 KiB, of a section of large
+ *                     pages of 2 MiB; NULL: 0
  * @param view_size    in/out, bytes. 0: to the section's end. On success rounded up to pages
  * @param inherit      NTMM_VIEW_SHARE or NTMM_VIEW_UNMAP
  * @param type         NTMM_MEM_RESERVE, NTMM_MEM_TOP_DOWN, NTMM_MEM_LARGE_PAGES,
@@ -238,14 +243,15 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  *         NTMM_STATUS_INVALID_PARAMETER_4      zero_bits, or base does not obey them
  *         NTMM_STATUS_INVALID_PARAMETER_9      type
  *         NTMM_STATUS_INVALID_PARAMETER        large pages of an ordinary section
- *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect
+ *         NTMM_STATUS_INVALID_PAGE_PROTECTION  protect; after the handles: large pages with
+ *                                              NOACCESS, copy-on-write or a modifier
  *         NTMM_STATUS_ACCESS_VIOLATION         base or view_size is NULL
  *         NTMM_STATUS_INVALID_PARAMETER_3      base or view_size is beyond user space
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING   the process, then the section
- *         NTMM_STATUS_MAPPED_ALIGNMENT         base or *offset
+ *         NTMM_STATUS_MAPPED_ALIGNMENT         base or *offset, to 64 KiB; of large pages to 2 MiB
  *         NTMM_STATUS_SECTION_PROTECTION       the section does not allow protect
- *         NTMM_STATUS_INVALID_VIEW_SIZE        beyond the section's end
+ *         NTMM_STATUS_INVALID_VIEW_SIZE        beyond the section's end; large pages: no multiple
  *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED     it executes, is no image, and the process has
  *                                              NTMM_PROCESS_NO_DYNAMIC_CODE
  *         NTMM_STATUS_INVALID_PARAMETER_5      commit_size is above the view's size
