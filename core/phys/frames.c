@@ -3,8 +3,10 @@
  *
  * A run counts its zeroed and free frames; when all 512 are, it stands on the node's list of whole
  * runs. So a run is found by looking at the head of that list, and every change costs O(1): no
- * scan, and no merging or splitting when frames come and go at a boundary.
+ * scan, and no merging or splitting when frames come and go at a boundary. Only when none is whole
+ * are all rows looked at, for a run whose other frames are on standby.
  */
+#include "base/bits.h"
 #include "phys/pfn.h"
 
 /* The run of a frame, or NULL at the ragged ends of a range. */
@@ -134,22 +136,15 @@ static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool wants_zero
     return frame;
 }
 
-/* Take the frame of a page that is on standby: lowest priority, then oldest, first. */
-static uint64_t take_standby(struct call *c, enum ntmm_frame_use use, uint32_t priorities,
-                             uint32_t *priority)
+/* A frame that was taken off its standby list, with (F) held, which is released, is for something
+ * else; its page is where its original entry says. Returns its priority. */
+static uint32_t reuse(struct call *c, enum ntmm_frame_use use, uint64_t frame)
 {
     struct partition *partition = partition_of(c);
-    uint64_t frame = FRAME_NONE;
-    for (uint32_t i = 0; i < priorities && frame == FRAME_NONE; i++) {
-        if (load64_relaxed(&partition->standby[i].count) != 0)
-            frame = frame_take_oldest(c, &partition->standby[i]);
-    }
-    if (frame == FRAME_NONE)
-        return FRAME_NONE;
-    (void)add64(&partition->standby_pages, ~0ull);
     struct pfn *pfn = pfn_at(c, frame);
     int64_t difference = is_user(use) - is_user(pfn_use(pfn));
-    *priority = pfn_priority(pfn);
+    uint32_t priority = pfn_priority(pfn);
+    (void)add64(&partition->standby_pages, ~0ull);
     frame_restore_entry(c, pfn);
     set64(&pfn->entry_address, 0);
     store64_relaxed(&pfn->original_pte, 0);
@@ -161,7 +156,28 @@ static uint64_t take_standby(struct call *c, enum ntmm_frame_use use, uint32_t p
         count_user(&partition->node, difference);
         lock_release(c, &partition->node.lock, LOCK_NODE);
     }
+    return priority;
+}
+
+/* Take the frame of a page that is on standby: lowest priority, then oldest, first. */
+static uint64_t take_standby(struct call *c, enum ntmm_frame_use use, uint32_t priorities,
+                             uint32_t *priority)
+{
+    struct partition *partition = partition_of(c);
+    uint64_t frame = FRAME_NONE;
+    for (uint32_t i = 0; i < priorities && frame == FRAME_NONE; i++) {
+        if (load64_relaxed(&partition->standby[i].count) != 0)
+            frame = frame_take_oldest(c, &partition->standby[i]);
+    }
+    if (frame != FRAME_NONE)
+        *priority = reuse(c, use, frame);
     return frame;
+}
+
+static void count_repurposed(struct call *c, uint32_t priority)
+{
+    system_count(c, NTMM_COUNTER_PAGES_REPURPOSED, 1);
+    (void)add64(&partition_of(c)->repurposed[priority], 1);
 }
 
 /* The same for something else, whatever the priority: that is counted. */
@@ -169,10 +185,8 @@ static uint64_t repurpose(struct call *c, enum ntmm_frame_use use)
 {
     uint32_t priority;
     uint64_t frame = take_standby(c, use, STANDBY_PRIORITIES, &priority);
-    if (frame == FRAME_NONE)
-        return frame;
-    system_count(c, NTMM_COUNTER_PAGES_REPURPOSED, 1);
-    (void)add64(&partition_of(c)->repurposed[priority], 1);
+    if (frame != FRAME_NONE)
+        count_repurposed(c, priority);
     return frame;
 }
 
@@ -385,17 +399,117 @@ static struct run *find_row(const struct call *c, const struct node *node, uint6
     return NULL;
 }
 
-bool runs_allocate(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base_frame)
+/* --- runs that are not whole --- */
+
+#define ROW_ATTEMPTS 4u /* others may take a frame of the row that was chosen */
+
+/* Frames on standby among `count`, the others being zeroed or free; or UINT64_MAX. A moment's
+ * truth: no lock is held. */
+static uint64_t count_standby(const struct call *c, uint64_t base, uint64_t count)
+{
+    uint64_t found = 0;
+    for (uint64_t frame = base; frame < base + count; frame++) {
+        enum ntmm_frame_location location = pfn_location(pfn_at(c, frame));
+        if (location > NTMM_FRAME_STANDBY)
+            return UINT64_MAX;
+        found += location == NTMM_FRAME_STANDBY;
+    }
+    return found;
+}
+
+/* The aligned row of frames of which the fewest are on standby and none is in use. FRAME_NONE:
+ * there is none. */
+static uint64_t choose_row(const struct call *c, uint64_t count)
+{
+    const struct anchor *anchor = anchor_of(c);
+    uint64_t chosen = FRAME_NONE;
+    uint64_t fewest = UINT64_MAX;
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        const struct frame_range *range = &anchor->ranges[i];
+        uint64_t end = get64(&range->base_frame) + get64(&range->frame_count);
+        uint64_t base = round_up(get64(&range->metadata_end), count);
+        for (; base + count <= end; base += count) {
+            uint64_t found = count_standby(c, base, count);
+            if (found < fewest) {
+                fewest = found;
+                chosen = base;
+            }
+        }
+    }
+    return chosen;
+}
+
+/* Frames of a row that are zeroed or free, to the chain. */
+static void take_free_of_row(struct call *c, enum ntmm_frame_use use, uint64_t base, uint64_t count,
+                             struct frame_chain *taken)
+{
+    struct node *node = &partition_of(c)->node;
+    uint64_t before = taken->count;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    for (uint64_t frame = base; frame < base + count; frame++) {
+        struct pfn *pfn = pfn_at(c, frame);
+        if (pfn_location(pfn) > NTMM_FRAME_FREE)
+            continue;
+        list_remove(c, list_for(c, pfn_location(pfn), 0), frame);
+        run_take(c, node, frame);
+        make_active(pfn, use);
+        chain_add(c, taken, frame);
+    }
+    if (is_user(use))
+        count_user(node, (int64_t)(taken->count - before));
+    lock_release(c, &node->lock, LOCK_NODE);
+}
+
+/* Frames of a row that are on standby, to the chain. */
+static void take_standby_of_row(struct call *c, enum ntmm_frame_use use, uint64_t base,
+                                uint64_t count, struct frame_chain *taken)
+{
+    for (uint64_t frame = base; frame < base + count && taken->count < count; frame++) {
+        if (pfn_location(pfn_at(c, frame)) != NTMM_FRAME_STANDBY ||
+            !frame_take_from_standby(c, frame))
+            continue;
+        count_repurposed(c, reuse(c, use, frame));
+        chain_add(c, taken, frame);
+    }
+}
+
+/* The first frame of a row that is made of what is available. FRAME_NONE: there is none. */
+static uint64_t take_row(struct call *c, enum ntmm_frame_use use, uint64_t count)
+{
+    for (uint32_t i = 0; i < ROW_ATTEMPTS; i++) {
+        struct frame_chain taken = chain_empty();
+        uint64_t base = choose_row(c, count);
+        if (base == FRAME_NONE)
+            return FRAME_NONE;
+        take_free_of_row(c, use, base, count, &taken);
+        take_standby_of_row(c, use, base, count, &taken);
+        if (taken.count == count)
+            return base;
+        chain_free(c, &taken);
+    }
+    return FRAME_NONE;
+}
+
+static uint64_t take_whole_row(struct call *c, enum ntmm_frame_use use, uint64_t count)
 {
     struct node *node = &partition_of(c)->node;
     lock_acquire(c, &node->lock, LOCK_NODE);
     const struct run *first = find_row(c, node, count);
-    uint64_t base = first ? get64(&first->base_frame) : 0;
+    uint64_t base = first ? get64(&first->base_frame) : FRAME_NONE;
     for (uint64_t i = 0; first && i < count; i++)
         take_run(c, node, run_of(c, base + i * RUN_FRAMES), use);
     lock_release(c, &node->lock, LOCK_NODE);
-    if (!first) {
-        c->want = (struct want){.kind = WANT_FRAME, .pages = count * RUN_FRAMES};
+    return base;
+}
+
+bool runs_allocate(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base_frame)
+{
+    uint64_t frames = count * RUN_FRAMES;
+    uint64_t base = take_whole_row(c, use, count);
+    if (base == FRAME_NONE && frames_available(c) >= frames)
+        base = take_row(c, use, frames);
+    if (base == FRAME_NONE) {
+        c->want = (struct want){.kind = WANT_FRAME, .pages = frames};
         return false;
     }
     *base_frame = base;

@@ -160,6 +160,21 @@ static bool take_when_free(struct call *c, struct frame_list *list, uint64_t fra
     return true;
 }
 
+bool frame_take_from_standby(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    if (pfn_location(pfn) != NTMM_FRAME_STANDBY) {
+        frame_unlock(c, frame);
+        return false;
+    }
+    struct frame_list *list = list_of(c, pfn, NTMM_FRAME_STANDBY);
+    lock_acquire(c, &list->lock, LOCK_LIST);
+    list_remove(c, list, frame);
+    lock_release(c, &list->lock, LOCK_LIST);
+    return true;
+}
+
 uint64_t frame_take_oldest(struct call *c, struct frame_list *list)
 {
     for (;;) {

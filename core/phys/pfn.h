@@ -220,6 +220,9 @@ void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location locat
  */
 uint64_t frame_take_oldest(struct call *c, struct frame_list *list);
 
+/* A frame, if it is on standby: off its list, with (F) held. Takes (F), (L). */
+bool frame_take_from_standby(struct call *c, uint64_t frame);
+
 /* --- frame_state.c: frames that an entry names, and their I/O; docs/paging.md --- */
 
 static inline le32 *frame_lock_word(const struct call *c, uint64_t frame)
@@ -386,11 +389,12 @@ void chain_free(struct call *c, struct frame_chain *chain);
 void frame_free(struct call *c, uint64_t frame);
 
 /* An aligned run of 512 frames, all made active with one share and one reference; contents
- * unspecified. False with c->want = WANT_FRAME when no run is whole. Takes (N). */
+ * unspecified. When no run is whole, of those whose frames are all zeroed, free or on standby the
+ * one with the fewest on standby. False with c->want = WANT_FRAME when there is none, or none stays
+ * so while it is taken: then what had been on standby is free. Takes (F), (L), (N). */
 bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame);
 
-/* The same of `count` adjacent runs, aligned to their size: 1, or a power of two that is looked for
- * on the list of whole runs. */
+/* The same of `count` adjacent runs, aligned to their size: 1, or a power of two. */
 bool runs_allocate(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base_frame);
 
 /* Put a run whose frames are all free on the node's list. (N), or while building. */
