@@ -625,6 +625,25 @@ static void snapshots_and_forks_have_their_own(void **state)
     close_with_view(m, section);
 }
 
+/* As private large pages: docs/clones.md. */
+static void a_clone_has_no_such_view(void **state)
+{
+    (void)state;
+    ntmm_handle section, child = 0;
+    uint64_t word, done;
+    struct machine *m = open_with_view(&section);
+    must_fill(m, AT, LEAF);
+    struct ntmm_process_config config = {.size = sizeof config,
+                                         .version = NTMM_PROCESS_CONFIG_VERSION};
+    ok(ntmm_clone_process(m->system, m->process, &config, &child));
+    machine_assert_sound(m);
+    assert_int_equal(ntmm_read_virtual_memory(m->system, child, AT, &word, 8, &done),
+                     NTMM_STATUS_PARTIAL_COPY);
+    ok(ntmm_end_process(m->system, child));
+    must_hold(m, AT, LEAF);
+    close_with_view(m, section);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -649,6 +668,7 @@ int main(void)
         cmocka_unit_test(explanations_and_translations_stop_at_the_leaf),
         cmocka_unit_test(it_has_a_name),
         cmocka_unit_test(snapshots_and_forks_have_their_own),
+        cmocka_unit_test(a_clone_has_no_such_view),
     };
     return cmocka_run_group_tests_name("large_sections", tests, NULL, NULL);
 }
