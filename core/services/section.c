@@ -285,16 +285,18 @@ static ntmm_status make_of_data(struct call *c, struct section_request *r, struc
     return make_object(c, r, *area, r->size ? r->size : get64(&file->size_bytes));
 }
 
+static uint64_t image_bytes(const struct control_area *area)
+{
+    return get64(&area->pages) << NTMM_PAGE_SHIFT;
+}
+
 static ntmm_status make_of_image(struct call *c, struct section_request *r,
                                  struct control_area *area)
 {
-    uint64_t size = get64(&area->pages) << NTMM_PAGE_SHIFT;
-    if (r->size > size)
-        return NTMM_STATUS_SECTION_TOO_BIG;
     ntmm_status status = look_for_name(c, r);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    return make_object(c, r, area, r->size ? r->size : size);
+    return make_object(c, r, area, r->size ? r->size : image_bytes(area));
 }
 
 /* A section shows all of its bytes at once: so a lock that would refuse to read them, or to write
@@ -312,12 +314,15 @@ static ntmm_status check_locks(struct call *c, const struct section_request *r,
     return is_allowed ? NTMM_STATUS_SUCCESS : NTMM_STATUS_FILE_LOCK_CONFLICT;
 }
 
-/* The image of a file, with a section's reference; its headers are looked at before locks are. */
+/* The image of a file, with a section's reference; its headers and its size are looked at before
+ * locks are. */
 static ntmm_status image_area_of(struct call *c, const struct section_request *r, struct file *file,
                                  struct control_area **area)
 {
     ntmm_status status = file_image_area(c, file, area);
-    return status == NTMM_STATUS_SUCCESS ? check_locks(c, r, file) : status;
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    return r->size > image_bytes(*area) ? NTMM_STATUS_SECTION_TOO_BIG : check_locks(c, r, file);
 }
 
 static ntmm_status create_of_file(struct call *c, struct section_request *r, struct file *file)

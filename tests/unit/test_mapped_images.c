@@ -233,6 +233,29 @@ static void test_statuses(void **state)
 }
 
 /* 4.2: what is wrong with an image, its size too, comes before a name that is taken. */
+/* Checks 9 and 10 of 4.2: the headers and the size, then the locks of bytes. */
+static void test_size_before_locks(void **state)
+{
+    struct fixture *f = *state;
+    ntmm_handle other, section = 7;
+    uint64_t too_large = 0x100000;
+    pe_make(&f->pe, true);
+    ntmm_handle file = open_pe(f);
+    check_ok(ntmm_open_file(f->w.system, file, ALL_FILE, &other));
+    check_ok(ntmm_lock_file(f->w.system, other, 0, 1, 0,
+                            NTMM_LOCK_EXCLUSIVE | NTMM_LOCK_FAIL_IMMEDIATELY));
+    assert_int_equal(ntmm_create_section(f->w.system, &section, NTMM_SECTION_ALL_ACCESS, NULL,
+                                         &too_large, NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
+                     NTMM_STATUS_SECTION_TOO_BIG);
+    assert_int_equal(ntmm_create_section(f->w.system, &section, NTMM_SECTION_ALL_ACCESS, NULL, NULL,
+                                         NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
+                     NTMM_STATUS_FILE_LOCK_CONFLICT);
+    assert_int_equal(section, 7);
+    check_ok(ntmm_unlock_file(f->w.system, other, 0, 1, 0));
+    close_file(&f->w, other);
+    close_file(&f->w, file);
+}
+
 static void test_size_before_name(void **state)
 {
     struct fixture *f = *state;
@@ -308,8 +331,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_relocated_and_shared), TEST(test_protections),         TEST(test_statuses),
-        TEST(test_size_before_name),     TEST(test_reads_outlive_areas),
+        TEST(test_relocated_and_shared),
+        TEST(test_protections),
+        TEST(test_statuses),
+        TEST(test_size_before_locks),
+        TEST(test_size_before_name),
+        TEST(test_reads_outlive_areas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
