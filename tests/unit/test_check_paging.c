@@ -558,7 +558,7 @@ static uint64_t miscount_waits_of_a_block(struct machine *m)
     struct wait_queue *queue = &m->system->transfers.reads[number].waits;
     assert_int_equal(get32(&queue->count), 2);
     add_32(&queue->count, 1);
-    return 3 + number;
+    return 4 + number;
 }
 
 static uint64_t miscount_waits_for_a_block(struct machine *m)
