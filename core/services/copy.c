@@ -119,6 +119,22 @@ ntmm_status ntmm_write_virtual_memory(struct ntmm_system *system, ntmm_handle ha
     return status;
 }
 
+ntmm_status ntmm_probe_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
+                                      uint64_t address, uint64_t size, uint32_t access)
+{
+    struct call c = call_begin(system);
+    bool is_write = access == NTMM_PROBE_WRITE;
+    const struct touch touch = {.handle = handle,
+                                .rights = is_write ? NTMM_PROCESS_VM_WRITE : NTMM_PROCESS_VM_READ,
+                                .access = is_write ? TOUCH_WRITE : TOUCH_READ,
+                                .address = address};
+    if (access > NTMM_PROBE_WRITE)
+        return NTMM_STATUS_INVALID_PARAMETER_5;
+    if (reaches_past(address, size, NTMM_HIGHEST_USER_ADDRESS))
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    return size == 0 ? NTMM_STATUS_SUCCESS : touch_range(&c, &touch, size);
+}
+
 /* --- two processes --- */
 
 /* Bytes of a page to a page, in pieces through the stack. */

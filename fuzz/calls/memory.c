@@ -46,6 +46,17 @@ static void write_memory(struct world *w)
     release_buffer(w);
 }
 
+static void probe(struct world *w)
+{
+    ntmm_handle process = take_handle(w);
+    uint64_t address = take_address(w);
+    uint64_t size = take_transfer_size(w);
+    uint8_t access = take8(w);
+
+    (void)CALL(w, probe_virtual_memory, w->system, process, address, size,
+               one_in(w, 64) ? take32(w) : access & 1u);
+}
+
 static void copy_memory(struct world *w)
 {
     ntmm_handle from = take_handle(w);
@@ -294,5 +305,6 @@ const struct verb MEMORY_VERBS[] = {
     {"page-fault", page_fault},
     {"fault-begin", fault_begin},
     {"fault-begin", fault_begin},
+    {"probe", probe},
 };
 const unsigned MEMORY_VERB_COUNT = sizeof(MEMORY_VERBS) / sizeof(MEMORY_VERBS[0]);

@@ -33,6 +33,7 @@ FUNCTIONS = {
     "query-class": "ntmm_query_virtual_memory_class",
     "read-memory": "ntmm_read_virtual_memory",
     "write-memory": "ntmm_write_virtual_memory",
+    "probe": "ntmm_probe_virtual_memory",
     "lock": "ntmm_lock_virtual_memory",
     "unlock": "ntmm_unlock_virtual_memory",
     "get-watch": "ntmm_get_write_watch",

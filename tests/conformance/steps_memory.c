@@ -272,6 +272,17 @@ static void step_copy(struct runner *runner, const struct line *line, char *actu
     }
 }
 
+/* probe ADDRESS SIZE read|write */
+static void step_probe(struct runner *runner, const struct line *line, char *actual)
+{
+    char word[WORD_SIZE];
+    uint32_t status =
+        runner->subject->probe(runner->self, runner->who, number_at(runner, line, 1),
+                               number_at(runner, line, 2), access_named(line->words[3]));
+
+    append_word(actual, words_of_status(word, status));
+}
+
 static void step_lock(struct runner *runner, const struct line *line, char *actual)
 {
     char word[WORD_SIZE];
@@ -350,6 +361,7 @@ const struct step memory_steps[] = {
     {"fault", step_fault},
     {"read-memory", step_copy},
     {"write-memory", step_copy},
+    {"probe", step_probe},
     {"lock", step_lock},
     {"unlock", step_lock},
     {"get-watch", step_get_watch},

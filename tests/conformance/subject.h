@@ -113,6 +113,8 @@ struct subject {
                             uint64_t size, uint64_t *copied);
     uint32_t (*write_memory)(void *self, enum caller who, uint64_t address, uint8_t *data,
                              uint64_t size, uint64_t *copied);
+    uint32_t (*probe)(void *self, enum caller who, uint64_t address, uint64_t size,
+                      enum model_access access);
     uint32_t (*lock)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind);
     uint32_t (*unlock)(void *self, enum caller who, uint64_t *base, uint64_t *size, uint32_t kind);
     uint32_t (*query)(void *self, enum caller who, uint64_t address, struct model_memory *memory);

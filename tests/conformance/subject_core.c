@@ -234,6 +234,18 @@ static uint32_t write_memory(void *context, enum caller who, uint64_t address, u
     return status;
 }
 
+static uint32_t probe_memory(void *context, enum caller who, uint64_t address, uint64_t size,
+                             enum model_access access)
+{
+    struct core_self *self = context;
+    uint32_t status =
+        ntmm_probe_virtual_memory(self->system, self->handles[who], address, size,
+                                  access == MODEL_WRITE ? NTMM_PROBE_WRITE : NTMM_PROBE_READ);
+
+    subject_core_after_call(self);
+    return status;
+}
+
 static uint32_t lock_memory(void *context, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t kind)
 {
@@ -402,6 +414,7 @@ const struct subject subject_core = {
     .protect = protect_memory,
     .read_memory = read_memory,
     .write_memory = write_memory,
+    .probe = probe_memory,
     .lock = lock_memory,
     .unlock = unlock_memory,
     .query = query,
@@ -431,6 +444,7 @@ const struct subject subject_paged = {
     .protect = protect_memory,
     .read_memory = read_memory,
     .write_memory = write_memory,
+    .probe = probe_memory,
     .lock = lock_memory,
     .unlock = unlock_memory,
     .query = query,

@@ -111,6 +111,12 @@ static uint32_t write_memory(void *self, enum caller who, uint64_t address, uint
     return model_write_memory(process_of(self, who), address, data, size, copied);
 }
 
+static uint32_t probe_memory(void *self, enum caller who, uint64_t address, uint64_t size,
+                             enum model_access access)
+{
+    return model_probe(process_of(self, who), address, size, access);
+}
+
 static uint32_t lock_memory(void *self, enum caller who, uint64_t *base, uint64_t *size,
                             uint32_t kind)
 {
@@ -190,6 +196,7 @@ const struct subject subject_model = {
     .protect = protect_memory,
     .read_memory = read_memory,
     .write_memory = write_memory,
+    .probe = probe_memory,
     .lock = lock_memory,
     .unlock = unlock_memory,
     .query = query,

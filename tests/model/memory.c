@@ -87,6 +87,18 @@ uint32_t model_write_memory(struct model_process *process, uint64_t address, uin
     return copy(process, address, data, size, MODEL_WRITE, copied);
 }
 
+uint32_t model_probe(struct model_process *process, uint64_t address, uint64_t size,
+                     enum model_access access)
+{
+    if (!is_user_range(address, size)) {
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    }
+    if (!size || process->handle_status != NTMM_STATUS_SUCCESS) {
+        return size ? process->handle_status : NTMM_STATUS_SUCCESS;
+    }
+    return probe(process, address, size, access);
+}
+
 /* --- locks --- */
 
 /* The page that an address lies in, or NULL. */

@@ -193,6 +193,9 @@ uint32_t model_reset_write_watch(struct model_process *process, uint64_t base, u
 /* Read and write through a handle: *copied is set always. data: `size` bytes, NULL: none. */
 uint32_t model_read_memory(struct model_process *process, uint64_t address, uint8_t *data,
                            uint64_t size, uint64_t *copied);
+/* What a system service does before it moves bytes; access: READ or WRITE. */
+uint32_t model_probe(struct model_process *process, uint64_t address, uint64_t size,
+                     enum model_access access);
 uint32_t model_write_memory(struct model_process *process, uint64_t address, uint8_t *data,
                             uint64_t size, uint64_t *copied);
 

@@ -25,6 +25,16 @@ def test_read_and_write_from_outside(process):
     assert status_of(process.read_memory, ntmm.HIGHEST_USER_ADDRESS, 2) == "ACCESS_VIOLATION"
 
 
+def test_a_probe_for_writing_marks_every_page(process):
+    block = process.allocate(4 * PAGE, type=Mem.RESERVE | Mem.COMMIT | Mem.WRITE_WATCH)
+    process.probe_memory(block, 4 * PAGE)
+    assert list(process.get_write_watch(block, 4 * PAGE)) == []
+    process.probe_memory(block + PAGE - 1, 2, write=True)
+    assert list(process.get_write_watch(block, 4 * PAGE)) == [block, block + PAGE]
+    process.protect(block, PAGE, Protect.READONLY)
+    assert status_of(process.probe_memory, block, 1, write=True) == "ACCESS_VIOLATION"
+
+
 def test_a_copy_that_ends_early_says_where(process):
     block = process.allocate(8 * PAGE)
     process.protect(block + 2 * PAGE, PAGE, Protect.NOACCESS)

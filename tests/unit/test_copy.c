@@ -198,6 +198,13 @@ static void the_range_comes_before_the_size_and_that_before_the_handle(void **st
     machine_close(m);
 }
 
+static void expect_probe(struct machine *m, uint64_t address, uint64_t size, uint32_t access,
+                         ntmm_status expected)
+{
+    assert_int_equal(ntmm_probe_virtual_memory(m->system, m->process, address, size, access),
+                     expected);
+}
+
 static void each_needs_its_right(void **state)
 {
     (void)state;
@@ -207,11 +214,16 @@ static void each_needs_its_right(void **state)
     m->process = without(process, NTMM_PROCESS_VM_READ);
     expect_read(m, BASE, 1, NTMM_STATUS_ACCESS_DENIED, 0);
     expect_write(m, BASE, 1, NTMM_STATUS_SUCCESS, 1);
+    expect_probe(m, BASE, 1, NTMM_PROBE_READ, NTMM_STATUS_ACCESS_DENIED);
+    expect_probe(m, BASE, 1, NTMM_PROBE_WRITE, NTMM_STATUS_SUCCESS);
     assert_int_equal(ntmm_copy_virtual_memory(m->system, m->process, BASE, process, BASE, 1, NULL),
                      NTMM_STATUS_ACCESS_DENIED);
     m->process = without(process, NTMM_PROCESS_VM_WRITE);
     expect_read(m, BASE, 1, NTMM_STATUS_SUCCESS, 1);
     expect_write(m, BASE, 1, NTMM_STATUS_ACCESS_DENIED, 0);
+    expect_probe(m, BASE, 1, NTMM_PROBE_READ, NTMM_STATUS_SUCCESS);
+    expect_probe(m, BASE, 1, NTMM_PROBE_WRITE, NTMM_STATUS_ACCESS_DENIED);
+    expect_probe(m, BASE, 1, NTMM_PROBE_WRITE + 1, NTMM_STATUS_INVALID_PARAMETER_5);
     assert_int_equal(ntmm_copy_virtual_memory(m->system, process, BASE, m->process, BASE, 1, NULL),
                      NTMM_STATUS_ACCESS_DENIED);
     m->process = process;
@@ -245,6 +257,7 @@ static void frames_that_are_lacking_are_a_status(void **state)
     for (uint64_t after = 0; after < 4; after++) {
         m->system->failures = (struct allocation_failures){.after = after, .count = UINT64_MAX};
         expect_write(m, BASE, PAGE, NTMM_STATUS_NO_MEMORY, 0);
+        expect_probe(m, BASE, PAGE, NTMM_PROBE_READ, NTMM_STATUS_NO_MEMORY);
         m->system->failures = (struct allocation_failures){0};
         machine_assert_sound(m);
         assert_int_equal(machine_process(m).working_set_pages, 0);
@@ -279,6 +292,7 @@ static void a_page_that_cannot_be_read_ends_the_copy(void **state)
     must_fail_disk(m, device, NTMM_IO_READ, UINT64_MAX, NTMM_STATUS_DEVICE_DATA_ERROR, 0, 0);
     expect_read(m, BASE, 4 * PAGE, NTMM_STATUS_PARTIAL_COPY, 0);
     expect_write(m, BASE, 8, NTMM_STATUS_PARTIAL_COPY, 0);
+    expect_probe(m, BASE, 4 * PAGE, NTMM_PROBE_WRITE, NTMM_STATUS_IN_PAGE_ERROR);
     must_fail_disk(m, device, NTMM_IO_READ, 0, 0, 0, 0);
     expect_read(m, BASE, 4 * PAGE, NTMM_STATUS_SUCCESS, 4 * PAGE);
     expect_pattern(4 * PAGE);

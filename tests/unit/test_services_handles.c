@@ -100,6 +100,11 @@ static ntmm_status call_write(struct machine *m, ntmm_handle process)
     return ntmm_write_virtual_memory(m->system, process, BASE, &byte, 1, &copied);
 }
 
+static ntmm_status call_probe(struct machine *m, ntmm_handle process)
+{
+    return ntmm_probe_virtual_memory(m->system, process, BASE, 1, NTMM_PROBE_WRITE);
+}
+
 static ntmm_status call_copy(struct machine *m, ntmm_handle process)
 {
     uint64_t copied = 0;
@@ -316,6 +321,7 @@ static const service RIGHTFUL[] = {
     call_scatter_frames, call_shared_user_data,
     call_clone,          call_secure,
     call_unsecure,       call_call_target,
+    call_probe,
 };
 static const service OPEN_TO_ALL[] = {call_open};
 

@@ -49,6 +49,11 @@ static ntmm_status touch_by_write(struct machine *m, uint64_t va)
     return ntmm_write_virtual_memory(m->system, m->process, va, &byte, 1, &copied);
 }
 
+static ntmm_status touch_by_probe(struct machine *m, uint64_t va)
+{
+    return ntmm_probe_virtual_memory(m->system, m->process, va, 1, NTMM_PROBE_WRITE);
+}
+
 static ntmm_status touch_by_lock(struct machine *m, uint64_t va)
 {
     uint64_t base = va;
@@ -73,9 +78,9 @@ static ntmm_status touch_until_short(struct machine *m, touch how, uint64_t page
 
 static void a_page_table_that_cannot_be_promised_is_the_commit_limit(void **state)
 {
-    static const touch ways[] = {touch_by_read, touch_by_write, touch_by_lock};
+    static const touch ways[] = {touch_by_read, touch_by_write, touch_by_probe, touch_by_lock};
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct machine *m = open_with(0);
         uint64_t pages = commit_spread(m, PAGES_LIMIT);
         assert_int_equal(touch_until_short(m, ways[i], pages), NTMM_STATUS_COMMITMENT_LIMIT);

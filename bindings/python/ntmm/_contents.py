@@ -87,6 +87,12 @@ class Contents(Target):
         """Write as NtWriteVirtualMemory; PartialCopy says how far. Returns bytes written."""
         return self._copy(_core.ntmm_write_virtual_memory, index(address), data)
 
+    def probe_memory(self, address: int, size: int, write: bool = False) -> None:
+        """Access each page once, as system services do before they move bytes: a probe for
+        writing marks every page for a write watch."""
+        access = _core.NTMM_PROBE_WRITE if write else _core.NTMM_PROBE_READ
+        self._call(_core.ntmm_probe_virtual_memory, index(address), index(size), access)
+
     def copy_memory(self, address: int, to: Contents, to_address: int, size: int) -> int:
         """Copy to another process, or within one. Returns bytes copied."""
         if to.system is not self.system:

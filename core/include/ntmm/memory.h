@@ -79,6 +79,39 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_write_virtual_memory(struct ntmm_system 
                                                              const void *buffer, uint64_t size,
                                                              uint64_t *copied);
 
+/** @name What ntmm_probe_virtual_memory probes for
+ * @{ */
+#define NTMM_PROBE_READ 0u  /**< Each page can be read. */
+#define NTMM_PROBE_WRITE 1u /**< Each page can be written, and counts as written. */
+/** @} */
+
+/**
+ * Probe a buffer of a process as NT's system services do before they move bytes for their caller
+ * (ProbeForRead, ProbeForWrite): each page is accessed once, in rising order. A probe for writing
+ * makes every page dirty and marks it written for a write watch, however many bytes come later.
+ * For who forwards services that read or write files or devices; the pages may leave memory again.
+ *
+ * @param system   any
+ * @param process  whose memory; needs NTMM_PROCESS_VM_READ, or NTMM_PROCESS_VM_WRITE
+ * @param address  first byte
+ * @param size     bytes; 0: nothing is probed, and the handle is not looked at
+ * @param access   NTMM_PROBE_READ or NTMM_PROBE_WRITE
+ * @return NTMM_STATUS_SUCCESS; or, with the pages before the one that failed probed,
+ *         NTMM_STATUS_ACCESS_VIOLATION      the range leaves user space or wraps, or a page is not
+ *                                           committed or does not allow the access
+ *         NTMM_STATUS_GUARD_PAGE_VIOLATION  a guard page, which is consumed
+ *         NTMM_STATUS_IN_PAGE_ERROR         a page could not be read
+ *         NTMM_STATUS_INVALID_PARAMETER_5   access is neither
+ *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
+ *         NTMM_STATUS_ACCESS_DENIED, NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_NO_MEMORY,
+ *         NTMM_STATUS_COMMITMENT_LIMIT      see ntmm_read_virtual_memory
+ * Locks: see ntmm_read_virtual_memory.
+ * Source: public documentation of ProbeForWrite; nt_semantics 3.9, 6.2, 6.3.
+ */
+NTMM_API NTMM_MUST_USE ntmm_status ntmm_probe_virtual_memory(struct ntmm_system *system,
+                                                             ntmm_handle process, uint64_t address,
+                                                             uint64_t size, uint32_t access);
+
 /**
  * Copy memory from one process to another, or within one.
  *
