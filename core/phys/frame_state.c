@@ -209,7 +209,8 @@ static bool end_section_share(struct call *c, uint64_t frame, struct pfn *pfn)
 }
 
 /* With the last share the page is settled. (F) is held, and released. */
-static void end_share(struct call *c, uint64_t frame, struct pfn *pfn, bool is_boosted)
+static inline __attribute__((always_inline)) void end_share(struct call *c, uint64_t frame,
+                                                            struct pfn *pfn, bool is_boosted)
 {
     if (is_of_section(pfn) && !end_section_share(c, frame, pfn)) {
         frame_unlock(c, frame);

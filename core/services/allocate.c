@@ -87,9 +87,11 @@ static ntmm_status check_large(const struct allocation *a)
 ntmm_status allocation_capture(struct allocation *a, const uint64_t *base, const uint64_t *size)
 {
     uint32_t protection;
-    a->has_no_targets = protection_take_targets_flag(&a->protect);
-    if (!protection_of_private(a->protect, &protection))
-        return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    if (!protection_of_private(a->protect, &protection)) {
+        a->has_no_targets = protection_take_targets_flag(&a->protect);
+        if (!a->has_no_targets || !protection_of_private(a->protect, &protection))
+            return NTMM_STATUS_INVALID_PAGE_PROTECTION;
+    }
     a->protection = protection;
     if (is_resident(a) && !large_is_protection(a->protection))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
@@ -270,17 +272,26 @@ static ntmm_status reset(struct call *c, struct process *process, const struct a
                          is_undo ? RESET_UNDO : RESET_CONTENTS, 0);
 }
 
+static inline ntmm_status make_pages(struct call *c, struct process *process,
+                                     const struct allocation *a, struct page_range *range)
+{
+    if (a->type & NTMM_MEM_REPLACE_PLACEHOLDER)
+        return replace(c, process, a, range);
+    bool is_reserve = a->base == 0 || a->type & NTMM_MEM_RESERVE;
+    return is_reserve ? reserve(c, process, a, range) : commit(c, process, a, range);
+}
+
 static ntmm_status allocate(struct call *c, struct process *process, const struct allocation *a,
                             struct page_range *range)
 {
     if (a->type & (NTMM_MEM_RESET | NTMM_MEM_RESET_UNDO))
         return reset(c, process, a, range);
+    const uint32_t special = NTMM_PROCESS_NO_DYNAMIC_CODE | NTMM_PROCESS_CONTROL_FLOW_GUARD;
+    if (__builtin_expect((get32(&process->flags) & special) == 0, 1))
+        return make_pages(c, process, a, range);
     if (process_forbids_code(process, a->protection)) /* step 15 */
         return NTMM_STATUS_DYNAMIC_CODE_BLOCKED;
-    bool is_reserve = a->base == 0 || a->type & NTMM_MEM_RESERVE;
-    ntmm_status status = a->type & NTMM_MEM_REPLACE_PLACEHOLDER ? replace(c, process, a, range)
-                         : is_reserve                           ? reserve(c, process, a, range)
-                                                                : commit(c, process, a, range);
+    ntmm_status status = make_pages(c, process, a, range);
     finish_targets(c, process, a, *range, status);
     return status;
 }

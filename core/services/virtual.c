@@ -97,6 +97,8 @@ static ntmm_status free_pages(struct call *c, struct process *process, uint32_t 
 static ntmm_status free_range(struct call *c, struct process *process, uint32_t type, uint64_t base,
                               uint64_t size, struct page_range *range)
 {
+    if (__builtin_expect(!targets_are_kept(process), 1))
+        return free_pages(c, process, type, base, size, range);
     ntmm_status status = free_pages(c, process, type, base, size, range);
     if (status == NTMM_STATUS_SUCCESS)
         targets_clear(c, process, range->start, range->end);
@@ -262,8 +264,9 @@ static ntmm_status protect_pages(struct call *c, struct process *process, struct
 static ntmm_status protect_range(struct call *c, struct process *process, struct page_range range,
                                  uint32_t protection, uint32_t *old)
 {
-    bool is_marked = targets_are_kept(process) && !(protection & TARGETS_STAY) &&
-                     protection_can_execute(protection);
+    if (__builtin_expect(!targets_are_kept(process), 1))
+        return protect_pages(c, process, range, protection & ~TARGETS_STAY, old);
+    bool is_marked = !(protection & TARGETS_STAY) && protection_can_execute(protection);
     const struct vad *vad = is_marked ? vad_find(c, process, range.start) : NULL;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     is_marked = vad && range.end <= vad_end(vad) && vad_may_change(vad);

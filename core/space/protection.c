@@ -108,13 +108,3 @@ uint32_t protection_in_region(uint32_t wanted, uint32_t region)
         return wanted;
     return (wanted & PROT_ACCESS_MASK) | (has_cache ? modifier : 0);
 }
-
-bool protection_take_targets_flag(uint32_t *win32)
-{
-    const uint32_t executable = NTMM_PAGE_EXECUTE | NTMM_PAGE_EXECUTE_READ |
-                                NTMM_PAGE_EXECUTE_READWRITE | NTMM_PAGE_EXECUTE_WRITECOPY;
-    if (!(*win32 & NTMM_PAGE_TARGETS_INVALID) || !(*win32 & executable))
-        return false;
-    *win32 &= ~NTMM_PAGE_TARGETS_INVALID;
-    return true;
-}

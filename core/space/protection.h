@@ -13,6 +13,8 @@
 #include "base/bits.h"
 #include "x64/formats.h"
 
+#include <ntmm/constants.h>
+
 bool protection_of_private_by_parts(uint32_t win32, uint32_t *code);
 bool protection_of_view_by_parts(uint32_t win32, uint32_t *code);
 
@@ -70,7 +72,15 @@ static inline bool protection_can_write(uint32_t code)
 }
 
 /* Whether the flag about call targets stood in a protection that is executable; it is taken out. */
-bool protection_take_targets_flag(uint32_t *win32);
+static inline bool protection_take_targets_flag(uint32_t *win32)
+{
+    const uint32_t executable = NTMM_PAGE_EXECUTE | NTMM_PAGE_EXECUTE_READ |
+                                NTMM_PAGE_EXECUTE_READWRITE | NTMM_PAGE_EXECUTE_WRITECOPY;
+    if (__builtin_expect(!(*win32 & NTMM_PAGE_TARGETS_INVALID), 1) || !(*win32 & executable))
+        return false;
+    *win32 &= ~NTMM_PAGE_TARGETS_INVALID;
+    return true;
+}
 
 static inline bool protection_can_execute(uint32_t code) { return (code & PROT_EXECUTE) != 0; }
 

@@ -222,7 +222,8 @@ static bool run_down_region(struct call *c, struct process *process, struct vad 
 {
     uint64_t start = vad_start(vad);
     uint64_t end = start;
-    secure_remove_all(c, vad);
+    if (__builtin_expect(vad_is_secured(vad), 0))
+        secure_remove_all(c, vad);
     if (vad_type(vad) == VAD_LARGE_PAGES) {
         large_release(c, process, vad);
         return true;

@@ -86,8 +86,8 @@ static inline bool vad_is_private(const struct vad *vad)
 
 static inline bool vad_is_view(const struct vad *vad)
 {
-    uint32_t type = get32(&vad->type);
-    return type == VAD_DATA_MAP || type == VAD_IMAGE_MAP || type == VAD_LARGE_PAGE_SECTION;
+    const uint32_t views = 1u << VAD_DATA_MAP | 1u << VAD_IMAGE_MAP | 1u << VAD_LARGE_PAGE_SECTION;
+    return (views >> (get32(&vad->type) & 31u) & 1u) != 0;
 }
 
 /* Whether services may free and protect it. */
