@@ -63,6 +63,7 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %apply uint64_t *OUTPUT { ntmm_handle *process, ntmm_handle *handle, ntmm_handle *job };
 %apply uint64_t *OUTPUT { ntmm_handle *file, ntmm_handle *opened };
 %apply uint64_t *OUTPUT { ntmm_handle *section, ntmm_handle *duplicate };
+%apply uint64_t *OUTPUT { uint64_t *secured };
 %apply uint64_t *OUTPUT { uint64_t *device, uint64_t *return_length, uint64_t *next };
 %apply uint64_t *OUTPUT { uint64_t *count, uint64_t *size_bytes };
 %apply uint32_t *OUTPUT { uint32_t *number, uint32_t *granularity, uint32_t *processed };
@@ -380,6 +381,8 @@ ntmm_status set_call_targets(struct ntmm_system *system, ntmm_handle process, ui
 %include <ntmm/fault.h>
 %include <ntmm/stack.h>
 %include <ntmm/borrow.h>
+%include <ntmm/secure.h>
+%include <ntmm/call_target.h>
 %include <ntmm/file.h>
 %include <ntmm/section.h>
 %include <ntmm/inspect.h>

@@ -35,6 +35,31 @@ def test_a_probe_for_writing_marks_every_page(process):
     assert status_of(process.probe_memory, block, 1, write=True) == "ACCESS_VIOLATION"
 
 
+def test_secured_pages_keep_their_access(process):
+    block = process.allocate(4 * PAGE)
+    name = process.secure(block + PAGE, PAGE)
+    assert status_of(process.free, block) == "INVALID_PAGE_PROTECTION"
+    assert status_of(process.protect, block, 4 * PAGE, Protect.READONLY) == (
+        "INVALID_PAGE_PROTECTION")
+    process.protect(block, PAGE, Protect.NOACCESS)
+    process.unsecure(name)
+    assert status_of(process.unsecure, name) == "INVALID_PARAMETER_2"
+    process.free(block)
+    assert status_of(process.secure, block, 1) == "CONFLICTING_ADDRESSES"
+
+
+def test_call_targets_of_a_guarded_process(system):
+    with system.create_process(layout=ntmm.Layout.CONTROL_FLOW_GUARD) as guarded:
+        code = guarded.allocate(PAGE, protect=Protect.EXECUTE_READ)
+        found = guarded.query_call_target(code)
+        assert found.is_valid and found.bitmap_size_bytes == 1 << 41
+        word = guarded.read_memory(found.bitmap_base + (code >> 9) * 8, 8)
+        assert word == b"\xff" * 8
+        assert not guarded.query_call_target(code + PAGE).is_valid
+    with system.create_process() as plain:
+        assert plain.query_call_target(0x10000) == (True, 0, 0)
+
+
 def test_a_copy_that_ends_early_says_where(process):
     block = process.allocate(8 * PAGE)
     process.protect(block + 2 * PAGE, PAGE, Protect.NOACCESS)

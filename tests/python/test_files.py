@@ -40,6 +40,23 @@ def status_of(call):
 # Bytes
 
 
+def test_locks_of_bytes(system):
+    with system.create_file(bytes(2 * PAGE)) as file, file.open() as other:
+        file.lock(0, 10)
+        with pytest.raises(ntmm.NtStatusError) as caught:
+            other.write(9, b"x")
+        assert caught.value.name == "FILE_LOCK_CONFLICT"
+        with pytest.raises(ntmm.NtStatusError) as caught:
+            other.lock(5, 1, exclusive=False)
+        assert caught.value.name == "LOCK_NOT_GRANTED"
+        assert file.write(0, b"y") == other.write(10, b"z") == 1
+        file.unlock(0, 10)
+        with pytest.raises(ntmm.NtStatusError) as caught:
+            file.unlock(0, 10)
+        assert caught.value.name == "RANGE_NOT_LOCKED"
+        assert other.read(0, 1) == b"y"
+
+
 def test_reads_and_writes(file):
     assert file.read(0, 8) == TEXT[:8]
     assert file.read(len(TEXT) - 3, 100) == TEXT[-3:]

@@ -90,6 +90,7 @@ from ._lent import Lent
 from ._process import Process
 from ._records import (
     Block,
+    CallTarget,
     Event,
     FileCache,
     FileInformation,
@@ -134,6 +135,7 @@ __all__ = [
     "Attribute",
     "BadWorkingSetLimit",
     "Block",
+    "CallTarget",
     "Closed",
     "CommitmentLimit",
     "Condition",

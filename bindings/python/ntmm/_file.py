@@ -98,6 +98,21 @@ class File:
             error.moved = moved.value()
             raise
 
+    def lock(
+        self, offset: int, size: int, *, exclusive: bool = True, key: int = 0, wait: bool = False
+    ) -> None:
+        """Lock bytes against other handles and keys, as NtLockFile; LOCK_NOT_GRANTED if they are.
+
+        Reads, writes and new sections look at locks; views do not. Locks go with the handle.
+        """
+        flags = 0 if wait else _core.NTMM_LOCK_FAIL_IMMEDIATELY
+        flags |= _core.NTMM_LOCK_EXCLUSIVE if exclusive else 0
+        self._call(_core.ntmm_lock_file, index(offset), index(size), index(key), flags)
+
+    def unlock(self, offset: int, size: int, *, key: int = 0) -> None:
+        """Unlock exactly the bytes of one lock."""
+        self._call(_core.ntmm_unlock_file, index(offset), index(size), index(key))
+
     def set_size(self, size: int) -> None:
         """Set the end of the file. What is new reads as zeros; FileInUse when it cannot shrink."""
         self._call(_core.ntmm_set_file_size, index(size))

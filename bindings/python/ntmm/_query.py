@@ -12,6 +12,7 @@ from ._records import (
     IMAGE,
     PAGE,
     REGION,
+    CallTarget,
     ImageInformation,
     MemoryInformation,
     PageInformation,
@@ -164,6 +165,12 @@ class Queries(Target):
             found.run_base,
             found.run_bytes,
         )
+
+    def query_call_target(self, address: int) -> CallTarget:
+        """Whether control flow guard lets an address be called; without it all may be."""
+        found = _core.ntmm_call_target()
+        self._call(_core.ntmm_query_call_target, index(address), found)
+        return CallTarget(bool(found.is_valid), found.bitmap_base, found.bitmap_size_bytes)
 
     def explain(self, address: int) -> str:
         """Everything known of an address in a few lines: region, entry at each level, frame."""

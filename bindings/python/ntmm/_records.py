@@ -288,6 +288,14 @@ class Translation(NamedTuple):
     run_bytes: int
 
 
+class CallTarget(NamedTuple):
+    """Whether control flow guard lets an address be called, and where its bitmap is."""
+
+    is_valid: bool
+    bitmap_base: int
+    bitmap_size_bytes: int
+
+
 class ProcessInformation(NamedTuple):
     """Accounting of a process, as ntmm_process_information."""
 

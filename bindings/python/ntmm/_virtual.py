@@ -173,6 +173,22 @@ class Virtual(Target):
         """Join the placeholders that tile a range."""
         return self.free(base, size, type=Mem.RELEASE | Mem.COALESCE_PLACEHOLDERS)
 
+    # Secured memory
+
+    def secure(self, base: int, size: int, protect: int = Protect.READWRITE) -> int:
+        """Promise that pages stay accessible, READONLY or READWRITE; returns what ends it.
+
+        Until then whoever would take the access away gets INVALID_PAGE_PROTECTION.
+        """
+        _, name = self._call(
+            _core.ntmm_secure_virtual_memory, index(base), index(size), index(protect)
+        )
+        return int(name)
+
+    def unsecure(self, name: int) -> None:
+        """End one promise of ``secure``."""
+        self._call(_core.ntmm_unsecure_virtual_memory, index(name))
+
     # Write watch
 
     def get_write_watch(
