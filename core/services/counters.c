@@ -27,7 +27,7 @@ static uint64_t sum_processes(struct call *c, uint64_t *values)
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct process *process = process_in_slot(c, slot);
         lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
-        if (get64(&process->handle)) {
+        if (load64_acquire(&process->handle)) {
             tables += get64(&process->table_pages);
             for (uint32_t i = 0; values && i < NTMM_COUNTER_COUNT; i++)
                 values[i] += get64(&process->counters[i]);

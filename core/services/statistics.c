@@ -187,7 +187,7 @@ static uint64_t user_physical_pages(struct call *c)
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct process *process = process_in_slot(c, slot);
         lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
-        if (get64(&process->handle))
+        if (load64_acquire(&process->handle))
             pages += get64(&process->physical_pages);
         process_unlock_working_set(c, process);
     }

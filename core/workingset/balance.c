@@ -149,7 +149,7 @@ static struct process *lock_slot(struct call *c, uint32_t slot)
     if (!process)
         return NULL;
     lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
-    if (get64(&process->handle) != 0)
+    if (load64_acquire(&process->handle) != 0) /* who makes a process does not hold (W) */
         return process;
     process_unlock_working_set(c, process);
     return NULL;
