@@ -136,13 +136,17 @@ static void query_core(struct compared *world, enum who who, uint64_t address, b
     outcome->memory.type = found.type;
 }
 
-/* What a call returns when memory, commit or a device fails it, with nothing changed but a part of
- * a copy. */
-static bool is_for_want(uint32_t status)
+bool compared_is_for_want(uint32_t status)
 {
     return status == NTMM_STATUS_NO_MEMORY || status == NTMM_STATUS_INSUFFICIENT_RESOURCES ||
            status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_IN_PAGE_ERROR ||
-           status == NTMM_STATUS_DEVICE_DATA_ERROR || status == NTMM_STATUS_PARTIAL_COPY;
+           status == NTMM_STATUS_DEVICE_DATA_ERROR;
+}
+
+/* The same, with nothing changed but a part of a copy. */
+static bool is_for_want(uint32_t status)
+{
+    return compared_is_for_want(status) || status == NTMM_STATUS_PARTIAL_COPY;
 }
 
 /* With the bounds and the limit that its model has. */

@@ -72,6 +72,9 @@ void compared_end(struct compared *world);
 void compared_join(struct compared *world, uint8_t header);
 /* Compares everything but the system's invariants, and ends the processes and the model. */
 void compared_leave(struct compared *world);
+/* What a call returns when memory, commit or a device fails it, with nothing changed. */
+bool compared_is_for_want(uint32_t status);
+
 /* Maps and accounts alone. */
 void compared_check_processes(struct compared *world);
 

@@ -26,13 +26,6 @@ _Noreturn void sim_fail(struct sim *sim, const char *why)
     __builtin_trap();
 }
 
-bool sim_is_for_want(ntmm_status status)
-{
-    return status == NTMM_STATUS_NO_MEMORY || status == NTMM_STATUS_INSUFFICIENT_RESOURCES ||
-           status == NTMM_STATUS_COMMITMENT_LIMIT || status == NTMM_STATUS_IN_PAGE_ERROR ||
-           status == NTMM_STATUS_DEVICE_DATA_ERROR;
-}
-
 bool sim_keeps(struct sim *sim, uint32_t party, uint32_t record)
 {
     const struct keep *keep = sim->keep;

@@ -65,7 +65,7 @@ static bool is_to_repeat(struct sharer *s, ntmm_status status, uint32_t *tries)
     s->steps++;
     if (status == NTMM_STATUS_SUCCESS)
         return false;
-    if (!sim_is_for_want(status) || ++*tries > TRIES)
+    if (!compared_is_for_want(status) || ++*tries > TRIES)
         sim_fail(s->sim, "a sharer's call fails");
     s->again++;
     return true;

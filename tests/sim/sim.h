@@ -124,8 +124,6 @@ bool sim_keeps(struct sim *sim, uint32_t party, uint32_t record);
 uint64_t sim_record_state(const struct sim *sim, uint32_t party, uint32_t record);
 /* Print what is wrong with the seed, and trap. */
 _Noreturn void sim_fail(struct sim *sim, const char *why);
-/* An operation failed as an injected error makes it fail. */
-bool sim_is_for_want(ntmm_status status);
 
 /* The simulation whose points are in force; NULL: none. */
 void schedule_begin(struct sim *sim);

@@ -2,44 +2,16 @@
  * Modified pages of files are written when they are old, whoever maps them, and not before.
  * Expectations: nt_semantics 4.7 and 9.1 (300 s, gradually, without pressure), docs/sections.md.
  */
-#include "section_world.h"
+#include "mapped_file_fixture.h"
 
 #include <ntmm/statistics.h>
 
 #define SECOND UINT64_C(10000000) /* of 100 ns */
 #define LIFE (300 * SECOND)
 
-struct fixture {
-    struct world w;
-    ntmm_handle process, file, section;
-    uint64_t device, base;
-};
-
-/* A file of so many pages, and a view of it that may write. */
 static void open_fixture(struct fixture *f, uint64_t pages, uint64_t life)
 {
-    struct ntmm_emulated_config c = {
-        .size = sizeof c, .version = NTMM_EMULATED_CONFIG_VERSION, .ram_bytes = 64 * MIB};
-    struct ntmm_config config = {
-        .size = sizeof config, .version = NTMM_CONFIG_VERSION, .modified_page_life_100ns = life};
-    check_ok(ntmm_emulated_create(&c, &f->w.emu));
-    check_ok(ntmm_emulated_create_system(f->w.emu, &config, &f->w.system));
-    f->process = make_process(&f->w);
-    attach(&f->w, 0, f->process);
-    f->device = add_memory_file(&f->w, pages * PAGE, 64 * MIB, 0);
-    f->file = open_device(&f->w, f->device, pages * PAGE);
-    f->section = make_section(&f->w, 0, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, f->file);
-    f->base = map(&f->w, f->section, f->process, NTMM_PAGE_READWRITE);
-}
-
-static void close_fixture(struct fixture *f)
-{
-    check_world(&f->w);
-    unmap(&f->w, f->process, f->base);
-    close_section(&f->w, f->section);
-    close_file(&f->w, f->file);
-    check_ok(ntmm_end_process(f->w.system, f->process));
-    end_world(&f->w);
+    begin_fixture(f, 64 * MIB, pages, (struct ntmm_config){.modified_page_life_100ns = life});
 }
 
 static void store8(struct fixture *f, uint64_t va, uint8_t value)

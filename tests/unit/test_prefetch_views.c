@@ -2,7 +2,7 @@
  * Prefetch of what views show: to standby as pages of the section, in large reads, whatever this
  * view grants, into no working set. Expectations: nt_semantics 3.7.
  */
-#include "section_world.h"
+#include "mapped_file_fixture.h"
 
 #include "base/instance.h"
 #include "pe_file.h"
@@ -11,36 +11,9 @@
 #include <ntmm/statistics.h>
 #include <ntmm/working_set.h>
 
-struct fixture {
-    struct world w;
-    ntmm_handle process, file, section;
-    uint64_t device, base;
-};
-
 static void open_fixture(struct fixture *f, uint64_t ram, uint64_t pages, uint32_t build)
 {
-    struct ntmm_emulated_config c = {
-        .size = sizeof c, .version = NTMM_EMULATED_CONFIG_VERSION, .ram_bytes = ram};
-    struct ntmm_config config = {
-        .size = sizeof config, .version = NTMM_CONFIG_VERSION, .windows_build = build};
-    check_ok(ntmm_emulated_create(&c, &f->w.emu));
-    check_ok(ntmm_emulated_create_system(f->w.emu, &config, &f->w.system));
-    f->process = make_process(&f->w);
-    attach(&f->w, 0, f->process);
-    f->device = add_memory_file(&f->w, pages * PAGE, 64 * MIB, 0);
-    f->file = open_device(&f->w, f->device, pages * PAGE);
-    f->section = make_section(&f->w, 0, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, f->file);
-    f->base = map(&f->w, f->section, f->process, NTMM_PAGE_READWRITE);
-}
-
-static void close_fixture(struct fixture *f)
-{
-    check_world(&f->w);
-    unmap(&f->w, f->process, f->base);
-    close_section(&f->w, f->section);
-    close_file(&f->w, f->file);
-    check_ok(ntmm_end_process(f->w.system, f->process));
-    end_world(&f->w);
+    begin_fixture(f, ram, pages, (struct ntmm_config){.windows_build = build});
 }
 
 static void finish_transfers(struct fixture *f)
