@@ -206,6 +206,63 @@ static void untear(struct guest *guest)
     guest->torn_bytes = 0;
 }
 
+/* Where [*base, *end) begins and ends of what is alike around an address, in the aligned block. */
+static bool find_alike(const struct guest *guest, uint64_t *base, uint64_t *end)
+{
+    struct ntmm_memory_basic_information found;
+    uint64_t block = guest->around_pages * (uint64_t)NTMM_PAGE_SIZE;
+    struct ntmm_memory_region_information region;
+    uint64_t first = guest->address & ~(block - 1);
+    if (ntmm_query_virtual_memory_class(guest->system, guest->process, guest->address,
+                                        NTMM_MEMORY_REGION_INFORMATION, &region, 32, NULL) ||
+        (region.region_type & NTMM_REGION_WRITE_WATCH))
+        return false;
+    *base = region.allocation_base > first ? region.allocation_base : first;
+    if (ntmm_query_virtual_memory(guest->system, guest->process, *base, &found) ||
+        found.state != NTMM_MEM_COMMIT || found.type != NTMM_MEM_PRIVATE ||
+        found.protect != NTMM_PAGE_READWRITE ||
+        found.base_address + found.region_size <= guest->address)
+        return false;
+    *end = found.base_address + found.region_size;
+    if (*end > first + block)
+        *end = first + block;
+    return true;
+}
+
+/* Brings what is alike around the fault. What fails is left to the fault itself. */
+static void bring_around(struct guest *guest, struct ntmm_fault_request request)
+{
+    struct ntmm_translation t = {.size = sizeof t};
+    struct ntmm_fault_result result;
+    uint64_t base, end;
+    if (!find_alike(guest, &base, &end))
+        return;
+    for (uint64_t va = base; va < end; va += NTMM_PAGE_SIZE) {
+        request.address = va;
+        uint32_t access = guest->access | NTMM_TRANSLATE_MARK;
+        if (ntmm_translate(guest->system, guest->process, va, access, &t) &&
+            ntmm_page_fault(guest->system, &request, &result))
+            return;
+        /* a run is of accessed pages */
+        if (ntmm_translate(guest->system, guest->process, va, access, &t))
+            return;
+    }
+    if (!ntmm_translate(guest->system, guest->process, base, guest->access | NTMM_TRANSLATE_MARK,
+                        &t) &&
+        t.run_base + t.run_bytes > guest->address) {
+        guest_forget(guest, t.run_base, t.run_base + t.run_bytes);
+        map_run(guest, &t);
+    }
+}
+
+static bool is_mapped(const struct guest *guest)
+{
+    for (uint32_t i = 0; i < guest->run_count; i++)
+        if (guest->runs[i].base <= guest->address && guest->runs[i].end > guest->address)
+            return (guest->access & ~guest->runs[i].rights) == 0;
+    return false;
+}
+
 /* Maps what the access needs. False: it is an exception of the program. */
 static bool resolve(struct guest *guest)
 {
@@ -216,6 +273,10 @@ static bool resolve(struct guest *guest)
                                          .address = guest->address,
                                          .error_code = error_code(guest->access),
                                          .instruction = guest_register(guest, UC_X86_REG_RIP)};
+    if (guest->around_pages && !(guest->access & NTMM_TRANSLATE_EXECUTE))
+        bring_around(guest, request);
+    if (is_mapped(guest))
+        return true;
     for (uint32_t i = 0; i < PAGE_FAULTS_LIMIT; i++) {
         guest->status = ntmm_translate(guest->system, guest->process, guest->address,
                                        guest->access | NTMM_TRANSLATE_MARK, &t);

@@ -30,6 +30,9 @@
 
 #define GUEST_RUNS 128u
 
+/* Most pages of guest.around_pages: those of a leaf table. */
+#define GUEST_AROUND_MAXIMUM NTMM_ENTRIES_PER_TABLE
+
 enum guest_stop {
     GUEST_SYSTEM_CALL, /* RIP stands behind the instruction */
     GUEST_TRAP,        /* an interrupt or trap of the processor: `vector` */
@@ -53,6 +56,11 @@ struct guest {
     struct guest_run runs[GUEST_RUNS];
     uint32_t run_count;
     uint64_t maps; /* how many runs were ever mapped */
+    /* 0: pages come one by one, as a processor asks for them. Otherwise a power of two: a fault in
+     * plain private memory brings so many pages, aligned, that are alike; all of them are touched
+     * then, and dirty after a store. They come in the order of their addresses, so that their
+     * frames make a run. */
+    uint32_t around_pages;
 
     /* What a hook said. */
     bool has_fault;
