@@ -5,13 +5,15 @@
  *   bit 0 clear   the rest is the file
  *   bit 0 set     a small valid file, PE32+ or PE32 by bit 1, with relocations; the rest are
  *                 records of 6 bytes, a place in headers or relocations (2) and its new bytes (4);
- *                 bit 2 set, the relocations begin empty
+ *                 bit 2 set, the relocations begin empty; bit 3 set, a load configuration behind
+ *                 them names functions that may be called
  *   bits 7:4      a read, from the first on, that fails once; 0 for none
  *
  * Statuses are the documented ones, what was accepted keeps the promises of image.h, no read leaves
- * the file, no write the index, and every page alone equals its page of the image relocated whole.
+ * the file, no write the index, every page alone equals its page of the image relocated whole, and
+ * functions ascend in the image.
  */
-#include "section/relocate.h"
+#include "section/image_functions.h"
 #include "unit/pe_file.h"
 #include "unit/pe_flat.h"
 
@@ -31,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define RECORD_BYTES 6u
 #define RELOCATIONS_AT 0x2400u /* in the small file */
 #define RELOCATION_BYTES 0x600u
+#define CONFIG_PLACE 0x400u /* behind the relocations; the table follows */
 #define STATUS_OF_READ NTMM_STATUS_IN_PAGE_ERROR
 
 static struct pe_file file;
@@ -67,6 +70,24 @@ static void put_relocations(void)
     }
 }
 
+/* Three functions, of which the second is suppressed. */
+static void put_functions(void)
+{
+    uint32_t at = RELOCATIONS_AT + CONFIG_PLACE;
+    uint32_t rva = 0x3000 + CONFIG_PLACE;
+    const struct pe_guard guard = {.table =
+                                       (file.is_64 ? 0x140000000u : 0x400000u) + rva + PE_FUNCTIONS,
+                                   .count = 3,
+                                   .flags = 1u << 28 | PE_GUARD_TABLE_PRESENT};
+    pe_set_guard(&file, at, &guard);
+    pe_set_directory(&file, PE_DIRECTORY_LOAD_CONFIG, rva, 0x40);
+    pe_set16(&file, PE_DLL_CHARACTERISTICS, IMAGE_DLL_DYNAMIC_BASE | IMAGE_DLL_GUARD_CF);
+    for (uint32_t i = 0; i < 3; i++) {
+        pe_set32(&file, at + PE_FUNCTIONS + 5 * i, 0x1000 + 0x18 * i);
+        file.bytes[at + PE_FUNCTIONS + 5 * i + 4] = i == 1;
+    }
+}
+
 static void make_small_file(uint8_t choice)
 {
     pe_begin(&file, !(choice & 2));
@@ -77,6 +98,8 @@ static void make_small_file(uint8_t choice)
     memset(file.bytes + RELOCATIONS_AT, 0, RELOCATION_BYTES);
     if (!(choice & 4))
         put_relocations();
+    if (choice & 8)
+        put_functions();
 }
 
 static void make_file(const uint8_t *data, size_t size)
@@ -170,6 +193,31 @@ static void relocate(void)
         free(chunks[i]);
 }
 
+/* All that the table names, up to its end or its first defect. */
+static void read_functions(void)
+{
+    struct image_functions f;
+    uint64_t least = 0;
+    uint32_t count = 0, rva;
+    bool is_there = true;
+    must((uint64_t)image.functions_rva + (uint64_t)image.function_count * image.function_bytes <=
+         (uint64_t)image.image_pages * PAGE);
+    image_functions_begin(&f, &image, read_rva, NULL);
+    while (is_there) {
+        ntmm_status status = image_functions_next(&f, &rva, &is_there);
+        if (status == STATUS_OF_READ) {
+            is_there = true; /* asked again */
+            continue;
+        }
+        must(status == NTMM_STATUS_SUCCESS || status == NTMM_STATUS_INVALID_IMAGE_FORMAT);
+        if (status != NTMM_STATUS_SUCCESS || !is_there)
+            break;
+        must(rva >= least && rva < (uint64_t)image.image_pages * PAGE);
+        least = (uint64_t)rva + 1;
+        must(++count <= image.function_count);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t information[IMAGE_INFORMATION_BYTES];
@@ -189,5 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     image_information(&image, image.preferred_base, file.size_bytes, information);
     if (image.has_relocations)
         relocate();
+    if (image.has_functions)
+        read_functions();
     return 0;
 }

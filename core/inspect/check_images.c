@@ -1,13 +1,13 @@
 /*
  * The checker's view of what images keep beside their pages.
  *
- *   area --> record --> lists --> frames of the index, then of the directory
+ *   area --> record --> lists --> frames of the index, of the directory, of the functions
  *
  * What lies in the index and the directory was proved when the image was made, and is read by
- * nothing here.
+ * nothing here; functions are.
  */
 #include "inspect/checker.h"
-#include "section/image_record.h"
+#include "section/image_functions.h"
 
 #define REFS_PER_LIST (NTMM_PAGE_SIZE / sizeof(le64))
 
@@ -56,6 +56,31 @@ static bool check_numbers(struct checker *k, const struct control_area *area, ui
                        get64(&record->base));
 }
 
+/* CA9. The lists are sound. */
+static bool check_functions(struct checker *k, uint64_t ref)
+{
+    const struct image_record *record = image_record_at(k->c, ref);
+    uint64_t count = get32(&record->function_count);
+    uint64_t end = (uint64_t)get32(&record->image_pages) << NTMM_PAGE_SHIFT;
+    uint64_t least = 0;
+    if (!get32(&record->has_functions))
+        return check_equal(k, "CA9", ref, 0, count);
+    uint64_t first = get32(&record->function_frame);
+    uint64_t behind = first + round_up(count, FUNCTIONS_PER_FRAME) / FUNCTIONS_PER_FRAME;
+    uint64_t directory = round_up(get32(&record->relocation_bytes), NTMM_PAGE_SIZE);
+    uint64_t named = get32(&record->chunk_count) + (directory >> NTMM_PAGE_SHIFT);
+    if (!check_between(k, "CA9", ref, named, get32(&record->frame_count), first) ||
+        !check_between(k, "CA9", ref, first, get32(&record->frame_count), behind))
+        return false;
+    for (uint32_t n = 0; n < count; n++) {
+        uint64_t rva = get32(image_function_slot(k->c, record, n));
+        if (!check_between(k, "CA9", ref, least, end - 1, rva))
+            return false;
+        least = rva + 1;
+    }
+    return true;
+}
+
 bool check_image(struct checker *k, const struct control_area *area)
 {
     uint64_t ref = get64(&area->image);
@@ -68,5 +93,6 @@ bool check_image(struct checker *k, const struct control_area *area)
     return check_equal(k, "L1", LOCK_IMAGE, 0, load32_relaxed(&record->lock)) &&
            check_numbers(k, area, ref) && check_frame(k, get64(&record->bounce)) &&
            check_frame(k, get64(&record->scratch)) && check_lists_of(k, record) &&
+           check_functions(k, ref) &&
            check_equal(k, "CA6", ref, k->image_frames - before, get32(&record->charged_pages));
 }

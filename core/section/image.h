@@ -83,6 +83,9 @@ struct image {
     uint32_t relocation_rva;   /* with has_relocations: a directory in the image */
     uint32_t relocation_bytes; /* > 0 then */
     uint32_t loader_flags;     /* as NT reports them: 1 with a COM descriptor */
+    uint32_t functions_rva;    /* with has_functions: a table in the image, of */
+    uint32_t function_count;   /* so many entries, */
+    uint8_t function_bytes;    /* 4 to 19 bytes each */
     uint16_t machine;          /* IMAGE_MACHINE_* */
     uint16_t characteristics;
     uint16_t dll_characteristics;
@@ -94,7 +97,8 @@ struct image {
     bool is_flat; /* sections smaller than pages: the file as it is */
     bool contains_code;
     bool has_relocations;
-    bool can_move; /* has relocations and says DYNAMIC_BASE */
+    bool can_move;      /* has relocations and says DYNAMIC_BASE */
+    bool has_functions; /* says GUARD_CF and which functions may be called (image_functions.h) */
     uint32_t subsection_count;
     struct image_subsection subsections[IMAGE_SUBSECTIONS_MAX];
 };

@@ -19,7 +19,7 @@
  */
 #include "base/bits.h"
 #include "section/bytes.h"
-#include "section/image.h"
+#include "section/image_functions.h"
 
 #include <ntmm/constants.h>
 #include <ntmm/status.h>
@@ -63,7 +63,12 @@ enum { MAGIC_32 = 0x10B, MAGIC_64 = 0x20B };
 enum { SIGNATURE_MZ = 0x5A4D, SIGNATURE_NE = 0x454E, SIGNATURE_LE = 0x454C };
 #define SIGNATURE_PE 0x4550u
 
-enum { DIRECTORY_RELOCATION = 5, DIRECTORY_COM = 14, DIRECTORY_COUNT = 16 };
+enum {
+    DIRECTORY_RELOCATION = 5,
+    DIRECTORY_LOAD_CONFIG = 10,
+    DIRECTORY_COM = 14,
+    DIRECTORY_COUNT = 16
+};
 
 #define BUILD_WINDOWS_7 7600u
 #define LEAST_FILE_BYTES 268u
@@ -300,6 +305,10 @@ ntmm_status image_parse(const struct image_source *source, uint32_t build, struc
         return status;
     take_relocations(directory_of(&headers, image->is_64, DIRECTORY_RELOCATION), image);
     take_flags(image);
+    struct directory config = directory_of(&headers, image->is_64, DIRECTORY_LOAD_CONFIG);
+    status = image_read_load_config(source, config.rva, config.size, image);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
     struct directory com = directory_of(&headers, image->is_64, DIRECTORY_COM);
     return image_read_com_flags(source, com.rva, com.size, image);
 }

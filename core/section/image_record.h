@@ -1,8 +1,9 @@
 /*
- * What an image keeps beside its pages: a record, and what relocation needs.
+ * What an image keeps beside its pages: a record, and what relocation and call targets need.
  *
- *   control area --> record: numbers, lists --> frame: 512 references --> chunks of the index,
- *                                                                         then the directory
+ *   control area --> record: numbers, lists --> frame: 512 references --> chunks of the index, then
+ *                                                                         the directory, then the
+ *                                                                         functions
  *
  * The record and all that it names lie in frames of their own, each charged to commit. Pages are
  * relocated in one page of the record, under (I): completions may come at the same time.
@@ -18,6 +19,7 @@
 #include "section/relocate.h"
 
 #define IMAGE_LISTS 64u
+#define IMAGE_FRAMES_MAX (IMAGE_LISTS * (NTMM_PAGE_SIZE / (uint32_t)sizeof(le64)))
 
 struct image_record {
     le32 lock;           /* LOCK_IMAGE */
@@ -33,8 +35,11 @@ struct image_record {
     le32 relocation_bytes;
     le32 block_count;
     le32 straddle_count;
-    le32 chunk_count;   /* of the index; the directory's frames follow */
-    le32 frame_count;   /* in the lists */
+    le32 chunk_count;    /* of the index; the directory's frames follow */
+    le32 frame_count;    /* in the lists */
+    le32 has_functions;  /* it says which functions are call targets; else all its code is */
+    le32 function_frame; /* the first that holds functions */
+    le32 function_count;
     le32 charged_pages; /* frames of the record, the lists and what they name */
     le64 bounce;        /* frame in which pages are relocated, a reference (I) */
     le64 scratch;       /* frame for what the relocation is told (I) */

@@ -9,7 +9,7 @@
  * made under (O); of two calls that make one at the same time the second takes the first's.
  */
 #include "base/bits.h"
-#include "section/image_record.h"
+#include "section/image_functions.h"
 #include "services/area_touch.h"
 #include "services/relief.h"
 #include "services/section_make.h"
@@ -95,7 +95,7 @@ static ntmm_status prepare_relocation(struct making *m)
         return status;
     uint32_t count = relocate_chunks(&relocation);
     uint32_t pages = (uint32_t)pages_of_bytes(m->image.relocation_bytes);
-    if (count + pages > IMAGE_LISTS * (NTMM_PAGE_SIZE / sizeof(le64)))
+    if (count + pages > IMAGE_FRAMES_MAX)
         return NTMM_STATUS_INVALID_IMAGE_FORMAT;
     status = grow_record(m, count + pages);
     if (status != NTMM_STATUS_SUCCESS)
@@ -112,6 +112,62 @@ static ntmm_status prepare_relocation(struct making *m)
     set32(&record->relocation_bytes, m->image.relocation_bytes);
     set32(&record->can_move, 1);
     return copy_directory(m);
+}
+
+/* The functions from the first on: counted when the record has no room for them yet, else kept. */
+static ntmm_status pass_functions(struct making *m, bool is_kept, uint32_t *count)
+{
+    struct image_record *record = image_record_at(m->c, m->record);
+    uint32_t most = *count;
+    struct image_functions functions;
+    uint32_t rva;
+    bool is_there;
+    image_functions_begin(&functions, &m->image, read_rva, m);
+    for (*count = 0;; ++*count) {
+        ntmm_status status = image_functions_next(&functions, &rva, &is_there);
+        if (status != NTMM_STATUS_SUCCESS || !is_there)
+            return status;
+        if (is_kept && *count == most)
+            return NTMM_STATUS_INVALID_IMAGE_FORMAT; /* not the table that was counted */
+        if (is_kept)
+            set32(image_function_slot(m->c, record, *count), rva);
+    }
+}
+
+/* Which functions are call targets, when the image says so in a good table. */
+static ntmm_status keep_functions(struct making *m)
+{
+    struct image_record *record = image_record_at(m->c, m->record);
+    uint32_t first = get32(&record->frame_count);
+    uint32_t count = 0;
+    ntmm_status status = pass_functions(m, false, &count);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    uint32_t frames = (count + FUNCTIONS_PER_FRAME - 1) / FUNCTIONS_PER_FRAME;
+    if (first + frames > IMAGE_FRAMES_MAX)
+        return NTMM_STATUS_INVALID_IMAGE_FORMAT;
+    status = grow_record(m, frames);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    set32(&record->function_frame, first);
+    status = pass_functions(m, true, &count);
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
+    set32(&record->function_count, count);
+    set32(&record->has_functions, 1);
+    return status;
+}
+
+/* What the image's tables say. One with a bad table is as if without: it stays where it wants to
+ * be, all its code may be called. */
+static ntmm_status keep_tables(struct making *m)
+{
+    ntmm_status status = m->image.has_relocations ? prepare_relocation(m) : NTMM_STATUS_SUCCESS;
+    if (status == NTMM_STATUS_INVALID_IMAGE_FORMAT)
+        status = NTMM_STATUS_SUCCESS;
+    if (NTMM_SUCCEEDED(status) && m->image.has_functions)
+        status = keep_functions(m);
+    return status == NTMM_STATUS_INVALID_IMAGE_FORMAT ? NTMM_STATUS_SUCCESS : status;
 }
 
 static void fill_record(struct making *m, uint64_t base)
@@ -232,11 +288,8 @@ static ntmm_status make_image(struct making *m, struct control_area **area)
         status = image_parse(&source, build, &m->image);
     if (NTMM_SUCCEEDED(status))
         status = make_record(m);
-    if (NTMM_SUCCEEDED(status) && m->image.has_relocations) {
-        status = prepare_relocation(m);
-        if (status == NTMM_STATUS_INVALID_IMAGE_FORMAT) /* it stays where it wants to be */
-            status = NTMM_STATUS_SUCCESS;
-    }
+    if (NTMM_SUCCEEDED(status))
+        status = keep_tables(m);
     if (!NTMM_SUCCEEDED(status))
         return status;
     do {

@@ -7,7 +7,7 @@
  */
 #include "services/map_view.h"
 #include "base/bits.h"
-#include "section/image_record.h"
+#include "section/image_functions.h"
 #include "section/large_area.h"
 #include "section/view.h"
 #include "services/relief.h"
@@ -281,13 +281,29 @@ static ntmm_status make_view(struct call *c, struct process *process, const stru
     return status;
 }
 
-/* What of a new view is executable holds targets. */
+/* Of an image that says which functions are targets its record, else NULL. */
+static const struct image_record *functions_of(const struct call *c,
+                                               const struct control_area *area)
+{
+    const struct image_record *record =
+        area_is(area, AREA_IMAGE) ? image_record_at(c, get64(&area->image)) : NULL;
+    return record && get32(&record->has_functions) ? record : NULL;
+}
+
+/* What of a new view is executable holds targets: the functions that its image names, or all. */
 static void mark_targets(struct call *c, struct process *process, const struct mapping *found)
 {
     const struct vad *vad = vad_find(c, process, found->place.start);
+    const struct image_record *record = functions_of(c, found->area);
+    uint8_t bits[TARGETS_PAGE_BYTES];
     for (uint64_t page = found->place.start; page < found->place.end; page++) {
         bool is_code = protection_can_execute(view_default_protection(c, vad, page));
-        targets_set(c, process, page, page + 1, is_code);
+        if (is_code && record) {
+            image_function_bits(c, record, (uint32_t)view_prototype(vad, page), bits);
+            targets_set_page(c, process, page, bits);
+        } else {
+            targets_set(c, process, page, page + 1, is_code);
+        }
     }
 }
 

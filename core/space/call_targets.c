@@ -7,11 +7,9 @@
 
 #include <ntmm/constants.h>
 
-#define BYTES_OF_PAGE 64u /* of bits */
-
 uint64_t targets_pages(uint64_t highest)
 {
-    uint64_t bytes = round_up(highest * BYTES_OF_PAGE, NTMM_ALLOCATION_GRANULARITY);
+    uint64_t bytes = round_up(highest * TARGETS_PAGE_BYTES, NTMM_ALLOCATION_GRANULARITY);
     return bytes >> NTMM_PAGE_SHIFT;
 }
 
@@ -101,7 +99,7 @@ void targets_prune(struct call *c, struct process *process, uint64_t start, uint
 void targets_set(struct call *c, struct process *process, uint64_t start, uint64_t end,
                  bool is_valid)
 {
-    uint8_t bits[BYTES_OF_PAGE];
+    uint8_t bits[TARGETS_PAGE_BYTES];
     uint64_t last = start < end ? bitmap_end(process, end) : 0;
     __builtin_memset(bits, is_valid ? 0xFF : 0, sizeof bits);
     for (uint64_t at = bitmap_page(process, start); at < last; at++) {
@@ -111,7 +109,8 @@ void targets_set(struct call *c, struct process *process, uint64_t start, uint64
         uint64_t first = (at - get64(&process->targets_page)) * TARGETS_PER_PAGE;
         uint64_t stop = min_u64(first + TARGETS_PER_PAGE, end);
         for (uint64_t page = max_u64(first, start); page < stop; page++)
-            write_bits(c, process, at, (uint32_t)(page - first) * BYTES_OF_PAGE, bits, sizeof bits);
+            write_bits(c, process, at, (uint32_t)(page - first) * TARGETS_PAGE_BYTES, bits,
+                       sizeof bits);
     }
 }
 
@@ -135,6 +134,15 @@ static bool is_there(struct call *c, struct process *process, uint64_t bitmap)
 {
     return bitmap < bitmap_end(process, ~0ull) &&
            awe_find_mapped(c, process, bitmap, bitmap + 1) == bitmap;
+}
+
+void targets_set_page(struct call *c, struct process *process, uint64_t page,
+                      const uint8_t bits[TARGETS_PAGE_BYTES])
+{
+    uint64_t bitmap = bitmap_page(process, page);
+    uint32_t offset = (uint32_t)(page % TARGETS_PER_PAGE) * TARGETS_PAGE_BYTES;
+    if (is_there(c, process, bitmap))
+        write_bits(c, process, bitmap, offset, bits, TARGETS_PAGE_BYTES);
 }
 
 void targets_set_one(struct call *c, struct process *process, uint64_t address, bool is_valid)

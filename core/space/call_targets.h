@@ -23,7 +23,8 @@
 #include "space/vad.h"
 
 #define TARGETS_PIECE_BYTES 512u
-#define TARGETS_PER_PAGE 64u /* pages of code that a page of the bitmap is about */
+#define TARGETS_PAGE_BYTES 64u /* bits of a page */
+#define TARGETS_PER_PAGE 64u   /* pages of code that a page of the bitmap is about */
 
 static inline bool targets_are_kept(const struct process *process)
 {
@@ -46,6 +47,16 @@ void targets_prune(struct call *c, struct process *process, uint64_t start, uint
 /* Every address of [start, end) is a target, or none, where the bitmap is there. */
 void targets_set(struct call *c, struct process *process, uint64_t start, uint64_t end,
                  bool is_valid);
+
+/* In the bits of a page an address becomes a target; each of its 16, if it is no multiple of 16. */
+static inline void targets_add(uint8_t bits[TARGETS_PAGE_BYTES], uint32_t offset)
+{
+    bits[offset >> 6] |= (uint8_t)((offset % 16 ? 3u : 1u) << (offset >> 3 & 6));
+}
+
+/* The bits of a page, where the bitmap is there. */
+void targets_set_page(struct call *c, struct process *process, uint64_t page,
+                      const uint8_t bits[TARGETS_PAGE_BYTES]);
 
 /* None is, and what then holds no bit is given back. */
 static inline void targets_clear(struct call *c, struct process *process, uint64_t start,

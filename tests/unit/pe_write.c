@@ -104,3 +104,44 @@ void pe_set_directory(struct pe_file *file, uint32_t index, uint32_t rva, uint32
     pe_set32(file, at, rva);
     pe_set32(file, at + 4, size);
 }
+
+static uint32_t guard_rva(const struct pe_file *file)
+{
+    uint32_t directories = file->is_64 ? PE_DIRECTORIES_64 : PE_DIRECTORIES_32;
+    return pe_get32(file, directories + 8 * PE_DIRECTORY_LOAD_CONFIG);
+}
+
+uint64_t pe_guard_address(const struct pe_file *file)
+{
+    uint64_t base = pe_get32(file, file->is_64 ? PE_BASE_64 : PE_BASE_32);
+    if (file->is_64)
+        base |= (uint64_t)pe_get32(file, PE_BASE_64 + 4) << 32;
+    return base + guard_rva(file);
+}
+
+uint32_t pe_add_guard(struct pe_file *file, uint32_t room)
+{
+    uint32_t header = pe_add_section(file, PE_FUNCTIONS + room, PE_FUNCTIONS + room, PE_READ);
+    uint32_t at = pe_get32(file, header + 20);
+    for (uint32_t i = 0; i < PE_FUNCTIONS + room; i++)
+        file->bytes[at + i] = 0;
+    pe_set_directory(file, PE_DIRECTORY_LOAD_CONFIG, pe_get32(file, header + 12), 0x40);
+    pe_set16(file, PE_DLL_CHARACTERISTICS,
+             (pe_get32(file, PE_DLL_CHARACTERISTICS) & 0xFFFF) | PE_GUARD_CF);
+    return at;
+}
+
+/* GuardCFFunctionTable, GuardCFFunctionCount, GuardFlags of IMAGE_LOAD_CONFIG_DIRECTORY. */
+void pe_set_guard(struct pe_file *file, uint32_t at, const struct pe_guard *guard)
+{
+    uint32_t flags = file->is_64 ? 0x90 : 0x58;
+    pe_set32(file, at, guard->bytes ? guard->bytes : flags + 4);
+    pe_set32(file, at + flags, guard->flags);
+    if (file->is_64) {
+        pe_set64(file, at + 0x80, guard->table);
+        pe_set64(file, at + 0x88, guard->count);
+    } else {
+        pe_set32(file, at + 0x50, (uint32_t)guard->table);
+        pe_set32(file, at + 0x54, (uint32_t)guard->count);
+    }
+}

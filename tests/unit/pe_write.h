@@ -49,7 +49,10 @@ enum {
 #define PE_EXECUTE 0x20000000u
 #define PE_SHARED 0x10000000u
 #define PE_DIRECTORY_RELOCATION 5u
+#define PE_DIRECTORY_LOAD_CONFIG 10u
 #define PE_DIRECTORY_COM 14u
+#define PE_GUARD_CF 0x4000u           /* DllCharacteristics */
+#define PE_GUARD_TABLE_PRESENT 0x400u /* GuardFlags; bits 31:28: bytes behind each function */
 
 struct pe_file {
     uint8_t bytes[PE_FILE_BYTES];
@@ -77,6 +80,26 @@ uint32_t pe_add_section(struct pe_file *file, uint32_t virtual_bytes, uint32_t r
 
 /* Two sections: 0x1000 .text 0x1234 bytes, 0x3000 .data 0x2100 bytes of which 0x400 in the file. */
 void pe_make(struct pe_file *file, bool is_64);
+
+/* What a load configuration says of control flow guard. */
+struct pe_guard {
+    uint64_t table; /* address */
+    uint64_t count;
+    uint32_t flags; /* GuardFlags */
+    uint32_t bytes; /* Size of the configuration; 0: up to the flags */
+};
+
+#define PE_FUNCTIONS 0x100u /* where functions begin in what pe_add_guard adds */
+
+/* A section for a load configuration and, PE_FUNCTIONS behind it, a table of `room` bytes of zeros.
+ * DllCharacteristics gain GUARD_CF. Returns the section's place in the file. */
+uint32_t pe_add_guard(struct pe_file *file, uint32_t room);
+
+/* Fills the configuration at a place. */
+void pe_set_guard(struct pe_file *file, uint32_t at, const struct pe_guard *guard);
+
+/* The address at which the place of pe_add_guard is mapped, at the preferred base. */
+uint64_t pe_guard_address(const struct pe_file *file);
 
 void pe_set_directory(struct pe_file *file, uint32_t index, uint32_t rva, uint32_t size);
 

@@ -7,7 +7,8 @@
  * bitmap_base + (address >> 9) * 8 are 0 where no address of 16 bytes is a target, 1 where the
  * first is, 3 where all are. A page that is made executable holds targets everywhere, unless
  * NTMM_PAGE_TARGETS_INVALID or NTMM_PAGE_TARGETS_NO_UPDATE says otherwise;
- * ntmm_set_information_virtual_memory says it of single addresses.
+ * ntmm_set_information_virtual_memory says it of single addresses. A view of an image that says
+ * GUARD_CF and has a table of functions holds targets at these alone.
  */
 #ifndef NTMM_CALL_TARGET_H
 #define NTMM_CALL_TARGET_H
