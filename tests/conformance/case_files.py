@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
-SETTINGS = ("commit-limit", "build", "needs")
+SETTINGS = ("commit-limit", "build", "policy", "needs")
 ROW = re.compile(r"\d+\.\d+#\w+")
 
 

@@ -103,6 +103,9 @@ static const char *const NEEDS[NEED_COUNT][2] = {
     {"images", "need sections of images"},
     {"based", "need addresses of SEC_BASED sections"},
     {"residency", "need that touched pages are valid"},
+    {"locks", "need locks of bytes of files"},
+    {"policies", "need policies of processes"},
+    {"errors", "need devices that fail"},
 };
 
 static void add_need(struct runner *runner, const struct line *line)
@@ -117,6 +120,15 @@ static void add_need(struct runner *runner, const struct line *line)
         }
     }
     bad_line(runner, "nobody knows this need");
+}
+
+static void set_policy(struct runner *runner, const struct line *line)
+{
+    if (!(runner->needs & NEED_POLICIES) || line->count != 2 ||
+        strcmp(line->words[1], "no-dynamic-code")) {
+        bad_line(runner, "an unknown policy, or no line \"needs policies\"");
+    }
+    runner->setup.forbids_dynamic_code = true;
 }
 
 /* Whether the subject has the step, and the case is for the subject. */
@@ -244,6 +256,8 @@ static void run_line(struct runner *runner, const struct line *line, const char 
         runner->setup.commit_limit_pages = number_at(runner, line, 1);
     } else if (!strcmp(verb, "build")) {
         runner->setup.windows_build = (uint32_t)number_at(runner, line, 1);
+    } else if (!strcmp(verb, "policy")) {
+        set_policy(runner, line);
     } else if (!strcmp(verb, "needs")) {
         add_need(runner, line);
     } else if (!strcmp(verb, "as")) {

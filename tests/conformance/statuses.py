@@ -52,6 +52,8 @@ FUNCTIONS = {
     "write-file": "ntmm_write_file",
     "flush-file": "ntmm_flush_file",
     "purge-file": "ntmm_purge_file",
+    "lock-file": "ntmm_lock_file",
+    "unlock-file": "ntmm_unlock_file",
     "create-section": "ntmm_create_section",
     "open-section": "ntmm_open_section",
     "duplicate-section": "ntmm_duplicate_section",

@@ -207,7 +207,7 @@ static void step_access(struct runner *runner, const struct line *line, char *ac
     status = runner->subject->access(runner->self, runner->who, number_at(runner, line, 1), size,
                                      access, bytes, &fault);
     append_word(actual, words_of_status(word, status));
-    for (uint32_t i = 0; i < fault.parameter_count && i < 2; i++) {
+    for (uint32_t i = 0; i < fault.parameter_count && i < 3; i++) {
         append_number(actual, fault.parameters[i]);
     }
     if (status == NTMM_STATUS_SUCCESS && access != MODEL_WRITE) {
@@ -246,7 +246,7 @@ static void step_fault(struct runner *runner, const struct line *line, char *act
                                              access, &fault);
 
     append_word(actual, words_of_status(word, status));
-    for (uint32_t i = 0; i < fault.parameter_count && i < 2; i++) {
+    for (uint32_t i = 0; i < fault.parameter_count && i < 3; i++) {
         append_number(actual, fault.parameters[i]);
     }
 }

@@ -204,6 +204,36 @@ static void step_flush_file(struct runner *runner, const struct line *line, char
                                                          number_at(runner, line, 3)));
 }
 
+static void step_lock_file(struct runner *runner, const struct line *line, char *actual)
+{
+    const struct subject_sections *subject = subject_of(runner);
+    uint64_t handle = handle_at(runner, line, 1);
+    uint64_t offset = number_at(runner, line, 2);
+    uint64_t length = number_at(runner, line, 3);
+    bool is_exclusive = option_of(line, 4, "exclusive") != NULL;
+
+    if (!(runner->needs & NEED_LOCKS)) {
+        bad_line(runner, "no line \"needs locks\"");
+    }
+    if (!strcmp(line->words[0], "unlock-file")) {
+        append_status(actual, subject->unlock_file(runner->self, handle, offset, length));
+    } else if (is_exclusive || option_of(line, 4, "shared")) {
+        append_status(actual,
+                      subject->lock_file(runner->self, handle, offset, length, is_exclusive));
+    } else {
+        bad_line(runner, "a lock is exclusive or shared");
+    }
+}
+
+static void step_fail_reads(struct runner *runner, const struct line *line, char *actual)
+{
+    if (!(runner->needs & NEED_ERRORS)) {
+        bad_line(runner, "no line \"needs errors\"");
+    }
+    append_status(actual, subject_of(runner)->fail_reads(runner->self, handle_at(runner, line, 1),
+                                                         (uint32_t)number_at(runner, line, 2)));
+}
+
 static void step_read_file(struct runner *runner, const struct line *line, char *actual)
 {
     static uint8_t data[FILE_BYTES_LIMIT];
@@ -469,6 +499,9 @@ const struct step section_steps[] = {
     {"flush-file", step_flush_file},
     {"read-file", step_read_file},
     {"on-device", step_read_file},
+    {"lock-file", step_lock_file},
+    {"unlock-file", step_lock_file},
+    {"fail-reads", step_fail_reads},
     {"write-file", step_write_file},
     {"create-section", step_create_section},
     {"open-section", step_open_section},

@@ -22,12 +22,16 @@ enum subject_need {
     NEED_IMAGES = 1,    /* sections of images */
     NEED_BASED = 2,     /* addresses of SEC_BASED sections */
     NEED_RESIDENCY = 4, /* pages that were touched are valid */
+    NEED_LOCKS = 8,     /* byte-range locks of files */
+    NEED_POLICIES = 16, /* policies of processes */
+    NEED_ERRORS = 32,   /* devices that fail */
 };
-#define NEED_COUNT 3u
+#define NEED_COUNT 6u
 
 struct subject_setup {
     uint64_t commit_limit_pages; /* of the live process; 0: none */
     uint32_t windows_build;      /* 0: the default */
+    bool forbids_dynamic_code;   /* the live process */
 };
 
 /* Commit that every subject has to give: ample for a case, far below 1 TiB. */
@@ -64,6 +68,12 @@ struct subject_sections {
                            uint64_t size, uint64_t *moved);
     uint32_t (*flush_file)(void *self, uint64_t file, uint64_t offset, uint64_t size);
     uint32_t (*purge_file)(void *self, uint64_t file);
+    /* With NEED_LOCKS. A lock that is in the way is not waited for. */
+    uint32_t (*lock_file)(void *self, uint64_t file, uint64_t offset, uint64_t length,
+                          bool is_exclusive);
+    uint32_t (*unlock_file)(void *self, uint64_t file, uint64_t offset, uint64_t length);
+    /* With NEED_ERRORS: from now on all reads of the file's device fail with a status, or none. */
+    uint32_t (*fail_reads)(void *self, uint64_t file, uint32_t status);
     /* What is on the device of a file; NULL: the subject has none. */
     uint32_t (*read_device)(void *self, uint64_t file, uint64_t offset, uint8_t *data, size_t size);
     uint32_t (*create_section)(void *self, uint64_t *handle,

@@ -34,6 +34,7 @@ static void make_processes(struct core_self *self, const struct subject_setup *s
     self->live.size = sizeof(self->live);
     self->live.version = NTMM_PROCESS_CONFIG_VERSION;
     self->live.commit_limit_pages = setup->commit_limit_pages;
+    self->live.flags = setup->forbids_dynamic_code ? NTMM_PROCESS_NO_DYNAMIC_CODE : 0;
     must(ntmm_create_process(self->system, NULL, &self->handles[CALLER_STALE]));
     must(ntmm_end_process(self->system, self->handles[CALLER_STALE]));
     must(ntmm_create_process(self->system, &self->live, &self->handles[CALLER_LIVE]));
@@ -330,6 +331,7 @@ static void take_result(struct model_fault *fault, uint32_t status,
         fault->parameter_count = result->parameter_count;
         fault->parameters[0] = result->parameters[0];
         fault->parameters[1] = result->parameters[1];
+        fault->parameters[2] = result->parameters[2];
     }
 }
 

@@ -156,6 +156,40 @@ static uint32_t purge_file(void *context, uint64_t file)
     return after(self, ntmm_purge_file(self->system, handle_of(self, file)));
 }
 
+static uint32_t lock_file(void *context, uint64_t file, uint64_t offset, uint64_t length,
+                          bool is_exclusive)
+{
+    struct core_self *self = context;
+    uint32_t flags = NTMM_LOCK_FAIL_IMMEDIATELY | (is_exclusive ? NTMM_LOCK_EXCLUSIVE : 0u);
+
+    return after(self,
+                 ntmm_lock_file(self->system, handle_of(self, file), offset, length, 0, flags));
+}
+
+static uint32_t unlock_file(void *context, uint64_t file, uint64_t offset, uint64_t length)
+{
+    struct core_self *self = context;
+
+    return after(self, ntmm_unlock_file(self->system, handle_of(self, file), offset, length, 0));
+}
+
+static uint32_t fail_reads(void *context, uint64_t file, uint32_t error)
+{
+    struct core_self *self = context;
+    struct ntmm_file_information found;
+    const struct ntmm_emulated_disk_errors errors = {
+        .operations = 1u << NTMM_IO_READ,
+        .count = UINT64_MAX,
+        .status = error,
+    };
+    uint32_t status = ntmm_query_file(self->system, handle_of(self, file), &found);
+
+    if (status != NTMM_STATUS_SUCCESS) {
+        return status;
+    }
+    return ntmm_emulated_inject_disk(self->emu, found.device, error ? &errors : NULL);
+}
+
 static uint32_t read_device(void *context, uint64_t file, uint64_t offset, uint8_t *data,
                             size_t size)
 {
@@ -307,6 +341,9 @@ const struct subject_sections subject_core_sections = {
     .write_file = write_file,
     .flush_file = flush_file,
     .purge_file = purge_file,
+    .lock_file = lock_file,
+    .unlock_file = unlock_file,
+    .fail_reads = fail_reads,
     .read_device = read_device,
     .create_section = create_section,
     .open_section = open_section,

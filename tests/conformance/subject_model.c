@@ -182,7 +182,7 @@ static uint32_t clone(void *self, enum caller who)
 
 const struct subject subject_model = {
     .name = "model",
-    .lacks = NEED_IMAGES | NEED_BASED,
+    .lacks = NEED_IMAGES | NEED_BASED | NEED_LOCKS | NEED_POLICIES | NEED_ERRORS,
     .open = open_model,
     .close = close_model,
     .allocate = allocate,

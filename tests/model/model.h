@@ -141,7 +141,7 @@ enum model_access {
 struct model_fault {
     uint32_t status;
     uint32_t parameter_count;
-    uint64_t parameters[2];
+    uint64_t parameters[3];
 };
 
 /* One extended parameter. Of address requirements `value` is the lowest start. */
