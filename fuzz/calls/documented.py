@@ -30,7 +30,8 @@ ALSO = {
 NOT_FUZZED = {"create_system", "attach_system", "emulated_create", "emulated_create_system",
               "emulated_attach_system", "emulated_restore", "emulated_save", "emulated_spawn",
               "emulated_run", "emulated_load_snapshot", "emulated_save_snapshot", "check",
-              "check_with_storage", "emulated_read_disk", "emulated_query_host_file"}
+              "check_with_storage", "emulated_read_disk", "emulated_query_host_file",
+              "freestanding_init"}
 
 
 def numbers():
