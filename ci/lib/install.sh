@@ -39,6 +39,9 @@ judges   libunicorn-dev        file:/usr/include/unicorn/unicorn.h
 images   python3-pefile        py:pefile
 wine     gcc-mingw-w64-x86-64  cmd:x86_64-w64-mingw32-gcc
 wine     wine64                file:/usr/lib/wine/wine64
+kernel   qemu-system-x86       cmd:qemu-system-x86_64
+kernel   seabios               file:/usr/share/seabios/bios-256k.bin
+kernel   binutils              cmd:objcopy
 cxx      g++                   cmd:g++
 '
 
