@@ -14,7 +14,7 @@
  *   paging_world.c one whose page file's device moves nothing
  *   operations.c what is compared with Wine, written once for both
  *   tlb.c faults.c regions.c single.c sections.c paging.c page_out.c replay.c metadata.c
- *   snapshot.c wine.c  the subjects
+ *   snapshot.c scaling.c wine.c  the subjects
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -61,6 +61,7 @@ struct bench {
     uint32_t rounds;             /* of each side of a figure, at least */
     bool is_smoke;               /* as little as shows that it runs; the figures mean nothing */
     int processor;               /* the one that all runs on; -1: could not be pinned */
+    int processor_pair[2];       /* those of two threads; -1: there is none */
     const char *ntmm_path;       /* the command, for replay */
     const char *trace_path;      /* folder of the binary traces */
     const char *disk_path;       /* folder of the files that pages are written to */
@@ -99,7 +100,10 @@ const char *bench_verdict(const struct bench_figure *figure);
 uint64_t bench_now_ns(void);
 /* Time on the wall. */
 uint64_t bench_clock_ns(void);
-int bench_pin(void);
+/* Choose the processors of the benchmark, and stay on one. */
+void bench_pin(struct bench *b);
+/* The calling thread goes to a processor; -1: stays. */
+void bench_move(int processor);
 /* A number that repeats: the n-th of a sequence. */
 uint64_t bench_random(uint64_t *state);
 /* Put values in random order. */
@@ -130,6 +134,7 @@ void bench_paging(struct bench *b);
 void bench_replay(struct bench *b);
 void bench_metadata(struct bench *b);
 void bench_snapshot(struct bench *b);
+void bench_scaling(struct bench *b);
 void bench_wine(struct bench *b);
 
 #endif

@@ -19,20 +19,30 @@ uint64_t bench_now_ns(void) { return read_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 uint64_t bench_clock_ns(void) { return read_ns(CLOCK_MONOTONIC); }
 
-/* The last processor that we may use: the first takes most interrupts. */
-int bench_pin(void)
+void bench_move(int processor)
 {
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-        return -1;
-    for (size_t i = CPU_SETSIZE; i-- > 0;) {
-        if (!CPU_ISSET(i, &allowed))
-            continue;
-        CPU_ZERO(&one);
-        CPU_SET(i, &one);
-        return sched_setaffinity(0, sizeof one, &one) == 0 ? (int)i : -1;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    if (processor >= 0) {
+        CPU_SET((size_t)processor, &one);
+        (void)sched_setaffinity(0, sizeof one, &one);
     }
-    return -1;
+}
+
+/* The last processor that we may use: the first takes most interrupts. */
+void bench_pin(struct bench *b)
+{
+    cpu_set_t allowed;
+    int found = 0;
+    b->processor = b->processor_pair[0] = b->processor_pair[1] = -1;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    for (int i = CPU_SETSIZE; i-- > 0 && found < 2;) {
+        if (CPU_ISSET((size_t)i, &allowed))
+            b->processor_pair[found++] = i;
+    }
+    b->processor = b->processor_pair[0];
+    bench_move(b->processor);
 }
 
 uint64_t bench_random(uint64_t *state)

@@ -17,7 +17,8 @@ static const struct subject subjects[] = {
     {"regions", bench_regions},   {"pages", bench_single_pages},
     {"sections", bench_sections}, {"paging", bench_paging},
     {"replay", bench_replay},     {"metadata", bench_metadata},
-    {"snapshot", bench_snapshot}, {"wine", bench_wine},
+    {"snapshot", bench_snapshot}, {"scaling", bench_scaling},
+    {"wine", bench_wine},
 };
 
 static const char usage[] =
@@ -31,8 +32,8 @@ static const char usage[] =
     "  --wine FILE    Wine, to compare with (none)\n"
     "  --smoke        as little as shows that it runs; the figures mean nothing\n"
     "\n"
-    "Subjects: tlb faults regions pages sections paging replay metadata snapshot wine; all by\n"
-    "default. A bar that is missed is reported and is no error.\n";
+    "Subjects: tlb faults regions pages sections paging replay metadata snapshot scaling\n"
+    "wine; all by default. A bar that is missed is reported and is no error.\n";
 
 static int refuse(const char *argument)
 {
@@ -117,7 +118,7 @@ int main(int count, char **arguments)
         if (subject)
             is_any = is_wanted[subject - subjects] = true;
     }
-    b->processor = bench_pin();
+    bench_pin(b);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
         if (!is_any || is_wanted[i])
             subjects[i].run(b);

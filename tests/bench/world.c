@@ -32,6 +32,11 @@ void world_open(struct world *w, uint64_t ram_bytes)
 
 void world_open_small_pages(struct world *w, uint64_t ram_bytes) { open_with(w, ram_bytes, 0); }
 
+void world_open_threads(struct world *w, uint64_t ram_bytes)
+{
+    open_with(w, ram_bytes, NTMM_EMULATED_HUGE_PAGES | NTMM_EMULATED_THREADS);
+}
+
 void world_close(struct world *w)
 {
     struct ntmm_teardown left;

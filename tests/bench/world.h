@@ -17,6 +17,8 @@ struct world {
 void world_open(struct world *w, uint64_t ram_bytes);
 /* Without huge pages under the arena. */
 void world_open_small_pages(struct world *w, uint64_t ram_bytes);
+/* For real threads. */
+void world_open_threads(struct world *w, uint64_t ram_bytes);
 /* Also sees that nothing was lost. */
 void world_close(struct world *w);
 
