@@ -30,6 +30,7 @@ enum want_kind {
     WANT_BLOCK,  /* a free block for a read */
     WANT_READ,   /* the transfer of `block`: to be submitted if `is_new`, then waited for */
     WANT_TABLE,  /* the tables that lead to page `page` in memory */
+    WANT_ROWS,   /* `rows` rows of `pages` frames each, aligned to their size */
 };
 
 struct want {
@@ -38,6 +39,7 @@ struct want {
     uint64_t page;
     struct transfer_block *block;
     bool is_new;
+    uint32_t rows;
 };
 
 /* Frame allocations that a test makes fail: after so many, so many. */
@@ -78,6 +80,7 @@ struct call {
     uint32_t held;          /* bit (1 << level) of each lock held; debug builds */
     uint32_t depth;         /* locks held */
     uint32_t old_level;     /* interrupt level before the first lock */
+    uint32_t rows;          /* 1 + number of the first run it holds, see phys/rows.h; 0: none */
 };
 
 static inline struct call call_begin(struct ntmm_system *sys)

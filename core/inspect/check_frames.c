@@ -99,7 +99,7 @@ static bool check_runs(struct checker *k, const struct frame_range *range, uint6
         uint64_t base = (get64(&range->first_run) + i) * RUN_FRAMES;
         uint64_t count = count_free(k, base);
         if (!check_equal(k, "P5", base, base, get64(&runs[i].base_frame)) ||
-            !check_equal(k, "P5", base, count, get64(&runs[i].free_count)))
+            !check_equal(k, "P5", base, count, get32(&runs[i].free_count)))
             return false;
         *whole += count == RUN_FRAMES;
     }
@@ -129,7 +129,7 @@ static bool check_whole_runs(struct checker *k, const struct node *node, uint64_
             return check_fail(k, "P5", ref, previous, ref);
         const struct run *run = core_at(k->c->bias, ref);
         if (!check_equal(k, "P5", ref, previous, get64(&run->prev)) ||
-            !check_equal(k, "P5", ref, RUN_FRAMES, get64(&run->free_count)))
+            !check_equal(k, "P5", ref, RUN_FRAMES, get32(&run->free_count)))
             return false;
         previous = ref;
         ref = get64(&run->next);

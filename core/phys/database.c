@@ -96,7 +96,7 @@ static void fill_run_rows(struct call *c, const struct frame_range *range, struc
         uint64_t base = (get64(&range->first_run) + i) * RUN_FRAMES;
         uint64_t used = max_u64(get64(&range->metadata_end), base) - base;
         set64(&run->base_frame, base);
-        set64(&run->free_count, used < RUN_FRAMES ? RUN_FRAMES - used : 0);
+        set32(&run->free_count, used < RUN_FRAMES ? RUN_FRAMES - (uint32_t)used : 0);
         if (used == 0)
             run_list_add(c, node, run);
     }

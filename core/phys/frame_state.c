@@ -11,6 +11,7 @@
  * Whatever may meet a transfer's completion happens under (F). A frame that is deleted while a
  * transfer uses it loses its entry's address; the completion then frees it and its slot.
  */
+#include "phys/rows.h"
 #include "phys/slots.h"
 
 /* The frame is in transition, or no more. (F) is held, or nobody knows the frame. */
@@ -487,4 +488,73 @@ void frame_end_reference(struct call *c, uint64_t frame)
 {
     frame_lock(c, frame);
     end_reference(c, frame, pfn_at(c, frame));
+}
+
+bool frame_may_move(struct call *c, uint64_t frame, uint32_t *protection)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    frame_lock(c, frame);
+    bool is_alone = get16(&pfn->reference_count) == 1;
+    *protection = (uint32_t)field_get(load64_relaxed(&pfn->original_pte), SW_PROTECTION);
+    frame_unlock(c, frame);
+    return is_alone;
+}
+
+/* What a row says of its page, but for shares and references; nobody may find it on a list. */
+static void copy_row(struct pfn *to, const struct pfn *from)
+{
+    set64(&to->entry_address, get64(&from->entry_address));
+    store64_relaxed(&to->original_pte, load64_relaxed(&from->original_pte));
+    set64(&to->table_frame, get64(&from->table_frame));
+    uint32_t state = load16_relaxed(&from->state) & ~(uint32_t)PFN_LOCATION;
+    store16_relaxed(&to->state, (uint16_t)(state | NTMM_FRAME_ACTIVE));
+}
+
+void frame_move_active(struct call *c, uint64_t from, uint64_t to)
+{
+    copy_row(pfn_at(c, to), pfn_at(c, from));
+    frame_capture(c, from);
+}
+
+/* A table's bytes are the core's own. */
+static bool copy_contents(struct call *c, uint64_t from, uint64_t to)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    if (pfn_use(pfn_at(c, from)) != NTMM_USE_TABLE)
+        return NTMM_SUCCEEDED(platform->copy(platform->context, &to, &from, 1));
+    const le64 *source = table_at(c, from);
+    le64 *copy = table_at(c, to);
+    for (uint32_t i = 0; i < NTMM_ENTRIES_PER_TABLE; i++)
+        set64(&copy[i], get64(&source[i]));
+    return true;
+}
+
+/* The entry of a row, in transition, names another frame. (F) of the old one is held. */
+static void relink_entry(struct call *c, const struct pfn *pfn, uint64_t to)
+{
+    le64 *entry = core_at(c->bias, get64(&pfn->entry_address));
+    uint64_t value = invalid_decode(load64_relaxed(entry), c->sys->invalid_mask);
+    value = field_set(value, TR_FRAME, to);
+    store64_release(entry, invalid_encode(value, c->sys->invalid_mask));
+}
+
+bool frame_move_listed(struct call *c, uint64_t from, uint64_t to)
+{
+    struct pfn *old = pfn_at(c, from);
+    struct pfn *new = pfn_at(c, to);
+    frame_lock(c, from);
+    if (!is_on_list(old) || pfn_use(old) != pfn_use(new) || !copy_contents(c, from, to)) {
+        frame_unlock(c, from);
+        return false;
+    }
+    take_off(c, from, old);
+    copy_row(new, old);
+    set32(&new->share_count, 0);
+    set16(&new->reference_count, 1); /* until it is on its list nobody takes it */
+    set_location(c, new, NTMM_FRAME_TRANSITION);
+    relink_entry(c, old, to);
+    frame_capture(c, from);
+    frame_unlock(c, from);
+    frame_end_reference(c, to);
+    return true;
 }

@@ -7,10 +7,9 @@
  * are all rows looked at, for a run whose other frames are on standby.
  */
 #include "base/bits.h"
-#include "phys/pfn.h"
+#include "phys/rows.h"
 
-/* The run of a frame, or NULL at the ragged ends of a range. */
-static struct run *run_of(const struct call *c, uint64_t frame)
+struct run *run_of(const struct call *c, uint64_t frame)
 {
     const struct anchor *anchor = anchor_of(c);
     for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
@@ -63,10 +62,10 @@ static void run_take(struct call *c, struct node *node, uint64_t frame)
     struct run *run = run_of(c, frame);
     if (!run)
         return;
-    uint64_t count = get64(&run->free_count);
+    uint32_t count = get32(&run->free_count);
     if (count == RUN_FRAMES)
         run_list_remove(c, node, run);
-    set64(&run->free_count, count - 1);
+    set32(&run->free_count, count - 1);
 }
 
 static void run_give(struct call *c, struct node *node, uint64_t frame)
@@ -74,8 +73,8 @@ static void run_give(struct call *c, struct node *node, uint64_t frame)
     struct run *run = run_of(c, frame);
     if (!run)
         return;
-    uint64_t count = get64(&run->free_count) + 1;
-    set64(&run->free_count, count);
+    uint32_t count = get32(&run->free_count) + 1;
+    set32(&run->free_count, count);
     if (count == RUN_FRAMES)
         run_list_add(c, node, run);
 }
@@ -216,8 +215,7 @@ static bool is_to_fail(struct call *c)
     return true;
 }
 
-/* A moment's truth; what comes free later is for those who wait. */
-static bool is_any_free(const struct call *c)
+bool frames_are_unused(const struct call *c)
 {
     const struct node *node = &partition_of(c)->node;
     return (load64_relaxed(&node->zeroed.count) | load64_relaxed(&node->free.count)) != 0;
@@ -230,7 +228,7 @@ static uint64_t take_any(struct call *c, enum ntmm_frame_use use, bool wants_zer
     bool is_failed = is_to_fail(c);
     uint64_t frame = FRAME_NONE;
     *is_zeroed = false;
-    if (!is_failed && is_any_free(c))
+    if (!is_failed && frames_are_unused(c))
         frame = pop_any(c, use, wants_zeroed, is_zeroed);
     if (frame == FRAME_NONE && !is_failed)
         frame = repurpose(c, use);
@@ -250,15 +248,38 @@ bool frame_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *frame)
     return taken != FRAME_NONE;
 }
 
+/* Frames of a use, or not of it any more. Takes (N). */
+static void count_use(struct call *c, enum ntmm_frame_use use, int64_t difference)
+{
+    struct node *node = &partition_of(c)->node;
+    if (!is_user(use))
+        return;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    count_user(node, difference);
+    lock_release(c, &node->lock, LOCK_NODE);
+}
+
+void frame_capture(struct call *c, uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    count_use(c, pfn_use(pfn), -1);
+    set64(&pfn->entry_address, 0);
+    store64_relaxed(&pfn->original_pte, 0);
+    set64(&pfn->table_frame, 0);
+    make_active(pfn, NTMM_USE_FREE);
+}
+
+void frames_give_use(struct call *c, enum ntmm_frame_use use, uint64_t base, uint64_t count)
+{
+    for (uint64_t frame = base; frame < base + count; frame++)
+        make_active(pfn_at(c, frame), use);
+    count_use(c, use, (int64_t)count);
+}
+
 /* A frame that cannot be zeroed never was what it was taken for. */
 static void retire(struct call *c, uint64_t frame, enum ntmm_frame_use use)
 {
-    struct node *node = &partition_of(c)->node;
-    if (is_user(use)) {
-        lock_acquire(c, &node->lock, LOCK_NODE);
-        count_user(node, -1);
-        lock_release(c, &node->lock, LOCK_NODE);
-    }
+    count_use(c, use, -1);
     make_active(pfn_at(c, frame), NTMM_USE_FREE);
     frame_enlist(c, frame, NTMM_FRAME_BAD);
 }
@@ -363,7 +384,7 @@ static void take_run(struct call *c, struct node *node, struct run *run, enum nt
 {
     uint64_t base = get64(&run->base_frame);
     run_list_remove(c, node, run);
-    set64(&run->free_count, 0);
+    set32(&run->free_count, 0);
     for (uint64_t frame = base; frame < base + RUN_FRAMES; frame++) {
         struct pfn *pfn = pfn_at(c, frame);
         list_remove(c, list_for(c, pfn_location(pfn), 0), frame);
@@ -381,7 +402,7 @@ static bool begins_row(const struct call *c, const struct run *run, uint64_t cou
         return false;
     for (uint64_t i = 1; i < count; i++) {
         const struct run *next = run_of(c, base + i * RUN_FRAMES);
-        if (!next || get64(&next->free_count) != RUN_FRAMES)
+        if (!next || get32(&next->free_count) != RUN_FRAMES)
             return false;
     }
     return true;
@@ -439,9 +460,8 @@ static uint64_t choose_row(const struct call *c, uint64_t count)
     return chosen;
 }
 
-/* Frames of a row that are zeroed or free, to the chain. */
-static void take_free_of_row(struct call *c, enum ntmm_frame_use use, uint64_t base, uint64_t count,
-                             struct frame_chain *taken)
+void row_take_free(struct call *c, enum ntmm_frame_use use, uint64_t base, uint64_t count,
+                   struct frame_chain *taken)
 {
     struct node *node = &partition_of(c)->node;
     uint64_t before = taken->count;
@@ -460,16 +480,21 @@ static void take_free_of_row(struct call *c, enum ntmm_frame_use use, uint64_t b
     lock_release(c, &node->lock, LOCK_NODE);
 }
 
+bool frame_repurpose(struct call *c, enum ntmm_frame_use use, uint64_t frame)
+{
+    if (!frame_take_from_standby(c, frame))
+        return false;
+    count_repurposed(c, reuse(c, use, frame));
+    return true;
+}
+
 /* Frames of a row that are on standby, to the chain. */
 static void take_standby_of_row(struct call *c, enum ntmm_frame_use use, uint64_t base,
                                 uint64_t count, struct frame_chain *taken)
 {
     for (uint64_t frame = base; frame < base + count && taken->count < count; frame++) {
-        if (pfn_location(pfn_at(c, frame)) != NTMM_FRAME_STANDBY ||
-            !frame_take_from_standby(c, frame))
-            continue;
-        count_repurposed(c, reuse(c, use, frame));
-        chain_add(c, taken, frame);
+        if (pfn_location(pfn_at(c, frame)) == NTMM_FRAME_STANDBY && frame_repurpose(c, use, frame))
+            chain_add(c, taken, frame);
     }
 }
 
@@ -481,7 +506,7 @@ static uint64_t take_row(struct call *c, enum ntmm_frame_use use, uint64_t count
         uint64_t base = choose_row(c, count);
         if (base == FRAME_NONE)
             return FRAME_NONE;
-        take_free_of_row(c, use, base, count, &taken);
+        row_take_free(c, use, base, count, &taken);
         take_standby_of_row(c, use, base, count, &taken);
         if (taken.count == count)
             return base;
@@ -502,12 +527,20 @@ static uint64_t take_whole_row(struct call *c, enum ntmm_frame_use use, uint64_t
     return base;
 }
 
+uint64_t row_take(struct call *c, enum ntmm_frame_use use, uint64_t count)
+{
+    uint64_t base = take_whole_row(c, use, count / RUN_FRAMES);
+    if (base == FRAME_NONE && frames_available(c) >= count)
+        base = take_row(c, use, count);
+    return base;
+}
+
 bool runs_allocate(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base_frame)
 {
     uint64_t frames = count * RUN_FRAMES;
-    uint64_t base = take_whole_row(c, use, count);
-    if (base == FRAME_NONE && frames_available(c) >= frames)
-        base = take_row(c, use, frames);
+    uint64_t base = rows_take_held(c, use, frames);
+    if (base == FRAME_NONE)
+        base = row_take(c, use, frames);
     if (base == FRAME_NONE) {
         c->want = (struct want){.kind = WANT_FRAME, .pages = frames};
         return false;

@@ -68,7 +68,8 @@ struct run {
     le64 next;       /* run, a reference, while whole (N) */
     le64 prev;       /* run, a reference, while whole (N) */
     le64 base_frame; /* fixed */
-    le64 free_count; /* zeroed and free frames of it (N) */
+    le32 free_count; /* zeroed and free frames of it (N) */
+    le32 is_stuck;   /* last looked for runs to empty, something in it could not move (R) */
 };
 
 /* The row of a frame that exists. */
@@ -356,6 +357,26 @@ void frame_hold_trimmed(struct call *c, uint64_t frame);
 /* A reference goes; the last one lists or frees the frame. Takes (F), (G), (L), (N), (Q). */
 void frame_end_reference(struct call *c, uint64_t frame);
 
+/* Whether an active private frame is used by its page alone: no transfer, no call holds it; and the
+ * protection of the page. (W) is held. Takes (F). */
+bool frame_may_move(struct call *c, uint64_t frame, uint32_t *protection);
+
+/*
+ * The page of an active private frame that may move is in another one from now on, which was taken
+ * for that and has its contents; nothing names the old one any more, it is the caller's. (W) is
+ * held, and no processor can reach either. Takes (N).
+ */
+void frame_move_active(struct call *c, uint64_t from, uint64_t to);
+
+/*
+ * A frame on standby or modified: its page moves into another frame, of the same use and the
+ * caller's, and to the end of its list; the old one is the caller's, as after frame_move_active.
+ * Whoever waits for the (F) of the old one finds that the entry names another. False, with nothing
+ * changed: it is on neither list any more, or the platform could not copy it. Takes (F), (L), (N),
+ * (G), (Q); copies with (F) held.
+ */
+bool frame_move_listed(struct call *c, uint64_t from, uint64_t to);
+
 /* --- frames.c: free frames --- */
 
 /*
@@ -394,7 +415,8 @@ void frame_free(struct call *c, uint64_t frame);
  * so while it is taken: then what had been on standby is free. Takes (F), (L), (N). */
 bool run_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *base_frame);
 
-/* The same of `count` adjacent runs, aligned to their size: 1, or a power of two. */
+/* The same of `count` adjacent runs, aligned to their size: 1, or a power of two. What the call
+ * holds (rows.h) comes first. */
 bool runs_allocate(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base_frame);
 
 /* Put a run whose frames are all free on the node's list. (N), or while building. */

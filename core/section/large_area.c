@@ -50,6 +50,8 @@ ntmm_status large_area_fill(struct call *c, struct control_area *area)
     set32(&area->is_resident, 1);
     for (uint64_t page = 0; page < pages && status == NTMM_STATUS_SUCCESS; page += PAGES_PER_TABLE)
         status = fill_run(c, area, page);
+    if (status != NTMM_STATUS_SUCCESS)
+        large_want_all_rows(c, pages);
     return status;
 }
 

@@ -19,8 +19,9 @@
 
 #include "section/view.h"
 
-/* Give a new area its frames: INSUFFICIENT_RESOURCES, nothing to be waited for; NO_MEMORY,
- * COMMITMENT_LIMIT with c->want. What it has got by then goes with the area. Takes (X). */
+/* Give a new area its frames: INSUFFICIENT_RESOURCES, with WANT_ROWS if pages could move;
+ * NO_MEMORY, COMMITMENT_LIMIT with c->want. What it has got by then goes with the area. Takes (X).
+ */
 ntmm_status large_area_fill(struct call *c, struct control_area *area);
 
 /* The frames of an area that is ending. (X) is held. */

@@ -7,6 +7,7 @@
  * exists in another, commit_in_region.
  */
 #include "services/allocate.h"
+#include "phys/rows.h"
 #include "section/view.h"
 #include "services/relief.h"
 #include "space/awe.h"
@@ -340,6 +341,7 @@ static __attribute__((noinline)) ntmm_status run_again(struct call *c, ntmm_hand
     while (relieve(c, &relief, process, &status)) {
         status = run_once(c, handle, &a, base, size, &process);
     }
+    rows_give_back(c);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "fault/door.h"
 #include "paging/transfers.h"
 #include "workingset/balance.h"
+#include "workingset/rows.h"
 
 /* A fault that waits for a frame looks again after this time: a page file may have been paused, and
  * nobody tells when that ends. */
@@ -91,6 +92,7 @@ bool wait_begin(struct call *c, struct ntmm_wait *wait)
     case WANT_NOTHING:
     case WANT_COMMIT:
     case WANT_TABLE:
+    case WANT_ROWS:
         break;
     }
     NTMM_ASSERT(false);
@@ -202,6 +204,8 @@ static bool relieve_kind(struct call *c, struct relief *relief, struct process *
         c->want = want;
         return page_files_exist(c) &&
                wait_for_want(c, relief_wait(relief), &relief->deadline, status);
+    case WANT_ROWS:
+        return relief->rows++ < RELIEF_ROWS_LIMIT && rows_make(c, want.pages, want.rows);
     case WANT_NOTHING:
     case WANT_BLOCK:
     case WANT_READ:

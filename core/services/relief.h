@@ -14,11 +14,16 @@
 /* Tables that one operation may bring in before it gives up: its range does not fit into memory. */
 #define RELIEF_TABLES_LIMIT 16384u
 
+/* Times that an operation may have its rows of frames made: it gave them back for something else
+ * that it lacked, and they were whole no more. */
+#define RELIEF_ROWS_LIMIT 4u
+
 struct relief {
     uint64_t deadline; /* of waiting for frames, 0: not yet set */
     uint32_t tables;   /* brought in so far */
     uint64_t out;      /* tables that were out when the first was brought in */
     uint64_t frames;   /* asked for last time */
+    uint32_t rows;     /* times that rows of frames were made */
     bool has_wait;     /* wait is set */
     struct ntmm_wait wait;
 };
@@ -39,6 +44,7 @@ static inline struct relief relief_begin(void)
     relief.tables = 0;
     relief.out = 0;
     relief.frames = 0;
+    relief.rows = 0;
     relief.has_wait = false;
     return relief;
 }

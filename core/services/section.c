@@ -8,6 +8,7 @@
  * else changes; a section that then cannot be made leaves it so.
  */
 #include "base/bits.h"
+#include "phys/rows.h"
 #include "section/file_lock.h"
 #include "section/image_record.h"
 #include "section/large_area.h"
@@ -239,6 +240,7 @@ static ntmm_status create_of_page_files(struct call *c, struct section_request *
         if (area && status != NTMM_STATUS_SUCCESS)
             give_up(c, area);
     } while (relieve(c, &relief, NULL, &status));
+    rows_give_back(c);
     return status;
 }
 

@@ -62,7 +62,7 @@ static void add_frames(struct call *c, struct frame_chain *chain, uint64_t base,
 bool large_take_frames(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base)
 {
     if (!runs_allocate(c, use, count / RUN_FRAMES, base)) {
-        c->want = (struct want){.kind = WANT_NOTHING};
+        c->want = (struct want){.kind = WANT_ROWS, .pages = count, .rows = 1};
         return false;
     }
     if (zero_frames(c, *base, count))
@@ -73,8 +73,14 @@ bool large_take_frames(struct call *c, enum ntmm_frame_use use, uint64_t count, 
     return false;
 }
 
-/* Frames for one leaf, zeroed. False: there are none, and waiting would not bring them, unless
- * c->want says so: single frames come when others go. */
+void large_want_all_rows(struct call *c, uint64_t pages)
+{
+    if (c->want.kind == WANT_ROWS)
+        c->want.rows = (uint32_t)(pages >> (c->want.pages == RUN_FRAMES ? 9 : 18));
+}
+
+/* Frames for one leaf, zeroed. False with c->want set: there are none. False without: they could
+ * not be zeroed. */
 static bool take_frames(struct call *c, uint64_t count, uint64_t *base)
 {
     return count == 1 ? frame_allocate_zeroed(c, NTMM_USE_PRIVATE, base)
@@ -187,8 +193,10 @@ static ntmm_status enter_leaves(struct call *c, struct process *process, const s
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     for (uint64_t page = vad_start(vad); page < vad_end(vad); page += large_leaf_pages(level)) {
         ntmm_status status = enter_leaf(c, process, page, level, protection);
-        if (status != NTMM_STATUS_SUCCESS)
+        if (status != NTMM_STATUS_SUCCESS) {
+            large_want_all_rows(c, vad_end(vad) - vad_start(vad));
             return status;
+        }
     }
     return NTMM_STATUS_SUCCESS;
 }

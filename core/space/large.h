@@ -42,8 +42,8 @@ static inline bool large_is_protection(uint32_t code)
 
 /*
  * A region of leaves of a level, 1 to 3, in a place that is aligned to them.
- * INSUFFICIENT_RESOURCES: more than what is not promised to stay resident; no run is free, nothing
- * to be waited for; or, of level 1, WANT_FRAME. NO_MEMORY, COMMITMENT_LIMIT,
+ * INSUFFICIENT_RESOURCES: more than what is not promised to stay resident; with WANT_ROWS, no run
+ * is free; or, of level 1, WANT_FRAME. NO_MEMORY, COMMITMENT_LIMIT,
  * PAGEFILE_QUOTA_EXCEEDED as private_reserve.
  */
 ntmm_status large_reserve(struct call *c, struct process *process, const struct vad_place *place,
@@ -70,9 +70,12 @@ uint64_t large_entry(uint64_t frame, uint32_t level, uint32_t protection);
 bool large_charge_resident(struct call *c, uint64_t pages);
 void large_return_resident(struct call *c, uint64_t pages);
 
-/* `count` frames, 512 or a power of two times that, aligned to their size, zeroed. False: there are
- * none, and waiting would not bring them. */
+/* `count` frames, those of a leaf, aligned to their size, zeroed. False with c->want = WANT_ROWS:
+ * there are none unless pages move. False without: they could not be zeroed. */
 bool large_take_frames(struct call *c, enum ntmm_frame_use use, uint64_t count, uint64_t *base);
+
+/* If it is rows that are wanted: what took so many pages' gives them all back, and wants all. */
+void large_want_all_rows(struct call *c, uint64_t pages);
 
 /* --- leaves of 2 MiB that show a section's frames --- */
 

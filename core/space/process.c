@@ -39,6 +39,18 @@ void process_relock_ending(struct call *c, struct process *process)
     lock_acquire_next(c, &process->working_set_lock, LOCK_WORKING_SET);
 }
 
+struct process *process_lock_slot(struct call *c, uint32_t slot)
+{
+    struct process *process = process_in_slot(c, slot);
+    if (!process)
+        return NULL;
+    lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+    if (load64_acquire(&process->handle) != 0) /* who makes a process does not hold (W) */
+        return process;
+    process_unlock_working_set(c, process);
+    return NULL;
+}
+
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
                                 struct process **process)
 {

@@ -244,6 +244,10 @@ static inline ntmm_status process_lock_privileged(struct call *c, ntmm_handle ha
     return process_refuse_privilege(c, *process, status);
 }
 
+/* Lock the working set of a slot's process; NULL, nothing locked: there is none. One that ends is
+ * trimmed like any other: it may need frames for its tables, or wait to be ended again. */
+struct process *process_lock_slot(struct call *c, uint32_t slot);
+
 /* As process_lock_address, making it ENDING: also one whose end failed. */
 ntmm_status process_lock_ending(struct call *c, ntmm_handle handle, uint32_t rights,
                                 struct process **process);

@@ -141,26 +141,12 @@ static bool sweep_piece(struct call *c, struct process *process, struct round *r
     return !pass.wrapped;
 }
 
-/* Lock the working set of a slot's process; NULL, nothing locked: there is none. One that ends is
- * trimmed like any other: it may need frames for its tables, or wait to be ended again. */
-static struct process *lock_slot(struct call *c, uint32_t slot)
-{
-    struct process *process = process_in_slot(c, slot);
-    if (!process)
-        return NULL;
-    lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
-    if (load64_acquire(&process->handle) != 0) /* who makes a process does not hold (W) */
-        return process;
-    process_unlock_working_set(c, process);
-    return NULL;
-}
-
 /* A working set, or the rest of it. True: the clock is at its end. */
 static bool sweep_slot(struct call *c, uint32_t slot, struct round *round)
 {
     bool has_more = true;
     while (has_more && !is_round_over(round)) {
-        struct process *process = lock_slot(c, slot);
+        struct process *process = process_lock_slot(c, slot);
         if (!process)
             return true;
         has_more = sweep_piece(c, process, round);
@@ -300,7 +286,7 @@ static void empty_slot(struct call *c, uint32_t slot)
 {
     uint64_t page = 0;
     for (bool has_more = true; has_more;) {
-        struct process *process = lock_slot(c, slot);
+        struct process *process = process_lock_slot(c, slot);
         if (!process)
             return;
         has_more = wsl_trim_range(c, process, &page, get64(&process->highest_page), 0);
@@ -343,7 +329,7 @@ static struct use find_use(struct call *c)
 {
     struct use use = {0};
     for (uint32_t slot = 0; slot < slot_count(c); slot++) {
-        struct process *process = lock_slot(c, slot);
+        struct process *process = process_lock_slot(c, slot);
         if (!process)
             continue;
         use.sets += get64(&process->working_set_pages);

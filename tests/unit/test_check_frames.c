@@ -163,7 +163,7 @@ static struct run *last_run(struct machine *m)
 
 static uint64_t miscount_run(struct machine *m)
 {
-    set64(&last_run(m)->free_count, RUN_FRAMES - 1);
+    set32(&last_run(m)->free_count, RUN_FRAMES - 1);
     return get64(&last_run(m)->base_frame);
 }
 

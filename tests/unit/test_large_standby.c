@@ -3,12 +3,13 @@
  * taken, and nothing is lost (nt_semantics 2.10, 9.2; docs/fidelity.md).
  *
  *   |F S S F S ... |  free and standby: becomes a large page
- *   |F S A S F ... |  a page is in use: stays
+ *   |F S A S F ... |  a page is in use: moves; or it is locked, then the run stays
  */
 #include "base/bits.h"
 #include "space/large.h"
 #include "unit/storage.h"
 
+#include <ntmm/memory.h>
 #include <ntmm/section.h>
 #include <ntmm/snapshot.h>
 
@@ -98,21 +99,47 @@ static void sections_take_them_too(void **state)
     machine_close(m);
 }
 
-/* A page of each run is valid or locked: no run can be had, and all pages stay where they are. */
-static void one_page_in_use_keeps_a_run(void **state)
+static void lock_page(struct machine *m, uint64_t va)
 {
-    (void)state;
+    uint64_t base = va, size = PAGE;
+    assert_int_equal(
+        ntmm_lock_virtual_memory(m->system, m->process, &base, &size, NTMM_MAP_PROCESS),
+        NTMM_STATUS_SUCCESS);
+}
+
+static void unlock_page(struct machine *m, uint64_t va)
+{
+    uint64_t base = va, size = PAGE;
+    assert_int_equal(
+        ntmm_unlock_virtual_memory(m->system, m->process, &base, &size, NTMM_MAP_PROCESS),
+        NTMM_STATUS_SUCCESS);
+}
+
+/* Memory is full of pages on standby, but for one of each run, which is valid. */
+static struct machine *open_with_one_in_use(uint64_t *size, bool is_locked)
+{
     struct machine *m = open_with_file(12 * MIB);
-    uint64_t size = fill_memory(m);
     uint8_t has_seen[16] = {0};
-    put_on_standby(m, BASE, size);
-    for (uint64_t va = BASE; va < BASE + size; va += PAGE) {
+    *size = fill_memory(m);
+    put_on_standby(m, BASE, *size);
+    for (uint64_t va = BASE; va < BASE + *size; va += PAGE) {
         uint64_t run = machine_frame(m, va) / LEAF_FRAMES;
         assert_true(run < sizeof has_seen);
         if (!has_seen[run])
             assert_int_equal(must_read(m, va), va);
+        if (!has_seen[run] && is_locked)
+            lock_page(m, va);
         has_seen[run] = 1;
     }
+    return m;
+}
+
+/* A page of each run is locked: no run can be had, and all pages stay where they are. */
+static void one_locked_page_keeps_a_run(void **state)
+{
+    uint64_t size;
+    (void)state;
+    struct machine *m = open_with_one_in_use(&size, true);
     uint64_t before = load64_relaxed(&machine_partition(m)->standby_pages);
     assert_int_equal(try_allocate(m, AT, LEAF, LARGE, RW), NTMM_STATUS_INSUFFICIENT_RESOURCES);
     machine_assert_sound(m);
@@ -121,6 +148,22 @@ static void one_page_in_use_keeps_a_run(void **state)
     assert_int_equal(machine_counter(m, NTMM_COUNTER_HARD_FAULTS), 0);
     must_hold(m, BASE, size);
     assert_int_equal(machine_counter(m, NTMM_COUNTER_HARD_FAULTS), 0);
+    machine_close(m);
+}
+
+/* The page in use moves; for those on standby there are not frames enough, and they are taken. */
+static void one_page_in_use_moves(void **state)
+{
+    uint64_t size;
+    (void)state;
+    struct machine *m = open_with_one_in_use(&size, false);
+    uint64_t pages = machine_process(m).working_set_pages;
+    assert_int_equal(try_allocate(m, AT, LEAF, LARGE, RW), NTMM_STATUS_SUCCESS);
+    machine_assert_sound(m);
+    assert_int_equal(machine_process(m).working_set_pages, pages);
+    assert_in_range(machine_counter(m, NTMM_COUNTER_PAGES_REPURPOSED), 400, LEAF_FRAMES);
+    must_hold(m, BASE, size);
+    machine_assert_sound(m);
     machine_close(m);
 }
 
@@ -148,7 +191,7 @@ static void the_run_with_the_most_free_frames_is_taken(void **state)
     machine_close(m);
 }
 
-/* One page on standby in the only row of 1 GiB. */
+/* One page in the only row of 1 GiB: locked, then on standby. */
 static void a_huge_page_is_made_of_them(void **state)
 {
     const struct ntmm_mem_extended_parameter attributes = {
@@ -167,9 +210,11 @@ static void a_huge_page_is_made_of_them(void **state)
     }
     assert_true(va < 8 * GIB + most);
     must_decommit(m, 8 * GIB, va - 8 * GIB);
+    lock_page(m, va);
     assert_int_equal(ntmm_allocate_virtual_memory_ex(m->system, m->process, &base, &size, LARGE, RW,
                                                      &attributes, 1),
                      NTMM_STATUS_INSUFFICIENT_RESOURCES);
+    unlock_page(m, va);
     put_on_standby(m, va, PAGE);
     assert_int_equal(ntmm_allocate_virtual_memory_ex(m->system, m->process, &base, &size, LARGE, RW,
                                                      &attributes, 1),
@@ -184,7 +229,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_on_standby_make_room),
         cmocka_unit_test(sections_take_them_too),
-        cmocka_unit_test(one_page_in_use_keeps_a_run),
+        cmocka_unit_test(one_locked_page_keeps_a_run),
+        cmocka_unit_test(one_page_in_use_moves),
         cmocka_unit_test(the_run_with_the_most_free_frames_is_taken),
         cmocka_unit_test(a_huge_page_is_made_of_them),
     };

@@ -114,7 +114,8 @@ typedef void (*ntmm_invalidation_sink)(void *context, ntmm_handle process, uint6
  * once for each range of the round; when it has returned for the last one, frames and tables that
  * the entries named may be reused, and the call that withdrew them may return. Whatever takes
  * rights, a frame, or an accessed or dirty bit from a translation calls it: protect, free,
- * decommit, trim, aging, ending a process. Giving rights to a page that had none does not.
+ * decommit, trim, aging, moving pages for a large one, ending a process. Giving rights to a page
+ * that had none does not.
  *
  * The sink runs on the thread that changed the tables, with the process's working-set lock held: it
  * may wait for processors that are inside (they must not wait for that lock, and ntmm_translate

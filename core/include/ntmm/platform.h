@@ -62,7 +62,7 @@ struct ntmm_address_range {
 enum ntmm_shootdown_reason {
     NTMM_SHOOTDOWN_PROTECT,  /**< Rights were taken. */
     NTMM_SHOOTDOWN_UNMAP,    /**< Pages or tables are about to be freed. */
-    NTMM_SHOOTDOWN_TRIM,     /**< Pages leave a working set. */
+    NTMM_SHOOTDOWN_TRIM,     /**< Pages leave a working set, or move to other frames. */
     NTMM_SHOOTDOWN_ACCESSED, /**< Accessed or dirty bits were cleared. */
     NTMM_SHOOTDOWN_PROCESS,  /**< The address space ends. */
 };

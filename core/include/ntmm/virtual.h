@@ -67,8 +67,9 @@ struct ntmm_memory_basic_information {
  *                                              commit would take secured access away
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD       large pages, and the handle lacks SeLockMemory
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   large pages, and no aligned run of frames is
- *                                              zeroed, free or on standby, or they are more
- *                                              than may stay in memory
+ *                                              zeroed, free or on standby, or can be made so by
+ *                                              moving pages, or they are more than may stay in
+ *                                              memory
  *         NTMM_STATUS_INVALID_HANDLE           process names nothing alive
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH     process is a handle of another kind
  *         NTMM_STATUS_ACCESS_DENIED            the handle lacks NTMM_PROCESS_VM_OPERATION
