@@ -8,7 +8,8 @@ copies took it, a condition has shown its independent effect if it did so in any
 in a macro counts at each place where the macro stands.
 
 THRESHOLDS holds lines "branches PERCENT" and "mcdc PERCENT"; below one of them the status is 1.
---raise writes figures that are higher, rounded down to a tenth. --missing FILE prints the branches
+--raise writes figures that are higher, rounded down to a half,
+as what threads do differs from run to run. --missing FILE prints the branches
 of that file which no test took, and the conditions without an independent effect.
 """
 import collections
@@ -126,8 +127,8 @@ def compare(path, figures, up):
         if figure < threshold:
             print(f"{name}: {figure:.2f} % is below {threshold} %, the threshold of {path}")
             status = 1
-        elif up and int(figure * 10) / 10 > threshold:
-            lines[number] = f"{name} {int(figure * 10) / 10}"
+        elif up and int(figure * 2) / 2 > threshold:
+            lines[number] = f"{name} {int(figure * 2) / 2}"
     if up:
         with open(path, "w") as file:
             file.write("\n".join(lines) + "\n")

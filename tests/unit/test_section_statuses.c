@@ -188,6 +188,84 @@ static void test_extended_allocations_of_a_view(void **state)
     check_ok(ntmm_close_file(w->system, file));
 }
 
+/* --- extended parameters of a view (nt_semantics 1.4: eight bits of type, 0 and 7 are none) --- */
+
+static ntmm_status map_with(struct world *w, ntmm_handle section, ntmm_handle process,
+                            const struct ntmm_mem_extended_parameter *given, uint32_t count)
+{
+    uint64_t base = 0, size = 0;
+    ntmm_status status = ntmm_map_view_of_section_ex(w->system, section, process, &base, NULL,
+                                                     &size, 0, NTMM_PAGE_READONLY, given, count);
+    if (status == NTMM_STATUS_SUCCESS) {
+        unmap(w, process, base);
+    } else {
+        assert_int_equal(base | size, 0);
+    }
+    return status;
+}
+
+static void test_parameters_of_a_view(void **state)
+{
+    static const struct {
+        uint64_t type, value;
+        ntmm_status expected;
+    } cases[] = {
+        {0, 0, NTMM_STATUS_INVALID_PARAMETER},
+        {NTMM_MEM_PARAMETER_NUMA_NODE, 0, NTMM_STATUS_SUCCESS},
+        {NTMM_MEM_PARAMETER_NUMA_NODE, 1, NTMM_STATUS_INVALID_PARAMETER},
+        {NTMM_MEM_PARAMETER_USER_PHYSICAL_HANDLE, 0, NTMM_STATUS_INVALID_PARAMETER},
+        {NTMM_MEM_PARAMETER_ATTRIBUTE_FLAGS, 0, NTMM_STATUS_SUCCESS},
+        {NTMM_MEM_PARAMETER_ATTRIBUTE_FLAGS, 1, NTMM_STATUS_INVALID_PARAMETER},
+        {NTMM_MEM_PARAMETER_IMAGE_MACHINE, 0x10000, NTMM_STATUS_INVALID_PARAMETER},
+        {NTMM_MEM_PARAMETER_MAX, 0, NTMM_STATUS_INVALID_PARAMETER},
+        {NTMM_MEM_PARAMETER_NUMA_NODE | 0x100, 0, NTMM_STATUS_INVALID_PARAMETER},
+    };
+    struct world *w = *state;
+    ntmm_handle process = make_process(w);
+    ntmm_handle section = make_section(w, FILE_BYTES, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct ntmm_mem_extended_parameter twice[] = {
+            {.type = cases[i].type, .value = cases[i].value},
+            {.type = cases[i].type, .value = cases[i].value},
+        };
+        assert_int_equal(map_with(w, section, process, twice, 1), cases[i].expected);
+        assert_int_equal(map_with(w, section, process, twice, 2), NTMM_STATUS_INVALID_PARAMETER);
+    }
+    assert_int_equal(map_with(w, section, process, NULL, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(map_with(w, section, process, NULL, 1), NTMM_STATUS_INVALID_PARAMETER);
+    close_section(w, section);
+    check_ok(ntmm_end_process(w->system, process));
+}
+
+static void test_bounds_of_a_view(void **state)
+{
+    static const struct {
+        struct ntmm_mem_address_requirements bounds;
+        ntmm_status expected;
+    } cases[] = {
+        {{0, 0, 0}, NTMM_STATUS_SUCCESS},
+        {{0x100000, 0x1FFFFF, 0}, NTMM_STATUS_SUCCESS},
+        {{0x100000, 0x1FFFFF, 0x10000}, NTMM_STATUS_INVALID_PARAMETER},
+        {{0x101000, 0x1FFFFF, 0}, NTMM_STATUS_INVALID_PARAMETER},
+        {{0x100000, 0x200000, 0}, NTMM_STATUS_INVALID_PARAMETER},
+        {{0x200000, 0x1FFFFF, 0}, NTMM_STATUS_INVALID_PARAMETER},
+        {{0, NTMM_HIGHEST_USER_ADDRESS + NTMM_PAGE_SIZE, 0}, NTMM_STATUS_INVALID_PARAMETER},
+    };
+    struct world *w = *state;
+    ntmm_handle process = make_process(w);
+    ntmm_handle section = make_section(w, FILE_BYTES, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct ntmm_mem_extended_parameter given = {
+            .type = NTMM_MEM_PARAMETER_ADDRESS_REQUIREMENTS, .requirements = &cases[i].bounds};
+        assert_int_equal(map_with(w, section, process, &given, 1), cases[i].expected);
+    }
+    const struct ntmm_mem_extended_parameter none = {
+        .type = NTMM_MEM_PARAMETER_ADDRESS_REQUIREMENTS, .requirements = NULL};
+    assert_int_equal(map_with(w, section, process, &none, 1), NTMM_STATUS_ACCESS_VIOLATION);
+    close_section(w, section);
+    check_ok(ntmm_end_process(w->system, process));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +276,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_names_have_a_size, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_pointers_are_needed, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_extended_allocations_of_a_view, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_parameters_of_a_view, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_bounds_of_a_view, setup, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

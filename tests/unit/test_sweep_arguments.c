@@ -89,6 +89,17 @@ static void bad_configurations_are_refused(void **state)
     EXPECT_CONFIG(self_map_slot, 256, NTMM_STATUS_SUCCESS);
     EXPECT_CONFIG(self_map_slot, 511, NTMM_STATUS_SUCCESS);
     EXPECT_CONFIG(self_map_slot, 512, NTMM_STATUS_INVALID_PARAMETER_3);
+    EXPECT_CONFIG(paging_flags, NTMM_PAGING_ZEROS_NEED_NO_SLOT, NTMM_STATUS_SUCCESS);
+    EXPECT_CONFIG(paging_flags, 1u << 31, NTMM_STATUS_INVALID_PARAMETER_3);
+    EXPECT_CONFIG(read_cluster_pages, 16, NTMM_STATUS_SUCCESS);
+    EXPECT_CONFIG(read_cluster_pages, 17, NTMM_STATUS_INVALID_PARAMETER_3);
+    EXPECT_CONFIG(write_cluster_pages, 256, NTMM_STATUS_SUCCESS);
+    EXPECT_CONFIG(write_cluster_pages, 257, NTMM_STATUS_INVALID_PARAMETER_3);
+    EXPECT_CONFIG(commit_reserve_pages, 8, NTMM_STATUS_SUCCESS);
+    EXPECT_CONFIG(high_memory_pages, 1, NTMM_STATUS_SUCCESS);
+    a.config.low_memory_pages = 2;
+    EXPECT_CONFIG(high_memory_pages, 1, NTMM_STATUS_INVALID_PARAMETER_3);
+    EXPECT_CONFIG(high_memory_pages, 2, NTMM_STATUS_SUCCESS);
     a.size -= 1;
     expect_create(&a, NTMM_STATUS_BUFFER_TOO_SMALL);
     attempt_close(&a);
@@ -183,6 +194,8 @@ static void bad_attachments_are_refused(void **state)
     wrong = a.platform;
     a.ranges[0].frame_count--;
     wrong.ranges = a.ranges;
+    assert_int_equal(attach(&a, &wrong), NTMM_STATUS_INVALID_PARAMETER_3);
+    wrong.range_count = 0;
     assert_int_equal(attach(&a, &wrong), NTMM_STATUS_INVALID_PARAMETER_3);
     wrong.range_count = 2;
     assert_int_equal(attach(&a, &wrong), NTMM_STATUS_INVALID_PARAMETER_3);
