@@ -235,17 +235,17 @@ ntmm_status ntmm_set_quota_limits(struct ntmm_system *system, ntmm_handle handle
 
 /* --- the page lists --- */
 
-/* Wait until a page comes to standby, or for a second; not beyond the deadline. */
+/* Wait until a page comes to standby, or a write fails, since c->chances was read; or for a second.
+ * Not beyond the deadline, and not with nothing in flight. */
 static bool wait_for_a_write(struct call *c, uint64_t *deadline)
 {
     struct ntmm_wait wait = {0};
     if (transfers_in_use(c) == 0)
-        return false;
+        return waiters_chances(c) != c->chances;
     c->want = (struct want){.kind = WANT_FRAME, .pages = UINT64_MAX};
-    bool is_queued = wait_begin(c, &wait);
-    bool is_woken = is_queued && wait_block(c, &wait, deadline);
+    bool is_over = !wait_begin(c, &wait) || wait_block(c, &wait, deadline);
     wait_end(c, &wait);
-    return is_woken;
+    return is_over;
 }
 
 static uint64_t modified_pages(const struct call *c)
@@ -262,9 +262,12 @@ static void flush_modified(struct call *c)
     uint64_t most = modified_pages(c); /* others may make as many more meanwhile */
     uint64_t deadline = 0;
     for (uint64_t begun = 0; begun < most && modified_pages(c) != 0;) {
+        c->chances = waiters_chances(c);
         uint64_t pages = writer_run(c, UINT64_MAX) + mapped_writer_run(c, UINT64_MAX);
         begun += pages;
-        if (pages == 0 && !wait_for_a_write(c, &deadline))
+        if (pages != 0)
+            deadline = 0; /* the bound is one for a write */
+        else if (!wait_for_a_write(c, &deadline))
             return;
     }
 }

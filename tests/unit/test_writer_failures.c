@@ -4,6 +4,8 @@
  */
 #include "unit/storage.h"
 
+#include <ntmm/working_set.h>
+
 #define PLENTY 100000u
 #define ERROR NTMM_STATUS_DEVICE_DATA_ERROR
 #define SECOND_100NS 10000000u
@@ -351,6 +353,68 @@ static void pages_changed_during_a_write_that_fails_are_written_again(void **sta
     machine_close(w.m);
 }
 
+/* --- the command that flushes the modified list --- */
+
+static struct world open_long_list(uint64_t fault_wait_100ns)
+{
+    struct world w;
+    const struct machine_setup setup = {
+        .hardware = {.ram_bytes = 640 * PAGE},
+        .core = {.write_cluster_pages = 2, .fault_wait_100ns = fault_wait_100ns}};
+    w.m = machine_open(&setup);
+    must_add_file(w.m, 1024 * PAGE, 0, &w.device);
+    must_allocate(w.m, BASE, 500 * PAGE, NTMM_PAGE_READWRITE);
+    must_fill(w.m, BASE, 500 * PAGE);
+    must_trim(w.m, BASE, 500 * PAGE);
+    return w;
+}
+
+/* Returns how long it took. */
+static uint64_t must_flush(struct world *w)
+{
+    const struct ntmm_platform *platform = &w->m->system->platform;
+    uint64_t begin = platform->now(platform->context);
+    assert_true(machine_memory(w->m).modified_pages >= 500);
+    assert_int_equal(
+        ntmm_memory_list_command(w->m->system, w->m->process, NTMM_MEMORY_FLUSH_MODIFIED_LIST),
+        NTMM_STATUS_SUCCESS);
+    assert_int_equal(machine_memory(w->m).modified_pages, 0);
+    return platform->now(platform->context) - begin;
+}
+
+static void close_long_list(struct world *w)
+{
+    must_finish_transfers(w->m);
+    check_written(w, 500, 0, 0);
+    machine_assert_sound(w->m);
+    machine_close(w->m);
+}
+
+/* Also when writes failed before, or fail meanwhile. */
+static void a_flush_goes_on_after_writes_that_failed(void **state)
+{
+    (void)state;
+    struct world w = open_long_list(0);
+    fail_writes(&w, 1, ERROR, 0, 0);
+    assert_int_equal(must_write_modified(w.m, 2), 2);
+    must_finish_transfers(w.m);
+    fail_writes(&w, 3, ERROR, 0, 0);
+    (void)must_flush(&w);
+    close_long_list(&w);
+}
+
+/* The longest wait is one for a write, not for all of them. */
+static void a_flush_may_take_longer_than_one_wait(void **state)
+{
+    (void)state;
+    struct world w = open_long_list(0);
+    uint64_t taken = must_flush(&w);
+    close_long_list(&w);
+    w = open_long_list(taken / 4);
+    assert_true(must_flush(&w) > taken / 2);
+    close_long_list(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +433,8 @@ int main(void)
         cmocka_unit_test(a_short_write_is_a_failed_one),
         cmocka_unit_test(pages_deleted_during_a_write_that_fails_leave_nothing),
         cmocka_unit_test(pages_changed_during_a_write_that_fails_are_written_again),
+        cmocka_unit_test(a_flush_goes_on_after_writes_that_failed),
+        cmocka_unit_test(a_flush_may_take_longer_than_one_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
