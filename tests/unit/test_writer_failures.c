@@ -320,6 +320,26 @@ static void a_short_write_is_a_failed_one(void **state)
     machine_close(w.m);
 }
 
+/* Nor a read: the page does not come, and is where it was. */
+static void a_short_read_is_a_failed_one(void **state)
+{
+    (void)state;
+    struct world w = open_world(256, 4, 16);
+    ntmm_status (*submit)(void *, struct ntmm_io *) = w.m->system->platform.submit;
+    uint64_t value;
+    write_rounds(&w, 20);
+    assert_int_equal(
+        ntmm_memory_list_command(w.m->system, w.m->process, NTMM_MEMORY_PURGE_STANDBY_LIST),
+        NTMM_STATUS_SUCCESS);
+    w.m->system->platform.submit = submit_short;
+    assert_int_equal(try_read(w.m, BASE, &value), NTMM_STATUS_IN_PAGE_ERROR);
+    machine_assert_sound(w.m);
+    w.m->system->platform.submit = submit;
+    for (uint64_t i = 0; i < 4; i++)
+        assert_int_equal(must_read(w.m, BASE + i * PAGE), BASE + i * PAGE);
+    machine_close(w.m);
+}
+
 /* --- failures and changes together --- */
 
 static void pages_deleted_during_a_write_that_fails_leave_nothing(void **state)
@@ -431,6 +451,7 @@ int main(void)
         cmocka_unit_test(statuses_that_do_not_blame_the_slot),
         cmocka_unit_test(a_refused_write_changes_nothing),
         cmocka_unit_test(a_short_write_is_a_failed_one),
+        cmocka_unit_test(a_short_read_is_a_failed_one),
         cmocka_unit_test(pages_deleted_during_a_write_that_fails_leave_nothing),
         cmocka_unit_test(pages_changed_during_a_write_that_fails_are_written_again),
         cmocka_unit_test(a_flush_goes_on_after_writes_that_failed),
