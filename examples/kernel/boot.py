@@ -113,7 +113,8 @@ def judge_disk(path, ram):
     by_filler = [sum(filler == f for filler, _ in found) for f in range(FILLERS)]
     pages = sum(by_filler)
     print(f"on the disk: {pages} different pages, by program {by_filler}; {half} half written")
-    expect(pages >= 2 * ram and min(by_filler) > 0, "evicted pages on the disk")
+    # RAM holds the pages of one filler, perhaps of the last one for good, but not those of two
+    expect(pages >= 2 * ram and sorted(by_filler)[1] > 0, "evicted pages on the disk")
 
 
 def judge_figures(text):
