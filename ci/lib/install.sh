@@ -36,6 +36,7 @@ python   python3-numpy         py:numpy
 python   python3-pandas        py:pandas
 python   python3-mypy          py:mypy
 judges   libunicorn-dev        file:/usr/include/unicorn/unicorn.h
+models   spin                  cmd:spin
 models   python3-z3            py:z3
 images   python3-pefile        py:pefile
 wine     gcc-mingw-w64-x86-64  cmd:x86_64-w64-mingw32-gcc
