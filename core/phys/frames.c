@@ -424,40 +424,17 @@ static struct run *find_row(const struct call *c, const struct node *node, uint6
 
 #define ROW_ATTEMPTS 4u /* others may take a frame of the row that was chosen */
 
-/* Frames on standby among `count`, the others being zeroed or free; or UINT64_MAX. A moment's
- * truth: no lock is held. */
-static uint64_t count_standby(const struct call *c, uint64_t base, uint64_t count)
+/* Frames on standby in a row, the others being zeroed or free (row_cost). */
+static uint64_t count_standby(const struct call *c, uint64_t base, uint64_t count, uint64_t most)
 {
     uint64_t found = 0;
-    for (uint64_t frame = base; frame < base + count; frame++) {
+    for (uint64_t frame = base; frame < base + count && found < most; frame++) {
         enum ntmm_frame_location location = pfn_location(pfn_at(c, frame));
         if (location > NTMM_FRAME_STANDBY)
             return UINT64_MAX;
         found += location == NTMM_FRAME_STANDBY;
     }
     return found;
-}
-
-/* The aligned row of frames of which the fewest are on standby and none is in use. FRAME_NONE:
- * there is none. */
-static uint64_t choose_row(const struct call *c, uint64_t count)
-{
-    const struct anchor *anchor = anchor_of(c);
-    uint64_t chosen = FRAME_NONE;
-    uint64_t fewest = UINT64_MAX;
-    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
-        const struct frame_range *range = &anchor->ranges[i];
-        uint64_t end = get64(&range->base_frame) + get64(&range->frame_count);
-        uint64_t base = round_up(get64(&range->metadata_end), count);
-        for (; base + count <= end; base += count) {
-            uint64_t found = count_standby(c, base, count);
-            if (found < fewest) {
-                fewest = found;
-                chosen = base;
-            }
-        }
-    }
-    return chosen;
 }
 
 void row_take_free(struct call *c, enum ntmm_frame_use use, uint64_t base, uint64_t count,
@@ -503,7 +480,7 @@ static uint64_t take_row(struct call *c, enum ntmm_frame_use use, uint64_t count
 {
     for (uint32_t i = 0; i < ROW_ATTEMPTS; i++) {
         struct frame_chain taken = chain_empty();
-        uint64_t base = choose_row(c, count);
+        uint64_t base = row_cheapest(c, count, count_standby);
         if (base == FRAME_NONE)
             return FRAME_NONE;
         row_take_free(c, use, base, count, &taken);

@@ -65,7 +65,7 @@ static uint64_t cost_of_row(const struct call *c, uint64_t base, uint64_t count,
     return cost < most ? cost : UINT64_MAX;
 }
 
-uint64_t row_choose(struct call *c, uint64_t count)
+uint64_t row_cheapest(const struct call *c, uint64_t count, row_cost cost_of)
 {
     const struct anchor *anchor = anchor_of(c);
     uint64_t chosen = FRAME_NONE;
@@ -75,7 +75,7 @@ uint64_t row_choose(struct call *c, uint64_t count)
         uint64_t end = get64(&range->base_frame) + get64(&range->frame_count);
         uint64_t base = round_up(get64(&range->metadata_end), count);
         for (; base + count <= end; base += count) {
-            uint64_t cost = cost_of_row(c, base, count, fewest);
+            uint64_t cost = cost_of(c, base, count, fewest);
             if (cost < fewest) {
                 fewest = cost;
                 chosen = base;
@@ -83,6 +83,11 @@ uint64_t row_choose(struct call *c, uint64_t count)
         }
     }
     return chosen;
+}
+
+uint64_t row_choose(const struct call *c, uint64_t count)
+{
+    return row_cheapest(c, count, cost_of_row);
 }
 
 /* --- rows that a call holds: all their frames are one chain, row by row --- */

@@ -52,13 +52,21 @@ void rows_forget_stuck(struct call *c);
 /* Something in the run of a frame cannot move. Takes no lock. */
 void row_mark_stuck(struct call *c, uint64_t frame);
 
+/* What it costs to take [base, base + count); UINT64_MAX, or `most` or more: it is not wanted. A
+ * moment's truth: no lock is held. */
+typedef uint64_t (*row_cost)(const struct call *c, uint64_t base, uint64_t count, uint64_t most);
+
+/* The first frame of the row of `count` frames, aligned to them, that costs least. FRAME_NONE: none
+ * is wanted. Takes no lock. */
+uint64_t row_cheapest(const struct call *c, uint64_t count, row_cost cost_of);
+
 /*
  * The first frame of the row of `count` frames, aligned to them, that is the cheapest to empty: the
  * fewest of its frames hold pages, and each of these is on standby, modified, or active as a page
  * of a process or a section without transfer, in no run that is marked. FRAME_NONE: there is none.
  * A moment's truth: no lock is held.
  */
-uint64_t row_choose(struct call *c, uint64_t count);
+uint64_t row_choose(const struct call *c, uint64_t count);
 
 /* The call holds a row, all of whose frames it took; all its rows have the same size. */
 void rows_hold(struct call *c, uint64_t base, uint64_t count);

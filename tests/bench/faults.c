@@ -26,16 +26,7 @@ struct faults {
 
 static void knock_on_door(struct world *w, uint64_t base, uint64_t pages)
 {
-    struct ntmm_fault_result result;
-    struct ntmm_fault_request request = {
-        .process = w->process,
-        .error_code = NTMM_FAULT_WRITE | NTMM_FAULT_USER,
-    };
-    for (uint64_t i = 0; i < pages; i++) {
-        request.address = base + i * NTMM_PAGE_SIZE;
-        ntmm_status status = ntmm_page_fault(w->system, &request, &result);
-        bench_must(status == NTMM_STATUS_SUCCESS, "a fault was not resolved");
-    }
+    world_fault_pages(w, w->process, base, pages);
 }
 
 static double round_of(struct faults *f, void (*fault)(struct world *, uint64_t, uint64_t))

@@ -59,28 +59,17 @@ static ntmm_status release(struct party *p, uint64_t base)
     return ntmm_free_virtual_memory(p->world->system, p->process, &base, &size, NTMM_MEM_RELEASE);
 }
 
-static void touch(struct party *p, uint64_t base, uint64_t pages)
+static void do_faults(struct party *p)
 {
-    struct ntmm_fault_result result;
-    struct ntmm_fault_request request = {
-        .process = p->process,
-        .error_code = NTMM_FAULT_WRITE | NTMM_FAULT_USER,
-    };
-    for (uint64_t i = 0; i < pages; i++) {
-        request.address = base + i * NTMM_PAGE_SIZE;
-        bench_must(ntmm_page_fault(p->world->system, &request, &result) == NTMM_STATUS_SUCCESS,
-                   "a fault was not resolved");
-    }
+    world_fault_pages(p->world, p->process, p->base, p->count);
 }
-
-static void do_faults(struct party *p) { touch(p, p->base, p->count); }
 
 static void do_cycles(struct party *p)
 {
     for (uint64_t i = 0; i < p->count; i++) {
         uint64_t base;
         bench_must(allocate(p, &base, CYCLE_PAGES) == NTMM_STATUS_SUCCESS, "an allocation failed");
-        touch(p, base, CYCLE_PAGES);
+        world_fault_pages(p->world, p->process, base, CYCLE_PAGES);
         bench_must(release(p, base) == NTMM_STATUS_SUCCESS, "a release failed");
     }
 }

@@ -70,6 +70,20 @@ void world_touch(struct world *w, uint64_t base, uint64_t page_count)
     }
 }
 
+void world_fault_pages(struct world *w, ntmm_handle process, uint64_t base, uint64_t page_count)
+{
+    struct ntmm_fault_result result;
+    struct ntmm_fault_request request = {
+        .process = process,
+        .error_code = NTMM_FAULT_WRITE | NTMM_FAULT_USER,
+    };
+    for (uint64_t i = 0; i < page_count; i++) {
+        request.address = base + i * NTMM_PAGE_SIZE;
+        ntmm_status status = ntmm_page_fault(w->system, &request, &result);
+        bench_must(status == NTMM_STATUS_SUCCESS, "a fault was not resolved");
+    }
+}
+
 void world_zero_frames(struct world *w)
 {
     while (ntmm_zero_free_pages(w->system, 1u << 20) != 0) {

@@ -29,6 +29,9 @@ void world_release(struct world *w, uint64_t base);
 /* Store a word into each page of a range, in order. */
 void world_touch(struct world *w, uint64_t base, uint64_t page_count);
 
+/* A write fault of each page of a range of a process, in order, at the door alone. */
+void world_fault_pages(struct world *w, ntmm_handle process, uint64_t base, uint64_t page_count);
+
 /* Every free frame onto the zeroed list. */
 void world_zero_frames(struct world *w);
 

@@ -3,25 +3,26 @@
  */
 #include "unit/fragments.h"
 
-static uint64_t free_pages(struct machine *m)
+uint64_t fragments_free_pages(struct machine *m)
 {
     return machine_memory(m).free_pages + machine_memory(m).zeroed_pages;
 }
 
-/* The tables come first, so that they are not among the pages. Returns the bytes. */
-static uint64_t fill_memory(struct machine *m)
+/* The tables come first, so that they are not among the pages. */
+uint64_t fragments_fill_memory(struct machine *m)
 {
-    uint64_t size = round_down(free_pages(m) - 24, 16) * PAGE;
+    uint64_t size = round_down(fragments_free_pages(m) - 24, 16) * PAGE;
     must_allocate(m, BASE, size, RW);
     for (uint64_t va = BASE; va < BASE + size; va += LEAF)
         must_write(m, va, va);
     must_fill(m, BASE, size);
+    assert_int_equal(machine_memory(m).free_large_runs, 0);
     return size;
 }
 
 void fragments_make(struct machine *m, struct fragments *f)
 {
-    uint64_t size = fill_memory(m);
+    uint64_t size = fragments_fill_memory(m);
     f->count = 0;
     for (uint64_t va = BASE; va < BASE + size; va += PAGE) {
         uint64_t frame = machine_frame(m, va);
@@ -33,7 +34,7 @@ void fragments_make(struct machine *m, struct fragments *f)
         f->pages[f->count++].va = va;
     }
     fragments_look(m, f);
-    assert_true(free_pages(m) > 2 * LEAF_FRAMES);
+    assert_true(fragments_free_pages(m) > 2 * LEAF_FRAMES);
     assert_int_equal(machine_memory(m).free_large_runs, 0);
 }
 

@@ -34,6 +34,13 @@ struct fragments {
     struct fragment pages[FRAGMENT_PAGES_MAX];
 };
 
+/* Zeroed and free. */
+uint64_t fragments_free_pages(struct machine *m);
+
+/* Fill memory but for a few frames with pages of the process from BASE on, each holding its
+ * address. Returns their bytes. */
+uint64_t fragments_fill_memory(struct machine *m);
+
 /* Fill memory with pages of the process from BASE on, each holding its address, and give back all
  * but each third frame. */
 void fragments_make(struct machine *m, struct fragments *f);

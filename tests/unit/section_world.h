@@ -88,6 +88,18 @@ static inline ntmm_handle open_device(struct world *w, uint64_t device, uint64_t
     return file;
 }
 
+/* A file in memory that holds these bytes. */
+static inline ntmm_handle open_contents(struct world *w, const void *contents, uint64_t bytes)
+{
+    uint64_t device;
+    struct ntmm_emulated_file_config config = {.size = sizeof config,
+                                               .version = NTMM_EMULATED_FILE_VERSION,
+                                               .contents = contents,
+                                               .size_bytes = bytes};
+    check_ok(ntmm_emulated_add_file(w->emu, &config, &device, NULL));
+    return open_device(w, device, bytes);
+}
+
 static inline ntmm_handle make_file(struct world *w, uint64_t bytes)
 {
     return open_device(w, add_memory_file(w, bytes, 16 * MIB, 0), bytes);

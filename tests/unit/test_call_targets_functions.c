@@ -58,13 +58,7 @@ static bool is_target(struct fixture *f, ntmm_handle process, uint64_t va)
 
 static ntmm_handle open_image(struct fixture *f)
 {
-    uint64_t device;
-    struct ntmm_emulated_file_config config = {.size = sizeof config,
-                                               .version = NTMM_EMULATED_FILE_VERSION,
-                                               .contents = f->pe.bytes,
-                                               .size_bytes = f->pe.size_bytes};
-    check_ok(ntmm_emulated_add_file(f->w.emu, &config, &device, NULL));
-    ntmm_handle file = open_device(&f->w, device, f->pe.size_bytes);
+    ntmm_handle file = open_contents(&f->w, f->pe.bytes, f->pe.size_bytes);
     ntmm_handle section = make_section(&f->w, 0, NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file);
     close_file(&f->w, file);
     check_world(&f->w);

@@ -428,16 +428,11 @@ static void images_are_shared_and_their_data_is_not(void **state)
 {
     static struct pe_file pe;
     struct clone_world k;
-    uint64_t device, base = 0, size = 0;
+    uint64_t base = 0, size = 0;
     (void)state;
     begin_clones(&k);
     pe_make(&pe, true);
-    struct ntmm_emulated_file_config config = {.size = sizeof config,
-                                               .version = NTMM_EMULATED_FILE_VERSION,
-                                               .contents = pe.bytes,
-                                               .size_bytes = pe.size_bytes};
-    check_ok(ntmm_emulated_add_file(k.w.emu, &config, &device, NULL));
-    ntmm_handle file = open_device(&k.w, device, pe.size_bytes);
+    ntmm_handle file = open_contents(&k.w, pe.bytes, pe.size_bytes);
     ntmm_handle section = make_section(&k.w, 0, NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file);
     assert_true(
         NTMM_SUCCEEDED(ntmm_map_view_of_section(k.w.system, section, k.parent, &base, 0, 0, NULL,

@@ -90,14 +90,8 @@ static void test_views(void **state)
 static void test_images(void **state)
 {
     struct fixture *f = *state;
-    uint64_t device;
     pe_make(&f->pe, true);
-    struct ntmm_emulated_file_config config = {.size = sizeof config,
-                                               .version = NTMM_EMULATED_FILE_VERSION,
-                                               .contents = f->pe.bytes,
-                                               .size_bytes = f->pe.size_bytes};
-    check_ok(ntmm_emulated_add_file(f->w.emu, &config, &device, NULL));
-    ntmm_handle file = open_device(&f->w, device, f->pe.size_bytes);
+    ntmm_handle file = open_contents(&f->w, f->pe.bytes, f->pe.size_bytes);
     ntmm_handle section = make_section(&f->w, 0, NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file);
     uint64_t base = map(&f->w, section, f->strict, NTMM_PAGE_EXECUTE_READ);
     uint64_t text = base + 0x1000, data = base + 0x3000;

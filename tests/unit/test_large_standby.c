@@ -5,20 +5,13 @@
  *   |F S S F S ... |  free and standby: becomes a large page
  *   |F S A S F ... |  a page is in use: moves; or it is locked, then the run stays
  */
-#include "base/bits.h"
-#include "space/large.h"
-#include "unit/storage.h"
+#include "unit/fragments.h"
 
 #include <ntmm/memory.h>
 #include <ntmm/section.h>
 #include <ntmm/snapshot.h>
 
-#define LARGE (NTMM_MEM_RESERVE | NTMM_MEM_COMMIT | NTMM_MEM_LARGE_PAGES)
-#define RW NTMM_PAGE_READWRITE
-#define LEAF (2 * MIB)
-#define AT (64 * MIB)
 #define SMALL (BASE + 64 * MIB)
-#define LEAF_FRAMES 512u
 
 static struct machine *open_with_file(uint64_t ram_bytes)
 {
@@ -27,24 +20,6 @@ static struct machine *open_with_file(uint64_t ram_bytes)
     struct machine *m = machine_open(&setup);
     (void)must_add_file(m, 4 * ram_bytes, 4 * ram_bytes, NULL);
     return m;
-}
-
-static uint64_t free_pages(struct machine *m)
-{
-    return machine_memory(m).free_pages + machine_memory(m).zeroed_pages;
-}
-
-/* Pages that fill memory but for a few frames, written. The tables come first, so that they are not
- * among them. Returns their bytes. */
-static uint64_t fill_memory(struct machine *m)
-{
-    uint64_t size = round_down(free_pages(m) - 24, 16) * PAGE;
-    must_allocate(m, BASE, size, RW);
-    for (uint64_t va = BASE; va < BASE + size; va += LEAF)
-        must_write(m, va, va);
-    must_fill(m, BASE, size);
-    assert_int_equal(machine_memory(m).free_large_runs, 0);
-    return size;
 }
 
 /* All of a range to standby. */
@@ -60,7 +35,7 @@ static void pages_on_standby_make_room(void **state)
 {
     (void)state;
     struct machine *m = open_with_file(12 * MIB);
-    uint64_t size = fill_memory(m);
+    uint64_t size = fragments_fill_memory(m);
     assert_int_equal(try_allocate(m, AT, LEAF, LARGE, RW), NTMM_STATUS_INSUFFICIENT_RESOURCES);
     put_on_standby(m, BASE, size);
     uint64_t repurposed = machine_counter(m, NTMM_COUNTER_PAGES_REPURPOSED);
@@ -83,7 +58,7 @@ static void sections_take_them_too(void **state)
     struct machine *m = open_with_file(12 * MIB);
     ntmm_handle section;
     uint64_t bytes = LEAF, base = AT, view = 0;
-    uint64_t size = fill_memory(m);
+    uint64_t size = fragments_fill_memory(m);
     put_on_standby(m, BASE, size);
     assert_int_equal(ntmm_create_section(m->system, &section, NTMM_SECTION_ALL_ACCESS, NULL, &bytes,
                                          RW, NTMM_SEC_COMMIT | NTMM_SEC_LARGE_PAGES, 0),
@@ -120,7 +95,7 @@ static struct machine *open_with_one_in_use(uint64_t *size, bool is_locked)
 {
     struct machine *m = open_with_file(12 * MIB);
     uint8_t has_seen[16] = {0};
-    *size = fill_memory(m);
+    *size = fragments_fill_memory(m);
     put_on_standby(m, BASE, *size);
     for (uint64_t va = BASE; va < BASE + *size; va += PAGE) {
         uint64_t run = machine_frame(m, va) / LEAF_FRAMES;
@@ -172,7 +147,7 @@ static void the_run_with_the_most_free_frames_is_taken(void **state)
 {
     (void)state;
     struct machine *m = open_with_file(12 * MIB);
-    uint64_t size = fill_memory(m);
+    uint64_t size = fragments_fill_memory(m);
     put_on_standby(m, BASE, size);
     uint64_t wanted = machine_frame(m, BASE + size / 2) / LEAF_FRAMES;
     uint64_t kept = 0;

@@ -36,13 +36,7 @@ static int tear_down(void **state)
 
 static ntmm_handle open_pe(struct fixture *f)
 {
-    uint64_t device;
-    struct ntmm_emulated_file_config config = {.size = sizeof config,
-                                               .version = NTMM_EMULATED_FILE_VERSION,
-                                               .contents = f->pe.bytes,
-                                               .size_bytes = f->pe.size_bytes};
-    check_ok(ntmm_emulated_add_file(f->w.emu, &config, &device, NULL));
-    return open_device(&f->w, device, f->pe.size_bytes);
+    return open_contents(&f->w, f->pe.bytes, f->pe.size_bytes);
 }
 
 static ntmm_handle make_image(struct fixture *f, ntmm_handle file)

@@ -233,16 +233,11 @@ static void image_pages_are_relocated(void **state)
     struct pe_file pe = {0};
     struct image image;
     uint8_t directory[64];
-    uint64_t device, base = 0, size = 0;
+    uint64_t base = 0, size = 0;
     open_fixture(&f, 16 * MIB, 4, 0);
     pe_make(&pe, true);
     add_relocations(&pe);
-    struct ntmm_emulated_file_config config = {.size = sizeof config,
-                                               .version = NTMM_EMULATED_FILE_VERSION,
-                                               .contents = pe.bytes,
-                                               .size_bytes = pe.size_bytes};
-    check_ok(ntmm_emulated_add_file(f.w.emu, &config, &device, NULL));
-    ntmm_handle file = open_device(&f.w, device, pe.size_bytes);
+    ntmm_handle file = open_contents(&f.w, pe.bytes, pe.size_bytes);
     ntmm_handle section = make_section(&f.w, 0, NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file);
     check_ok(ntmm_map_view_of_section(f.w.system, section, f.process, &base, 0, 0, NULL, &size,
                                       NTMM_VIEW_SHARE, 0, NTMM_PAGE_READONLY));

@@ -69,16 +69,10 @@ static void test_image(void **state)
     struct world w;
     struct ntmm_subsection_information found[MOST];
     struct pe_file pe;
-    uint64_t device;
     make_section_world(&w, 8 * MIB);
     pe_make(&pe, true);
     pe_add_section(&pe, 0x2000, 0x2000, PE_READ | PE_WRITE | PE_SHARED);
-    struct ntmm_emulated_file_config config = {.size = sizeof config,
-                                               .version = NTMM_EMULATED_FILE_VERSION,
-                                               .contents = pe.bytes,
-                                               .size_bytes = pe.size_bytes};
-    check_ok(ntmm_emulated_add_file(w.emu, &config, &device, NULL));
-    ntmm_handle file = open_device(&w, device, pe.size_bytes);
+    ntmm_handle file = open_contents(&w, pe.bytes, pe.size_bytes);
     ntmm_handle image = make_section(&w, 0, NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file);
     assert_int_equal(ask(&w, image, found), 4);
     check_one(&found[0], (struct ntmm_subsection_information){.page_count = 1,
