@@ -106,6 +106,15 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 }
 %apply struct ntmm_emulated **emu { struct ntmm_emulated **fork };
 
+/* Not written when the frame is in use still, which is no failure. */
+%typemap(in, numinputs=0) uint32_t *outcome (uint32_t became) {
+    became = 0;
+    $1 = &became;
+}
+%typemap(argout) uint32_t *outcome {
+    $result = SWIG_Python_AppendOutput($result, PyLong_FromUnsignedLong(*$1));
+}
+
 /* Bytes: a load takes a count and gives bytes, a store takes an object with a buffer. */
 %typemap(in) (void *buffer, size_t size) (PyObject *bytes = NULL) {
     Py_ssize_t count = PyLong_AsSsize_t($input);
@@ -221,6 +230,9 @@ static PyObject *list_of(const uint64_t *values, size_t count)
 %ignore ntmm_storage_reader;
 %ignore ntmm_set_invalidation_sink;
 %ignore ntmm_invalidation_sink;
+%ignore ntmm_set_image_verifier;
+%ignore ntmm_image_verifier;
+%ignore ntmm_image_file;
 %ignore ntmm_emulated_map_io;
 %ignore ntmm_emulated_device;
 %ignore ntmm_mem_extended_parameter;
@@ -374,6 +386,7 @@ ntmm_status set_call_targets(struct ntmm_system *system, ntmm_handle process, ui
 %include <ntmm/offer.h>
 %include <ntmm/write_watch.h>
 %include <ntmm/physical.h>
+%include <ntmm/frames.h>
 %include <ntmm/working_set.h>
 %include <ntmm/statistics.h>
 %include <ntmm/access.h>

@@ -45,6 +45,14 @@ kernel   qemu-system-x86       cmd:qemu-system-x86_64
 kernel   seabios               file:/usr/share/seabios/bios-256k.bin
 kernel   binutils              cmd:objcopy
 cxx      g++                   cmd:g++
+ports    gcc-i686-linux-gnu    cmd:i686-linux-gnu-gcc
+ports    gcc-s390x-linux-gnu   cmd:s390x-linux-gnu-gcc
+ports    libc6-dev-i386-cross  file:/usr/i686-linux-gnu/lib/libc.a
+ports    libc6-dev-s390x-cross file:/usr/s390x-linux-gnu/lib/libc.a
+ports    gcc-aarch64-linux-gnu cmd:aarch64-linux-gnu-gcc
+ports    libc6-dev-arm64-cross file:/usr/aarch64-linux-gnu/lib/libc.a
+ports    qemu-user             cmd:qemu-s390x
+ports    python3               cmd:python3
 '
 
 first_of() {

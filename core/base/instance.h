@@ -10,15 +10,20 @@
  * it carries the bias, and in debug builds the set of locks held, so that the lock order is checked
  * without any per-thread or global state. Each core function takes it first.
  *
+ * Levels: a public call may be made up to the level that its docstring names (enum ntmm_level). One
+ * that may wait begins with call_begin_to_wait, which debug builds let nobody pass at raised level.
+ *
  * I0 the core never keeps a pointer to a struct call, nor a host pointer in a frame.
  */
 #ifndef NTMM_BASE_INSTANCE_H
 #define NTMM_BASE_INSTANCE_H
 
+#include "base/assert.h"
 #include "base/transfer.h"
 
 #include <ntmm/borrow.h>
 #include <ntmm/platform.h>
+#include <ntmm/section.h>
 #include <ntmm/status.h>
 #include <ntmm/system.h>
 
@@ -65,9 +70,12 @@ struct ntmm_system {
     struct wait_queue for_frame;              /* faults that wait for a frame */
     struct wait_queue for_file_lock;          /* calls that wait for bytes of a file */
     le32 chances;                             /* times that waiters_note_chance was called (R) */
+    le32 frames_change;                       /* 1: a call adds or removes frames (R) */
     struct allocation_failures failures;      /* nobody but a test sets it, in one thread */
     ntmm_invalidation_sink invalidation_sink; /* or NULL */
     void *invalidation_context;
+    ntmm_image_verifier image_verifier; /* or NULL */
+    void *verifier_context;
     struct transfers transfers;
 };
 
@@ -77,15 +85,39 @@ struct call {
     struct want want;
     uint32_t zeroed_inline; /* frames zeroed on the spot for this call */
     uint32_t chances;       /* the system's when it was last found that no frame can be had */
-    uint32_t held;          /* bit (1 << level) of each lock held; debug builds */
+    uint16_t held;          /* bit (1 << level) of each lock held; debug builds */
+    uint16_t reader;        /* it shares (W), and how, see space/readers.h; 0: it does not */
     uint32_t depth;         /* locks held */
     uint32_t old_level;     /* interrupt level before the first lock */
     uint32_t rows;          /* 1 + number of the first run it holds, see phys/rows.h; 0: none */
+    uint32_t processor;     /* 1 + its number, once it was asked for */
 };
 
 static inline struct call call_begin(struct ntmm_system *sys)
 {
     return (struct call){.sys = sys, .bias = sys->bias};
+}
+
+/* Whether the caller is at a level at which it may be made to wait, as far as the port can say. */
+static inline bool call_may_wait(const struct ntmm_system *sys)
+{
+    return !sys->platform.level || sys->platform.level(sys->platform.context) < NTMM_DISPATCH_LEVEL;
+}
+
+/* A call that may wait, as NT's PAGED_CODE marks one. */
+static inline struct call call_begin_to_wait(struct ntmm_system *sys)
+{
+    NTMM_ASSERT(call_may_wait(sys));
+    return call_begin(sys);
+}
+
+/* The processor that the call was on when it first asked: whose lines it had better use. */
+static inline uint32_t call_processor(struct call *c)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    if (c->processor == 0)
+        c->processor = 1 + (platform->processor ? platform->processor(platform->context) : 0);
+    return c->processor - 1;
 }
 
 /* NT's status for what the call lacked. */
@@ -103,6 +135,14 @@ static inline void *table_at(const struct call *c, uint64_t frame)
 static inline uint64_t frame_ref(const struct call *c, uint64_t frame)
 {
     return c->sys->core_base + (frame << NTMM_PAGE_SHIFT);
+}
+
+/* The core address of a host pointer, as core_at gives it. Where pointers are narrower than core
+ * addresses, all frames lie within their reach above the anchor, which is in the lowest of them. */
+static inline uint64_t core_ref(const struct call *c, const volatile void *pointer)
+{
+    uint64_t anchor = c->sys->anchor_ref;
+    return anchor + (uintptr_t)((uintptr_t)pointer - c->bias - (uintptr_t)anchor);
 }
 
 static inline uint64_t ref_frame(const struct call *c, uint64_t ref)

@@ -123,6 +123,11 @@ static inline uint32_t load32_acquire(const le32 *p)
     return LE_SWAP32(atomic_load_explicit(atomic_of32(p), memory_order_acquire));
 }
 
+static inline void store32_relaxed(le32 *p, uint32_t v)
+{
+    atomic_store_explicit(atomic_of32(p), LE_SWAP32(v), memory_order_relaxed);
+}
+
 static inline void store32_release(le32 *p, uint32_t v)
 {
     atomic_store_explicit(atomic_of32(p), LE_SWAP32(v), memory_order_release);
@@ -172,6 +177,29 @@ static inline uint32_t add32(le32 *p, uint32_t difference)
     while (!cas32_acq_rel(p, &seen, seen + difference)) {
     }
     return seen + difference;
+}
+
+/* In one order with load32_ordered of every thread: of two that each change a word first and look
+ * at the other's then, one sees what the other did. */
+static inline bool cas32_ordered(le32 *p, uint32_t expected, uint32_t desired)
+{
+    uint32_t seen = LE_SWAP32(expected);
+    schedule_point(POINT_EXCHANGE);
+    return atomic_compare_exchange_strong_explicit(atomic_of32(p), &seen, LE_SWAP32(desired),
+                                                   memory_order_seq_cst, memory_order_relaxed);
+}
+
+static inline uint32_t add32_ordered(le32 *p, uint32_t difference)
+{
+    uint32_t seen = load32_relaxed(p);
+    while (!cas32_ordered(p, seen, seen + difference))
+        seen = load32_relaxed(p);
+    return seen + difference;
+}
+
+static inline uint32_t load32_ordered(const le32 *p)
+{
+    return LE_SWAP32(atomic_load_explicit(atomic_of32(p), memory_order_seq_cst));
 }
 
 /* The host pointer of a core address. */

@@ -102,13 +102,8 @@ static ntmm_status resolve_demand_zero(struct call *c, struct door *d, uint32_t 
 
     if (!door_make_tables(c, d, 1) || !frame_allocate_zeroed(c, NTMM_USE_PRIVATE, &frame))
         return door_give_up(c, d);
-    struct pfn *pfn = pfn_at(c, frame);
-    uint64_t entry_address = (uint64_t)((uintptr_t)d->span.entry - c->bias);
-    set64(&pfn->entry_address, entry_address);
     uint64_t lost = entry_value(c, load64_relaxed(d->span.entry)) & ENTRY_LOST;
-    store64_relaxed(&pfn->original_pte, entry_software(protection) | lost);
-    set64(&pfn->table_frame, ref_frame(c, entry_address));
-    pfn_set_modified(pfn); /* it has no backing yet */
+    entry_own(c, pfn_at(c, frame), d->span.entry, entry_software(protection) | lost);
     entry_make_valid(c, d->span.table, d->span.entry,
                      entry_hardware(frame, protection, d->access == DOOR_WRITE));
     process_add_peak(&process->working_set_pages, &process->working_set_peak, 1);
@@ -264,9 +259,9 @@ static ntmm_status resolve_user(struct call *c, struct door *d)
     case PTE_NO_ACCESS:
         break;
     case PTE_PROTOTYPE:
-        if (has_made_room(c, d->process))
+        if (has_made_room(c, d->process) || door_take_back(c, d, raw))
             return resolve_user(c, d);
-        return door_resolve_view(c, d, vad_find(c, d->process, d->page), raw);
+        return door_resolve_prototype(c, d, raw);
     case PTE_LARGE:
         NTMM_ASSERT(false);
         return NTMM_STATUS_INTERNAL_ERROR;
@@ -301,9 +296,7 @@ ntmm_status door_resolve(struct call *c, struct process *process,
         .wait = wait,
         .process = process,
         .page = request->address >> NTMM_PAGE_SHIFT,
-        .access = request->error_code & NTMM_FAULT_EXECUTE ? DOOR_EXECUTE
-                  : request->error_code & NTMM_FAULT_WRITE ? DOOR_WRITE
-                                                           : DOOR_READ,
+        .access = door_access(request),
     };
     ntmm_status status = request->address < NTMM_USER_PROBE_ADDRESS
                              ? resolve_user(c, &d)
@@ -315,6 +308,8 @@ ntmm_status door_resolve(struct call *c, struct process *process,
         log_fault(c, &d);
     if (status != NTMM_STATUS_PENDING)
         process_count(process, NTMM_COUNTER_PAGE_FAULTS, 1);
+    else
+        door_want_beside_tables(c, process, d.page);
     if (c->zeroed_inline)
         process_count(process, NTMM_COUNTER_FRAMES_ZEROED_INLINE, c->zeroed_inline);
     c->zeroed_inline = 0;

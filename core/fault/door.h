@@ -8,6 +8,8 @@
  *   transition            back from its list  page file          read it in (PENDING)
  *   being read            join the read       anything else      access violation
  *
+ *   shared with clones    its prototype is resolved likewise, mapped or copied; the last one that
+ *                         refers to it gets it back first, as a private page
  *   page of a view        its prototype is resolved likewise (prototype.c), then mapped (view.c); a
  *                         write of a page that is copied on write copies it
  *
@@ -43,12 +45,23 @@ struct door {
     enum { DOOR_READ, DOOR_WRITE, DOOR_EXECUTE } access;
 };
 
+static inline uint32_t door_access(const struct ntmm_fault_request *request)
+{
+    return request->error_code & NTMM_FAULT_EXECUTE ? DOOR_EXECUTE
+           : request->error_code & NTMM_FAULT_WRITE ? DOOR_WRITE
+                                                    : DOOR_READ;
+}
+
 /* In ntmm_wait.flags. */
 enum {
     WAIT_FOR_FRAME = 1u << 0, /* queued for a frame */
     WAIT_FOR_BLOCK = 1u << 1, /* queued for a free block */
     WAIT_IS_HARD = 1u << 2,   /* the fault began to read its page */
+    WAIT_CHANCE = 1u << 8,    /* from here up: chances of a frame that were taken */
 };
+
+/* Chances that are taken at most. What fails, and forever, gives one each time. */
+#define WAIT_CHANCES_LIMIT (64u * WAIT_CHANCE)
 
 /*
  * Resolve a fault of a process whose (W) is held. Success, an exception to raise, COMMITMENT_LIMIT,
@@ -59,6 +72,17 @@ ntmm_status door_resolve(struct call *c, struct process *process,
                          const struct ntmm_fault_request *request, struct ntmm_wait *wait,
                          struct ntmm_fault_result *result);
 
+/* --- soft.c --- */
+
+/*
+ * Resolve a fault of a process whose (W) is shared, and leave it. False, with nothing changed: the
+ * fault is not as simple as that, and is for door_resolve; or *zeroed is a frame, which is for it
+ * when it is tried again. Before that it is FRAME_NONE. Takes (F), (L), (P), (N), (G), (Q).
+ */
+bool door_resolve_soft(struct call *c, struct process *process,
+                       const struct ntmm_fault_request *request, const struct ntmm_wait *wait,
+                       uint64_t *zeroed, struct ntmm_fault_result *result);
+
 /*
  * Bring the tables that lead to a page into memory, for a service. SUCCESS: they are. PENDING:
  * c->want says what to wait for. Otherwise the status of the read that `wait` waited for. (W) is
@@ -66,6 +90,17 @@ ntmm_status door_resolve(struct call *c, struct process *process,
  */
 ntmm_status door_bring_tables(struct call *c, struct process *process, uint64_t page,
                               struct ntmm_wait *wait);
+
+/* The same as a part of a fault. */
+ntmm_status door_bring_tables_back(struct call *c, struct process *process, uint64_t page,
+                                   struct ntmm_wait *wait);
+
+/*
+ * Frames that are wanted for a page, PENDING, are wanted beside its tables: one that has nothing in
+ * memory may be trimmed to make room, and counts as available then, until it is brought back. Who
+ * asked for no more would do both for ever. (W) is held.
+ */
+void door_want_beside_tables(struct call *c, struct process *process, uint64_t page);
 
 /* --- prototype.c: pages of sections --- */
 
@@ -76,15 +111,25 @@ struct control_area;
  * is the caller's, to be given back by frame_end_share. PENDING: c->want says for what. Otherwise
  * ACCESS_VIOLATION (no such page, or not committed), COMMITMENT_LIMIT, or the status of the read
  * that `wait` waited for. *kind: how it was resolved. Takes (X), (F).
+ *
+ * area: NULL for a page that clones share, to which the caller has a reference; `page` is the
+ * address of its prototype then.
  */
 ntmm_status prototype_acquire(struct call *c, struct control_area *area, uint64_t page,
                               struct ntmm_wait *wait, uint64_t *frame, enum ntmm_fault_kind *kind);
 
-/* --- view.c: pages of views --- */
+/* --- view.c: pages of views, and pages that clones share --- */
 
 /* A page of a view that is not valid and not private: its entry is empty, or says that the
  * prototype has it. */
 ntmm_status door_resolve_view(struct call *c, struct door *d, struct vad *vad, uint64_t raw);
+
+/* The same of a page whose entry leads to a prototype, a view's or one of clones. */
+ntmm_status door_resolve_prototype(struct call *c, struct door *d, uint64_t raw);
+
+/* Whether the entry was the last one that refers to a page of clones: then the page is an ordinary
+ * private one now, to be looked at anew. */
+bool door_take_back(struct call *c, struct door *d, uint64_t raw);
 
 /* A write to a valid page that is copied on write. */
 ntmm_status door_copy_on_write(struct call *c, struct door *d, le64 *entry, uint64_t raw);

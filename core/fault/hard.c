@@ -11,11 +11,6 @@
 #include "fault/door.h"
 #include "paging/transfers.h"
 
-static uint64_t ref_of(const struct call *c, const le64 *entry)
-{
-    return (uint64_t)((uintptr_t)entry - c->bias);
-}
-
 ntmm_status door_earlier_read(struct call *c, const struct ntmm_wait *wait, const le64 *entry,
                               uint32_t *span_count)
 {
@@ -24,9 +19,10 @@ ntmm_status door_earlier_read(struct call *c, const struct ntmm_wait *wait, cons
     if (!block)
         return status;
     lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    if (block->is_done && block->target_entry == ref_of(c, entry)) {
+    if (block->is_done && block->target_entry == core_ref(c, entry)) {
         status = block->io.status;
         *span_count = block->io.span_count;
+        block_step(c, block, NTMM_SUCCEEDED(status) ? "again" : "refuse");
     }
     lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
     return status;
@@ -35,6 +31,7 @@ ntmm_status door_earlier_read(struct call *c, const struct ntmm_wait *wait, cons
 ntmm_status door_join(struct call *c, uint64_t frame)
 {
     struct transfer_block *block = block_at(c, (uint32_t)get64(&pfn_at(c, frame)->flink));
+    frame_step(c, pfn_at(c, frame), "collide");
     block_join(c, block);
     frame_unlock(c, frame);
     c->want = (struct want){.kind = WANT_READ, .block = block};
@@ -78,8 +75,8 @@ static ntmm_status bring_table(struct call *c, struct process *process, struct n
     return status;
 }
 
-ntmm_status door_bring_tables(struct call *c, struct process *process, uint64_t page,
-                              struct ntmm_wait *wait)
+ntmm_status door_bring_tables_back(struct call *c, struct process *process, uint64_t page,
+                                   struct ntmm_wait *wait)
 {
     for (;;) {
         struct table_span span = table_find(c, process, page);
@@ -90,6 +87,21 @@ ntmm_status door_bring_tables(struct call *c, struct process *process, uint64_t 
         if (status != NTMM_STATUS_SUCCESS)
             return status;
     }
+}
+
+void door_want_beside_tables(struct call *c, struct process *process, uint64_t page)
+{
+    if (c->want.kind == WANT_FRAME && table_may_go(c, process, page))
+        c->want.pages++;
+}
+
+ntmm_status door_bring_tables(struct call *c, struct process *process, uint64_t page,
+                              struct ntmm_wait *wait)
+{
+    ntmm_status status = door_bring_tables_back(c, process, page, wait);
+    if (status == NTMM_STATUS_PENDING)
+        door_want_beside_tables(c, process, page);
+    return status;
 }
 
 ntmm_status door_raise_in_page_error(struct call *c, struct door *d, ntmm_status io_status)
@@ -103,7 +115,7 @@ ntmm_status door_raise_in_page_error(struct call *c, struct door *d, ntmm_status
 
 ntmm_status door_resolve_tables(struct call *c, struct door *d)
 {
-    ntmm_status status = door_bring_tables(c, d->process, d->page, d->wait);
+    ntmm_status status = door_bring_tables_back(c, d->process, d->page, d->wait);
     if (status == NTMM_STATUS_SUCCESS)
         d->span = table_find(c, d->process, d->page);
     else if (status != NTMM_STATUS_PENDING)
@@ -124,6 +136,8 @@ ntmm_status door_resolve_page_file(struct call *c, struct door *d)
                                      .use = NTMM_USE_PRIVATE,
                                      .cluster = c->sys->read_cluster};
     uint32_t pages = 0;
+    if (entry_is_damaged(entry_value(c, load64_relaxed(d->span.entry))))
+        return door_raise_in_page_error(c, d, NTMM_STATUS_HARDWARE_MEMORY_ERROR);
     c->want = (struct want){.kind = WANT_NOTHING};
     ntmm_status status = door_begin_read(c, d->wait, &request, &pages);
     if (status != NTMM_STATUS_PENDING)

@@ -13,9 +13,10 @@
 #include "section/prototype.h"
 #include "fault/door.h"
 #include "paging/transfers.h"
+#include "space/clone_page.h"
 
 struct acquisition {
-    struct control_area *area;
+    struct control_area *area; /* NULL: the page is one that clones share */
     struct prototype_span span;
     struct ntmm_wait *wait;
     uint64_t page;
@@ -23,17 +24,10 @@ struct acquisition {
     enum ntmm_fault_kind kind;
 };
 
-/* The value of a prototype that names a frame validly. */
-static uint64_t valid_value(uint64_t frame, uint64_t protection)
-{
-    return x64_protection_bits[protection] | FIELD_MASK(HW_VALID) | FIELD_MASK(HW_ACCESSED) |
-           frame << NTMM_PAGE_SHIFT;
-}
-
 static void enter_valid(struct call *c, struct acquisition *a, uint64_t original)
 {
     entry_make_valid(c, a->span.table, a->span.entry,
-                     valid_value(a->frame, field_get(original, SW_PROTECTION)));
+                     entry_of_prototype(a->frame, (uint32_t)field_get(original, SW_PROTECTION)));
 }
 
 /* One share more of a valid page. False: it is not valid any more. */
@@ -69,12 +63,13 @@ static ntmm_status enter_zeros(struct call *c, struct acquisition *a, uint64_t v
     if (!frame_allocate_zeroed(c, NTMM_USE_SECTION, &a->frame))
         return NTMM_STATUS_PENDING;
     struct pfn *pfn = pfn_at(c, a->frame);
-    uint64_t address = (uint64_t)((uintptr_t)a->span.entry - c->bias);
+    uint64_t address = core_ref(c, a->span.entry);
     set64(&pfn->entry_address, address);
     store64_relaxed(&pfn->original_pte, value);
     set64(&pfn->table_frame, ref_frame(c, address));
     if (!entry_is_of_file(value))
         pfn_set_modified(pfn); /* it has no backing yet */
+    frame_step(c, pfn, entry_is_of_file(value) ? "own_zeros" : "own_dirty");
     frame_note_first_share(c);
     enter_valid(c, a, value);
     a->kind = NTMM_FAULT_KIND_DEMAND_ZERO;
@@ -124,13 +119,15 @@ static ntmm_status bring_in(struct call *c, struct acquisition *a, uint64_t raw)
         bool is_in_file = area_backing(c, a->area, a->page, value, &offset) != 0;
         return is_in_file ? read_file(c, a) : enter_zeros(c, a, value);
     }
+    if (entry_is_damaged(value))
+        return NTMM_STATUS_HARDWARE_MEMORY_ERROR;
     if (slot_of(value) != 0)
         return read_page_file(c, a);
     return enter_zeros(c, a, value);
 }
 
-/* (X) is held. */
-static ntmm_status acquire(struct call *c, struct acquisition *a)
+/* The entry, made if need be. (X) is held. */
+static ntmm_status find_entry(struct call *c, struct acquisition *a)
 {
     if (a->page >= get64(&a->area->pages))
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -141,6 +138,15 @@ static ntmm_status acquire(struct call *c, struct acquisition *a)
         a->span = prototype_make(c, a->area, a->page, TABLE_FOR_FAULT);
     if (!a->span.entry)
         return c->want.kind == WANT_COMMIT ? NTMM_STATUS_COMMITMENT_LIMIT : NTMM_STATUS_PENDING;
+    return NTMM_STATUS_SUCCESS;
+}
+
+/* (X) is held. */
+static ntmm_status acquire(struct call *c, struct acquisition *a)
+{
+    ntmm_status status = a->area ? find_entry(c, a) : NTMM_STATUS_SUCCESS;
+    if (status != NTMM_STATUS_SUCCESS)
+        return status;
     for (;;) {
         uint64_t raw = load64_acquire(a->span.entry);
         if (raw & FIELD_MASK(HW_VALID)) {
@@ -157,17 +163,32 @@ static ntmm_status acquire(struct call *c, struct acquisition *a)
     }
 }
 
+/* The lock (X) of an area, or of a block of clones. */
+static ntmm_status acquire_locked(struct call *c, struct acquisition *a, le32 *lock,
+                                  uint64_t *frame, enum ntmm_fault_kind *kind)
+{
+    c->want = (struct want){.kind = WANT_NOTHING};
+    lock_acquire(c, lock, LOCK_SECTION);
+    ntmm_status status = acquire(c, a);
+    lock_release(c, lock, LOCK_SECTION);
+    if (c->want.is_new)
+        a->wait->flags |= WAIT_IS_HARD;
+    *frame = a->frame;
+    *kind = a->kind;
+    return status;
+}
+
 ntmm_status prototype_acquire(struct call *c, struct control_area *area, uint64_t page,
                               struct ntmm_wait *wait, uint64_t *frame, enum ntmm_fault_kind *kind)
 {
     struct acquisition a = {.area = area, .wait = wait, .page = page};
-    c->want = (struct want){.kind = WANT_NOTHING};
-    area_lock(c, area);
-    ntmm_status status = acquire(c, &a);
-    area_unlock(c, area);
-    if (c->want.is_new)
-        wait->flags |= WAIT_IS_HARD;
-    *frame = a.frame;
-    *kind = a.kind;
-    return status;
+    le32 *lock;
+    if (area) {
+        lock = &area->lock;
+    } else {
+        a.span.entry = core_at(c->bias, page);
+        a.span.table = pfn_at(c, ref_frame(c, page));
+        lock = &clone_block_of(c, page)->lock;
+    }
+    return acquire_locked(c, &a, lock, frame, kind);
 }

@@ -47,7 +47,7 @@ ntmm_status door_bring_stack(struct call *c, struct door *d, const struct vad *v
     start = max_u64(start, vad_start(vad));
     end = min_u64(end, vad_end(vad));
     while (!tables_are_present(c, d->process, start, end)) {
-        ntmm_status status = door_bring_tables(c, d->process, c->want.page, d->wait);
+        ntmm_status status = door_bring_tables_back(c, d->process, c->want.page, d->wait);
         if (status == NTMM_STATUS_PENDING)
             return status;
         if (status != NTMM_STATUS_SUCCESS)

@@ -13,6 +13,7 @@
 #include <ntmm/event.h>
 #include <ntmm/fault.h>
 #include <ntmm/file.h>
+#include <ntmm/frames.h>
 #include <ntmm/inspect.h>
 #include <ntmm/job.h>
 #include <ntmm/memory.h>

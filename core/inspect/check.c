@@ -2,6 +2,7 @@
  * ntmm_check: the parts of the checker in order, and the charges.
  */
 #include "inspect/checker.h"
+#include "phys/hot.h"
 
 bool check_fail(struct checker *k, const char *invariant, uint64_t object, uint64_t expected,
                 uint64_t found)
@@ -33,7 +34,11 @@ uint32_t *check_mark(struct checker *k, uint64_t frame)
 
 static size_t mark_bytes(const struct call *c)
 {
-    return (size_t)round_up(get64(&partition_of(c)->total_pages) * sizeof(uint32_t), 8);
+    const struct anchor *anchor = anchor_of(c);
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++)
+        rows += get64(&anchor->ranges[i].frame_count);
+    return (size_t)round_up(rows * sizeof(uint32_t), 8);
 }
 
 static size_t name_bytes(const struct call *c, uint32_t file)
@@ -108,12 +113,24 @@ static bool check_conditions(struct checker *k)
                          get64(&anchor->high_memory_pages));
 }
 
-/* A1, A2: the anchor is the running instance's, and its sums are those of its ranges. */
+/* Rows of frames that are not absent. */
+static uint64_t count_there(const struct checker *k)
+{
+    const struct anchor *anchor = anchor_of(k->c);
+    uint64_t there = 0;
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        uint64_t base = get64(&anchor->ranges[i].base_frame);
+        for (uint64_t j = 0; j < get64(&anchor->ranges[i].frame_count); j++)
+            there += !pfn_is_absent(pfn_at(k->c, base + j));
+    }
+    return there;
+}
+
+/* A1, A2, P17: the anchor is the running instance's, and its sums are those of its ranges. */
 static bool check_anchor(struct checker *k)
 {
     const struct ntmm_system *sys = k->c->sys;
     const struct anchor *anchor = anchor_of(k->c);
-    uint64_t total = 0;
     uint64_t metadata = 0;
 
     if (!check_equal(k, "A1", 0, ANCHOR_MAGIC, get64(&anchor->magic)) ||
@@ -122,11 +139,14 @@ static bool check_anchor(struct checker *k)
         return false;
     for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
         const struct frame_range *range = &anchor->ranges[i];
-        total += get64(&range->frame_count);
+        bool has_rows = get64(&range->frame_count) != 0;
+        if (has_rows &&
+            !check_equal(k, "A2", i, get64(&range->given_count), get64(&range->frame_count)))
+            return false;
         metadata += get64(&range->metadata_end) - get64(&range->base_frame);
     }
     const struct partition *partition = partition_of(k->c);
-    return check_equal(k, "A2", 0, total, get64(&partition->total_pages)) &&
+    return check_equal(k, "P17", 0, count_there(k), get64(&partition->total_pages)) &&
            check_equal(k, "A2", 1, metadata, get64(&partition->metadata_pages)) &&
            check_conditions(k);
 }
@@ -156,11 +176,22 @@ static bool check_locks(struct checker *k)
            check_equal(k, "L1", LOCK_WAITERS, 0, load32_relaxed(&k->c->sys->waiters_lock));
 }
 
+/* C4. */
+static bool check_limit(struct checker *k, const struct partition *partition)
+{
+    uint64_t limit = get64(&partition->total_pages) - get64(&partition->metadata_pages) -
+                     get64(&partition->bad.count) + get64(&partition->commit_extra);
+    for (uint32_t i = 0; i < k->file_count; i++)
+        limit += get64(&page_file_at(k->c, i)->size_pages) - 1;
+    return check_equal(k, "C4", 0, limit, get64(&partition->commit_limit));
+}
+
 static bool check_commit(struct checker *k)
 {
     struct partition *partition = partition_of(k->c);
     uint64_t charged = get64(&partition->commit);
-    uint64_t most = get64(&partition->commit_limit) + get64(&partition->commit_reserve);
+    uint64_t most = get64(&partition->commit_limit) + get64(&partition->commit_reserve) +
+                    get64(&partition->bad.count);
 
     k->process = 0;
     k->commit += k->process_frames + k->paging_frames;
@@ -170,7 +201,7 @@ static bool check_commit(struct checker *k)
         return check_fail(k, "C2", 0, most, charged);
     if (get64(&partition->commit_peak) < charged)
         return check_fail(k, "C3", 0, charged, get64(&partition->commit_peak));
-    return true;
+    return check_limit(k, partition);
 }
 
 ntmm_status ntmm_check_with_storage(struct ntmm_system *system, void *scratch, size_t size,
@@ -186,8 +217,9 @@ ntmm_status ntmm_check_with_storage(struct ntmm_system *system, void *scratch, s
     lay_out_scratch(&k, scratch);
     bool is_sound = check_anchor(&k) && check_locks(&k) && check_lists(&k) && check_slabs(&k) &&
                     check_page_files(&k) && check_transfers(&k) && check_sections(&k) &&
-                    check_processes(&k) && check_area_views(&k) && check_slab_owners(&k) &&
-                    check_commit(&k) && check_frames(&k) && check_names(&k) && check_waits(&k);
+                    check_clones(&k) && check_processes(&k) && check_clone_references(&k) &&
+                    check_area_views(&k) && check_slab_owners(&k) && check_commit(&k) &&
+                    check_frames(&k) && check_names(&k) && check_waits(&k);
     return is_sound ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INTERNAL_ERROR;
 }
 

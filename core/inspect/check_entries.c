@@ -5,12 +5,14 @@
  *   transition   names a frame on standby or modified, or one that a transfer uses
  *   page file    names a slot
  *   software     a protection, or the mark of a decommitted page
+ *   damaged      a protection
  *
  * Each kind is looked at before anything that it names is trusted.
  */
 #include "inspect/checker.h"
-#include "section/view.h"
+#include "section/clone.h"
 #include "space/borrowed.h"
+#include "space/clone_page.h"
 #include "space/large.h"
 #include "space/protection.h"
 
@@ -124,17 +126,23 @@ static bool check_software(struct walk *w, uint64_t value, const struct entry_pl
     uint64_t expected = is_legal ? value_with_slot(protection, value) : 0;
     if (protection != PROT_DECOMMITTED)
         expected |= value & ENTRY_LOST;
+    if (is_code(protection) && entry_is_damaged(value))
+        expected = entry_damaged(protection);
     return check_equal(w->k, "V9", at->page << NTMM_PAGE_SHIFT, expected, value) &&
            check_name(w->k, value);
 }
 
-static bool check_kind(struct walk *w, uint64_t raw, const struct entry_place *at, bool *is_shared)
+/* is_plain: of a region whose pages clones may share. */
+static bool check_kind(struct walk *w, uint64_t raw, const struct entry_place *at, bool is_plain,
+                       bool *is_shared)
 {
     uint64_t value = entry_value(w->k->c, raw);
     enum pte_kind kind = entry_kind(w->k->c, raw);
     *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
     if (*is_shared && at->is_out)
         return true; /* V5 has more to say, and what it names is not ours to follow */
+    if (is_plain && clone_page_is(w->k->c, raw))
+        return check_clone_entry(w, raw, at);
     switch (kind) {
     case PTE_VALID:
         return check_valid(w, raw, at);
@@ -242,7 +250,7 @@ bool check_leaf(struct walk *w, uint64_t raw, const struct entry_place *at, bool
         return false;
     if (vad_is_view(vad) && !view_entry_is_private(w->k->c, raw))
         return check_view_entry(w, vad, raw, at, is_shared);
-    if (!check_kind(w, raw, at, is_shared))
+    if (!check_kind(w, raw, at, clone_shares_pages(vad), is_shared))
         return false;
     if (*is_shared && at->is_out)
         return true;

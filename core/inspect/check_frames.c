@@ -3,6 +3,9 @@
  * what follows a reference afterwards trusts the rows' locations.
  */
 #include "inspect/checker.h"
+#include "phys/cache.h"
+#include "phys/hot.h"
+#include "phys/poison.h"
 
 /* P4: the owner entry of a standby or modified frame points back. */
 static bool check_transition_owner(struct checker *k, uint64_t frame, const struct pfn *pfn)
@@ -38,6 +41,22 @@ static bool check_zeroed(struct checker *k, uint64_t frame)
     return true;
 }
 
+/* P16: nobody wrote to a free frame. */
+static bool check_poison(struct checker *k, uint64_t frame, const struct pfn *pfn)
+{
+    if (!is_said_guarded(k->c) || !poison_is_marked(pfn))
+        return true;
+    return check_equal(k, "P16", frame, 1, poison_is_whole(table_at(k->c, frame), NTMM_PAGE_SIZE));
+}
+
+/* P14: nobody has anything to do with a bad frame. */
+static bool check_bad(struct checker *k, uint64_t frame, const struct pfn *pfn)
+{
+    return check_equal(k, "P14", frame, NTMM_USE_FREE, (uint64_t)pfn_use(pfn)) &&
+           check_equal(k, "P14", frame, 0, get64(&pfn->entry_address)) &&
+           check_equal(k, "P14", frame, 0, get64(&pfn->table_frame));
+}
+
 static bool check_listed(struct checker *k, uint64_t frame, const struct frame_list *list,
                          uint32_t priority)
 {
@@ -55,9 +74,11 @@ static bool check_listed(struct checker *k, uint64_t frame, const struct frame_l
     if (location == NTMM_FRAME_STANDBY || location == NTMM_FRAME_MODIFIED)
         return check_equal(k, "P8", frame, location == NTMM_FRAME_MODIFIED, pfn_is_modified(pfn)) &&
                check_transition_owner(k, frame, pfn);
+    if (location == NTMM_FRAME_BAD)
+        return check_bad(k, frame, pfn);
     if (location <= NTMM_FRAME_FREE && !check_equal(k, "P9", frame, 0, get64(&pfn->entry_address)))
         return false;
-    return location != NTMM_FRAME_ZEROED || check_zeroed(k, frame);
+    return location == NTMM_FRAME_ZEROED ? check_zeroed(k, frame) : check_poison(k, frame, pfn);
 }
 
 static bool check_list(struct checker *k, const struct frame_list *list, uint32_t priority)
@@ -81,6 +102,40 @@ static bool check_list(struct checker *k, const struct frame_list *list, uint32_
     }
     return check_equal(k, "P3", get32(&list->location), previous, get64(&list->tail)) &&
            check_equal(k, "P3", get32(&list->location), length, get64(&list->count));
+}
+
+/* P15: a frame that a cache names. */
+static bool check_cached(struct checker *k, const struct frame_cache *cache, uint64_t frame)
+{
+    uint32_t *mark = check_mark(k, frame);
+    if (!mark)
+        return check_fail(k, "P15", frame, 1, 0);
+    const struct pfn *pfn = pfn_at(k->c, frame);
+    if (!check_equal(k, "P15", frame, 0, *mark) ||
+        !check_equal(k, "P15", frame, NTMM_FRAME_ACTIVE, (uint64_t)pfn_location(pfn)) ||
+        !check_equal(k, "P15", frame, NTMM_USE_FREE, (uint64_t)pfn_use(pfn)) ||
+        !check_equal(k, "P15", frame, 0, get64(&pfn->entry_address)))
+        return false;
+    *mark |= MARK_CACHED;
+    return get32(&cache->is_zeroed) ? check_zeroed(k, frame) : check_poison(k, frame, pfn);
+}
+
+/* L1, P15. */
+static bool check_cache(struct checker *k, uint32_t index)
+{
+    const struct frame_cache *cache = &anchor_of(k->c)->caches[index];
+    uint32_t count = get32(&cache->count);
+    if (!check_equal(k, "L1", index, 0, load32_relaxed(&cache->lock)) ||
+        !check_between(k, "P15", index, 0, FRAME_CACHE_FRAMES, count) ||
+        !check_between(k, "P15", index, 0, 1, get32(&cache->is_zeroed)))
+        return false;
+    uint64_t frame = get64(&cache->head);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!check_cached(k, cache, frame))
+            return false;
+        frame = get64(&pfn_at(k->c, frame)->flink);
+    }
+    return true;
 }
 
 /* Frames of a run that are zeroed or free, by their rows. */
@@ -152,6 +207,10 @@ bool check_lists(struct checker *k)
         !check_list(k, &partition->modified_no_write, 0) || !check_list(k, &partition->bad, 0) ||
         !check_list(k, &partition->node.zeroed, 0) || !check_list(k, &partition->node.free, 0))
         return false;
+    for (uint32_t i = 0; i < FRAME_CACHES; i++) {
+        if (!check_cache(k, i))
+            return false;
+    }
     for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
         if (!check_runs(k, &anchor->ranges[i], &whole))
             return false;
@@ -238,6 +297,23 @@ static bool check_state(struct checker *k, uint64_t frame, const struct pfn *pfn
     return check_equal(k, "P9", frame, is_mapped, mark & MARK_SHARES);
 }
 
+/* P17: nothing has to do with a frame that is not there. One with a share is active (P7). */
+static bool check_absent(struct checker *k, uint64_t frame, const struct pfn *pfn)
+{
+    return !pfn_is_absent(pfn) || (check_equal(k, "P17", frame, 1, get32(&pfn->share_count)) &&
+                                   check_equal(k, "P17", frame, 0, get64(&pfn->entry_address)) &&
+                                   check_equal(k, "P17", frame, 0, get64(&pfn->table_frame)));
+}
+
+/* P16: only a frame that nobody has is marked. */
+static bool check_poison_mark(struct checker *k, uint64_t frame, const struct pfn *pfn,
+                              uint32_t mark)
+{
+    bool is_free = pfn_location(pfn) == NTMM_FRAME_FREE || (mark & MARK_CACHED) != 0;
+    return is_free || !is_said_guarded(k->c) ||
+           check_equal(k, "P16", frame, 0, poison_is_marked(pfn));
+}
+
 static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
 {
     const struct pfn *pfn = pfn_at(k->c, frame);
@@ -248,7 +324,8 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
         !check_equal(k, "I1", frame, (mark & MARK_READ) != 0, pfn_is_being_read(pfn)) ||
         !check_equal(k, "I3", frame, (mark & MARK_WRITTEN) != 0, pfn_is_being_written(pfn)) ||
         !check_equal(k, "G5", frame, (mark & MARK_PAGING) != 0, use == NTMM_USE_PAGING) ||
-        !check_is_met(k, frame, use, mark) || !check_state(k, frame, pfn, mark))
+        !check_is_met(k, frame, use, mark) || !check_state(k, frame, pfn, mark) ||
+        !check_poison_mark(k, frame, pfn, mark) || !check_absent(k, frame, pfn))
         return false;
     k->user_frames += use == NTMM_USE_PRIVATE || use == NTMM_USE_SECTION;
     k->physical_frames -= use == NTMM_USE_USER_PHYSICAL;
@@ -261,13 +338,15 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
 static bool check_frame_sums(struct checker *k)
 {
     const struct partition *partition = partition_of(k->c);
-    uint64_t user = get64(&partition->node.user_pages);
+    uint64_t cached = caches_user_pages(k->c);
+    uint64_t user = get64(&partition->node.user_pages) + cached;
     uint64_t standby = 0;
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         standby += get64(&partition->standby[i].count);
     return check_equal(k, "P10", 0, standby, load64_relaxed(&partition->standby_pages)) &&
            check_equal(k, "P10", 1, k->user_frames, user) &&
-           check_between(k, "P10", 2, user, UINT64_MAX, get64(&partition->node.user_peak)) &&
+           (cached != 0 || /* the peak is brought up to date when somebody looks */
+            check_between(k, "P10", 2, user, UINT64_MAX, get64(&partition->node.user_peak))) &&
            check_equal(k, "P10", 4, k->section_shares,
                        load64_relaxed(&partition->section_shares)) &&
            check_equal(k, "P10", 5, k->section_active,

@@ -7,6 +7,7 @@
  * Pages in tables that cannot be looked at may be committed or not: they widen what V4 allows.
  */
 #include "inspect/checker.h"
+#include "space/readers.h"
 
 /* Go to the VAD that contains or follows a page. */
 static void go_to(struct walk *w, uint64_t page)
@@ -135,14 +136,23 @@ static bool check_root(struct checker *k, uint64_t root)
     return check_equal(k, "V6", root, root, field_get(get64(&table[slot]), HW_FRAME));
 }
 
-/* V8: the hint is a VAD of this process, or none. */
-static bool check_hint(struct checker *k, const struct process *process)
+/* V8, RD3: a hint is a VAD of this process, or none. */
+static bool check_vad_hint(struct checker *k, const char *invariant, const struct process *process,
+                           uint64_t hint)
 {
-    uint64_t hint = get64(&process->vad_hint);
     uint32_t owner = process_index(process);
     if (hint && !check_is_object(k, SLAB_VAD, hint, &owner))
-        return check_fail(k, "V8", hint, 1, 0);
-    return check_equal(k, "V8", hint, process_index(process), owner);
+        return check_fail(k, invariant, hint, 1, 0);
+    return check_equal(k, invariant, hint, process_index(process), owner);
+}
+
+static bool check_hints(struct checker *k, const struct process *process)
+{
+    for (uint32_t i = 0; i < READERS; i++) {
+        if (!check_vad_hint(k, "RD3", process, get64(&process->readers[i].vad_hint)))
+            return false;
+    }
+    return check_vad_hint(k, "V8", process, get64(&process->vad_hint));
 }
 
 /* S4: the VAD that the process keeps for the next region is its own. */
@@ -174,7 +184,7 @@ static bool check_process(struct checker *k, const struct process *process)
     uint64_t root = get64(&process->root_frame);
 
     k->process = get64(&process->handle);
-    if (!check_tree(k, process) || !check_hint(k, process) || !check_spare(k, process) ||
+    if (!check_tree(k, process) || !check_hints(k, process) || !check_spare(k, process) ||
         !check_root(k, root) || !check_watch(k, process) || !check_physical(k, process) ||
         !check_fault_log(k, process) || !check_call_targets(k, process))
         return false;
@@ -190,7 +200,8 @@ static bool check_process(struct checker *k, const struct process *process)
     return check_equal(k, "PR2", 0, w.commit, get64(&process->commit_pages)) &&
            check_equal(k, "PR2", 1, w.virtual, get64(&process->virtual_pages)) &&
            check_table_sums(&w) &&
-           check_equal(k, "W1", 0, w.working_set, get64(&process->working_set_pages)) &&
+           check_equal(k, "W1", 0, w.working_set,
+                       get64(&process->working_set_pages) + readers_pages(process)) &&
            check_equal(k, "W2", 0, w.locked, get64(&process->locked_pages));
 }
 
@@ -263,6 +274,29 @@ static bool check_slot(struct checker *k, uint32_t slot, const struct process *p
            check_equal(k, "PR1", slot, sound, state) && check_process(k, process);
 }
 
+/* Everything of readers but who is inside. */
+static bool have_nothing(const struct readers *readers)
+{
+    return (get32(&readers->calls) | get32(&readers->demand_zero) | get32(&readers->transition) |
+            get32(&readers->zeroed) | get32(&readers->used) | get32(&readers->shares)) == 0 &&
+           (get64(&readers->made_dirty) | get64(&readers->vad_hint) | get64(&readers->leaf_span) |
+            get64(&readers->leaf_frame)) == 0;
+}
+
+/* L1, RD2: nobody is inside, and there is something to add only while (W) is shared. */
+static bool check_readers(struct checker *k, uint32_t slot, const struct process *process)
+{
+    uint32_t lock = load32_relaxed(&process->working_set_lock);
+    for (uint32_t i = 0; i < READERS; i++) {
+        const struct readers *readers = &process->readers[i];
+        uint32_t inside = load32_relaxed(&readers->is_owned) + load32_relaxed(&readers->guests);
+        if (!check_equal(k, "L1", slot, 0, inside) ||
+            (lock != LOCK_SHARED && !check_equal(k, "RD2", slot, 1, have_nothing(readers))))
+            return false;
+    }
+    return true;
+}
+
 bool check_processes(struct checker *k)
 {
     struct anchor *anchor = anchor_of(k->c);
@@ -274,7 +308,8 @@ bool check_processes(struct checker *k)
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct process *process = process_in_slot(k->c, slot);
         if (!check_equal(k, "L1", slot, 0, load32_relaxed(&process->address_lock)) ||
-            !check_equal(k, "L1", slot, 0, load32_relaxed(&process->working_set_lock)))
+            !check_equal(k, "L1", slot, 0, load32_relaxed(&process->working_set_lock) & 1u) ||
+            !check_readers(k, slot, process))
             return false;
         if (get64(&process->handle) == 0)
             continue;

@@ -2,6 +2,7 @@
  * The checker's view of the trees of prototype entries.
  *
  *   area --> table --> table --> entry --> frame, whose row names the entry
+ *   block of clones -> table --> entry --> the same
  *
  * A frame is marked when it is met as a table or by an entry, so that nothing is walked twice. The
  * shares of a page are compared when all entries of processes were met (check_frames.c).
@@ -12,7 +13,7 @@
 /* A tree being walked. */
 struct tree {
     struct checker *k;
-    const struct control_area *area;
+    const struct control_area *area; /* NULL: a block of clones */
     struct tree_totals *totals;
 };
 
@@ -23,7 +24,9 @@ struct prototype_place {
     uint64_t table;   /* frame; of a root its own */
 };
 
-static bool is_of_file(const struct tree *t) { return area_is(t->area, AREA_OF_FILE); }
+static bool is_of(const struct tree *t, uint32_t flag) { return t->area && area_is(t->area, flag); }
+
+static bool is_of_file(const struct tree *t) { return is_of(t, AREA_OF_FILE); }
 
 /* PT1: of a frame that an entry or a table names for the first time. */
 static bool check_row(struct tree *t, const char *number, uint64_t frame, enum ntmm_frame_use use,
@@ -43,7 +46,7 @@ static bool check_row(struct tree *t, const char *number, uint64_t frame, enum n
 static uint32_t page_protection(const struct tree *t, uint64_t page)
 {
     if (!is_of_file(t))
-        return get32(&t->area->protection);
+        return t->area ? get32(&t->area->protection) : PROT_READWRITE;
     return get32(&area_subsection(t->k->c, t->area, page)->protection);
 }
 
@@ -51,12 +54,16 @@ static uint32_t page_protection(const struct tree *t, uint64_t page)
  * data file never is. */
 static uint64_t expected_value(const struct tree *t, uint64_t page, uint64_t value)
 {
-    bool is_image = area_is(t->area, AREA_IMAGE);
+    bool is_image = is_of(t, AREA_IMAGE);
     if (entry_is_of_file(value) || (is_of_file(t) && !is_image)) {
-        const struct subsection *s = area_subsection(t->k->c, t->area, page);
         uint64_t written = is_image ? 0 : value & ENTRY_WRITTEN;
-        return is_of_file(t) ? subsection_value(t->k->c, t->area, s) | written : 0;
+        if (!is_of_file(t))
+            return 0;
+        const struct subsection *s = area_subsection(t->k->c, t->area, page);
+        return subsection_value(t->k->c, t->area, s) | written;
     }
+    if (entry_is_damaged(value))
+        return entry_damaged(page_protection(t, page));
     return slot_set(entry_software(page_protection(t, page)), slot_file(value), slot_of(value));
 }
 
@@ -67,9 +74,10 @@ static bool check_age(struct tree *t, uint64_t frame, uint64_t page)
     const struct pfn *pfn = pfn_at(t->k->c, frame);
     bool is_dated = pfn_is_modified(pfn) && entry_is_of_file(load64_relaxed(&pfn->original_pte)) &&
                     t->k->c->sys->platform.now;
+    if (!is_dated || !area)
+        return true;
     bool is_ahead = get64(&area->age_next) != 0 && page + 1 >= get64(&area->age_next);
-    return !is_dated || is_ahead ||
-           check_equal(t->k, "CA8", frame, 1, load64_relaxed(&area->age.since) != 0);
+    return is_ahead || check_equal(t->k, "CA8", frame, 1, load64_relaxed(&area->age.since) != 0);
 }
 
 /* PT3: a page of an area of large pages, whose share is the section's own. */
@@ -99,13 +107,14 @@ static bool check_frame_entry(struct tree *t, uint64_t raw, uint64_t frame,
     uint64_t found = is_valid ? raw : entry_value(t->k->c, raw);
     if (!check_row(t, "PT1", frame, NTMM_USE_SECTION, at))
         return false;
-    if (area_is(t->area, AREA_LARGE_PAGES) && !check_large(t, raw, frame, at))
+    if (is_of(t, AREA_LARGE_PAGES) && !check_large(t, raw, frame, at))
         return false;
     const struct pfn *pfn = pfn_at(t->k->c, frame);
     uint64_t original = load64_relaxed(&pfn->original_pte);
     bool is_active = pfn_location(pfn) == NTMM_FRAME_ACTIVE;
     return check_equal(t->k, "PT1", at->address, expected, found) &&
            check_equal(t->k, "PT1", frame, expected_value(t, at->page, original), original) &&
+           check_equal(t->k, "PT1", frame, false, entry_is_damaged(original)) &&
            check_equal(t->k, "PT1", frame, is_valid, is_active) && check_age(t, frame, at->page) &&
            (is_valid || check_is_in_transition(t->k, frame));
 }
@@ -117,7 +126,8 @@ static bool check_prototype(struct tree *t, uint64_t raw, const struct prototype
     enum pte_kind kind = entry_kind(t->k->c, raw);
     *is_shared = kind == PTE_VALID || kind == PTE_TRANSITION;
     t->totals->entries++;
-    if (!check_between(t->k, "PT2", at->address, 0, get64(&t->area->pages), at->page + 1))
+    uint64_t pages = t->area ? get64(&t->area->pages) : NTMM_ENTRIES_PER_TABLE;
+    if (!check_between(t->k, "PT2", at->address, 0, pages, at->page + 1))
         return false;
     if (*is_shared) {
         uint64_t frame =
@@ -180,4 +190,12 @@ bool check_prototypes(struct checker *k, const struct control_area *area,
            (root == FRAME_NONE || check_table(&t, root, get32(&area->levels), &above)) &&
            (!is_large ||
             check_equal(k, "PT3", area_ref(k->c, area), get64(&area->pages), totals->entries));
+}
+
+bool check_clone_table(struct checker *k, uint64_t frame, uint64_t block,
+                       struct tree_totals *totals)
+{
+    struct tree t = {.k = k, .totals = totals};
+    const struct prototype_place above = {.address = block, .table = frame};
+    return check_table(&t, frame, 1, &above);
 }

@@ -71,9 +71,48 @@ static bool check_header(struct checker *k, uint64_t frame, const struct slab *s
     uint64_t first = sizeof(struct slab) + get32(&class->capacity) * sizeof(le32);
     return check_equal(k, "S3", frame, tag, get32(&slab->tag)) &&
            check_equal(k, "S3", frame, tag, get64(&pfn_at(k->c, frame)->original_pte)) &&
-           check_equal(k, "S3", frame, get32(&class->object_size), get32(&slab->object_size)) &&
+           check_equal(k, "S3", frame, get16(&class->object_size), get32(&slab->object_size)) &&
            check_equal(k, "S3", frame, get32(&class->capacity), get32(&slab->capacity)) &&
            check_equal(k, "S3", frame, round_up(first, 64), get32(&slab->first));
+}
+
+/* S5: nobody wrote to an object since it was released. */
+static bool check_free_object(struct checker *k, uint64_t ref, uint32_t size)
+{
+    const le64 *words = core_at(k->c->bias, ref);
+    uint64_t any = 0;
+    for (uint32_t i = 1; i < size / sizeof *words; i++)
+        any |= get64(&words[i]);
+    return check_equal(k, "S5", ref, 0, any);
+}
+
+static bool check_is_zero(struct checker *k, uint64_t frame, const struct slab *slab, uint32_t from,
+                          uint32_t to)
+{
+    const uint8_t *bytes = (const uint8_t *)slab;
+    uint32_t any = 0;
+    for (uint32_t i = from; i < to; i++)
+        any |= bytes[i];
+    return check_equal(k, "S6", frame, 0, any);
+}
+
+/* S6: nobody wrote behind the end of an object. */
+static bool check_guards(struct checker *k, uint64_t frame, const struct slab *slab)
+{
+    const struct slab_class *class = &anchor_of(k->c)->slabs[get32(&slab->kind)];
+    uint32_t capacity = get32(&slab->capacity);
+    uint32_t first = get32(&slab->first);
+    uint32_t size = get32(&slab->object_size);
+    for (uint32_t i = 0; i < capacity; i++) {
+        uint64_t ref = frame_ref(k->c, frame) + first + (uint64_t)i * size;
+        bool is_whole =
+            get32(&slab->owners[i]) == SLAB_FREE || slab_guard_is_whole(k->c, class, ref);
+        if (!check_equal(k, "S6", ref, 1, is_whole))
+            return false;
+    }
+    uint32_t owners_end = (uint32_t)(sizeof *slab + capacity * sizeof(le32));
+    return check_is_zero(k, frame, slab, owners_end, first) &&
+           check_is_zero(k, frame, slab, first + capacity * size, NTMM_PAGE_SIZE);
 }
 
 /* S1: owners, the free chain and the count agree. */
@@ -89,6 +128,8 @@ static bool check_objects(struct checker *k, uint64_t frame, const struct slab *
         uint32_t index = ref_frame(k->c, ref) == frame ? object_at(slab, ref) : capacity;
         if (index == capacity || get32(&slab->owners[index]) != SLAB_FREE)
             return check_fail(k, "S1", frame, capacity, ref);
+        if (!check_free_object(k, ref, get32(&slab->object_size)))
+            return false;
         ref = get64(core_at(k->c->bias, ref));
     }
     return check_equal(k, "S1", frame, used, get32(&slab->used)) &&
@@ -165,7 +206,8 @@ static bool for_each_slab(struct checker *k,
 
 static bool check_slab(struct checker *k, uint64_t frame, const struct slab *slab)
 {
-    if (!check_header(k, frame, slab) || !check_objects(k, frame, slab))
+    if (!check_header(k, frame, slab) || !check_objects(k, frame, slab) ||
+        !check_guards(k, frame, slab))
         return false;
     struct slab_totals *totals = &k->slabs[get32(&slab->kind)];
     if (get32(&slab->kind) == SLAB_CONTROL_AREA && totals->frames < k->area_slab_most)

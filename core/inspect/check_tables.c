@@ -65,6 +65,38 @@ static bool check_hint(struct walk *w, uint64_t frame, uint64_t page)
     return check_equal(w->k, "V10", page << NTMM_PAGE_SHIFT, frame, get64(&w->process->leaf_frame));
 }
 
+/* RD3: a leaf table in use that hints of readers are about; what they have to add to its row. */
+static bool check_readers(struct walk *w, uint64_t frame, uint64_t page,
+                          struct entry_counts *pending)
+{
+    for (uint32_t i = 0; i < READERS; i++) {
+        const struct readers *readers = &w->process->readers[i];
+        if (get64(&readers->leaf_span) != 1 + page / PAGES_PER_TABLE)
+            continue;
+        w->readers_met++;
+        if (!check_equal(w->k, "RD3", page << NTMM_PAGE_SHIFT, frame, get64(&readers->leaf_frame)))
+            return false;
+        pending->used += get32(&readers->used);
+        pending->shares += get32(&readers->shares);
+    }
+    return true;
+}
+
+/* RD3: what a reader's hint is about was met; without one there is nothing to add to a row. */
+static bool check_readers_met(struct walk *w)
+{
+    uint32_t hints = 0;
+    for (uint32_t i = 0; i < READERS; i++) {
+        const struct readers *readers = &w->process->readers[i];
+        bool has_hint = get64(&readers->leaf_span) != 0;
+        hints += has_hint;
+        if (!has_hint &&
+            !check_equal(w->k, "RD3", i, 0, get32(&readers->used) + get32(&readers->shares)))
+            return false;
+    }
+    return check_equal(w->k, "RD3", READERS, hints, w->readers_met);
+}
+
 /* V12: no table lies in the range that is said to have none. */
 static bool check_void(struct walk *w, const struct table_view *view)
 {
@@ -84,18 +116,20 @@ static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t
                               .frame = frame,
                               .page = page,
                               .level = level};
-    struct entry_counts counts = {0};
+    struct entry_counts counts = {0}, pending = {0};
     bool is_root = level == c->sys->levels;
 
     w->tables++;
-    if (!check_void(w, &view) || (level == 1 && !check_hint(w, frame, page)))
+    if (!check_void(w, &view) ||
+        (level == 1 && (!check_hint(w, frame, page) || !check_readers(w, frame, page, &pending))))
         return false;
     if (!count_entries(w, &view, &counts))
         return false;
     if (counts.used == 0 && !is_root)
         return check_fail(w->k, "V3", frame, 1, 0);
-    return check_equal(w->k, "V3", frame, counts.used, pfn_used(pfn)) &&
-           check_equal(w->k, "V5", frame, counts.shares + 1, get32(&pfn->share_count)) &&
+    return check_equal(w->k, "V3", frame, counts.used, pfn_used(pfn) + pending.used) &&
+           check_equal(w->k, "V5", frame, counts.shares + 1,
+                       get32(&pfn->share_count) + pending.shares) &&
            check_equal(w->k, "P8", frame, 1, is_root || pfn_is_modified(pfn));
 }
 
@@ -228,5 +262,5 @@ bool check_tables(struct walk *w, uint64_t root)
 {
     uint64_t hint = get64(&w->process->leaf_span);
     return check_table(w, root, w->k->c->sys->levels, 0) &&
-           (w->is_hint_met || check_equal(w->k, "V10", hint, ~0ull, hint));
+           (w->is_hint_met || check_equal(w->k, "V10", hint, ~0ull, hint)) && check_readers_met(w);
 }

@@ -40,9 +40,11 @@
 #define MARK_WRITTEN 0x20000000u /* met in a write in flight */
 #define MARK_PAGING 0x10000000u  /* met as a frame of page files */
 #define MARK_SECTION 0x08000000u /* met by a prototype entry, or as a table of them or of objects */
+#define MARK_CACHED 0x00100000u  /* met in a cache */
 #define MARK_KEPT_SHIFT 21u /* 26:21, blocks that keep a reference of it, at most READ_BLOCKS */
 #define MARK_KEPT 0x07E00000u
-#define MARK_SHARES 0x001FFFFFu /* entries that were met, modulo 2^21 */
+#define MARK_CLONES 0x00080000u /* met as a table of prototypes that clones share */
+#define MARK_SHARES 0x0007FFFFu /* entries that were met, modulo 2^19 */
 
 #define CHECK_LEVELS_MAX 5u /* of page tables */
 
@@ -111,6 +113,9 @@ struct checker {
     uint64_t area_transfers; /* transfers that areas count */
     uint64_t section_shares; /* shares of frames of sections */
     uint64_t section_active; /* such frames that have one */
+    uint64_t clone_pages;    /* references that prototypes of clones count */
+    uint64_t clone_entries;  /* entries that are one, met so far */
+    uint64_t clone_balance;  /* these less those, weighted by the prototype's address */
     uint32_t *area_slabs;    /* of each slab of control areas the index of its mark, ascending */
     uint64_t area_slab_most; /* that there is room for */
     struct area_references *area_references; /* slab by slab, object by object */
@@ -158,12 +163,12 @@ bool check_is_object(struct checker *k, enum slab_kind kind, uint64_t ref, uint3
 /* What is known of a control area that is in use. */
 struct area_references *check_references(struct checker *k, uint64_t area);
 
-bool check_slabs(struct checker *k);       /* S1 to S3, V1 */
+bool check_slabs(struct checker *k);       /* S1 to S3, S5, S6, V1 */
 bool check_slab_owners(struct checker *k); /* S4, after the processes */
 
 /* --- check_frames.c --- */
 
-bool check_lists(struct checker *k); /* P1 to P6, P8 */
+bool check_lists(struct checker *k); /* P1 to P6, P8, P14 to P16 */
 bool check_frames(
     struct checker *k); /* P1 P7 P8 P9 P10 A2 I1 I3 G1 G5, after all that meet frames */
 
@@ -210,6 +215,7 @@ struct walk {
     uint64_t working_set;   /* valid leaf entries met */
     uint64_t locked;        /* of these, locked */
     bool is_hint_met;       /* the leaf table that the process's hint names */
+    uint32_t readers_met;   /* leaf tables that hints of its readers name */
     bool is_above_unknown;  /* a table above the leaves could not be looked at */
 };
 
@@ -254,6 +260,21 @@ struct tree_totals {
 /* PT1 to PT3, P4, P8: the tree of an area whose subsections are sound. */
 bool check_prototypes(struct checker *k, const struct control_area *area,
                       struct tree_totals *totals);
+
+/* PT1, PT2, P4, P8: the table of a block of clones, whose row names the block. */
+bool check_clone_table(struct checker *k, uint64_t frame, uint64_t block,
+                       struct tree_totals *totals);
+
+/* --- check_clones.c --- */
+
+/* L1, CL1: the blocks of pages that clones share, before the processes. */
+bool check_clones(struct checker *k);
+
+/* CL2, after the processes. */
+bool check_clone_references(struct checker *k);
+
+/* CL2, P8, P9, V7, V9: an entry of a private region that refers to a page of clones. */
+bool check_clone_entry(struct walk *w, uint64_t raw, const struct entry_place *at);
 
 /* --- check_views.c --- */
 

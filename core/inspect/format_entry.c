@@ -5,7 +5,7 @@
  *   0x8000000000123867 at level 1 -> "valid Dirty1 Owner Accessed Dirty Write PageFrameNumber=0x123
  *   ..."
  */
-#include "x64/formats.h"
+#include "phys/slots.h"
 
 #include <ntmm/inspect.h>
 
@@ -103,12 +103,15 @@ size_t ntmm_format_entry(uint64_t entry, uint32_t level, char *buffer, size_t bu
     enum pte_kind kind = pte_kind(entry, level, 0);
     enum x64_format format = format_of(kind);
 
-    put_text(&t, kind_names[kind]);
-    if (kind == PTE_PAGEFILE) {
+    bool is_damaged = kind == PTE_PAGEFILE && entry_is_damaged(entry);
+    put_text(&t, is_damaged ? "damaged" : kind_names[kind]);
+    if (is_damaged) {
+        entry &= ~(ENTRY_DAMAGED | FIELD_MASK(SW_PAGEFILE_HIGH));
+    } else if (kind == PTE_PAGEFILE) {
         put_slot(&t, entry);
         entry = field_set(field_set(entry, SW_PAGEFILE_LOW, 0), SW_PAGEFILE_HIGH, 0);
     }
-    for (size_t i = 0; i < x64_field_count; i++) {
+    for (size_t i = 0; i < X64_FIELD_COUNT; i++) {
         if (x64_fields[i].format == format)
             put_field(&t, &x64_fields[i], entry);
     }

@@ -75,6 +75,7 @@ static struct transfer_block *take(struct call *c, struct transfer_block *blocks
     block->target_frame = FRAME_NONE;
     block->target_entry = 0;
     c->sys->transfers.in_flight++;
+    block_step(c, block, "take");
     return block;
 }
 
@@ -139,6 +140,7 @@ void block_join(struct call *c, struct transfer_block *block)
     lock_queues(c);
     NTMM_ASSERT(block->users != 0);
     block->users++;
+    block_step(c, block, "join");
     unlock_queues(c);
 }
 
@@ -146,7 +148,9 @@ void block_join(struct call *c, struct transfer_block *block)
 static bool leave(struct call *c, struct transfer_block *block)
 {
     NTMM_ASSERT(block->users != 0);
-    if (--block->users != 0)
+    --block->users;
+    block_step(c, block, block->users != 0 ? "leave" : "free");
+    if (block->users != 0)
         return false;
     c->sys->transfers.in_flight--;
     if (block->io.operation != NTMM_IO_WRITE)
@@ -176,6 +180,7 @@ void block_finish(struct call *c, struct transfer_block *block)
     lock_queues(c);
     block->is_done = 1;
     waiters_wake_locked(c, &block->waits);
+    block_step(c, block, NTMM_SUCCEEDED(block->io.status) ? "finish" : "fail");
     leave_and_unlock(c, block);
 }
 
@@ -185,6 +190,7 @@ void block_submit(struct call *c, struct transfer_block *block)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
     ntmm_status status = NTMM_STATUS_NOT_SUPPORTED;
+    block_step(c, block, "submit");
     if (platform->submit)
         status = platform->submit(platform->context, &block->io);
     if (NTMM_SUCCEEDED(status))

@@ -158,10 +158,11 @@ static void begin_page(struct call *c, const struct inpage_request *request, le6
 {
     uint64_t value = entry_value(c, load64_relaxed(entry));
     uint32_t protection = (uint32_t)field_get(value, SW_PROTECTION);
-    frame_begin_read(c, frame, (uint64_t)((uintptr_t)entry - c->bias), value, block);
+    frame_begin_read(c, frame, core_ref(c, entry), value, block);
     if (request->use == NTMM_USE_TABLE)
         pfn_add_used(pfn_at(c, frame), (int32_t)field_get(value, SW_USED));
     entry_write(c, request->table, entry, entry_transition(protection, frame));
+    frame_step(c, pfn_at(c, frame), "name");
 }
 
 /* Frames for one side of the page asked for; returns how many pages of it got one. */
@@ -226,7 +227,7 @@ struct transfer_block *inpage_begin(struct call *c, const struct inpage_request 
     block->first_slot = slot_of(value) - backward;
     block->target = backward;
     block->target_frame = frame;
-    block->target_entry = (uint64_t)((uintptr_t)request->entry - c->bias);
+    block->target_entry = core_ref(c, request->entry);
     block->io.device = get64(&page_file_at(c, cluster.file)->device);
     block->io.offset_bytes = block->first_slot << NTMM_PAGE_SHIFT;
     block->io.span_count = backward + 1 + forward;

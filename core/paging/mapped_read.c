@@ -128,12 +128,12 @@ static bool begin_page(struct call *c, const struct mapped_request *request, int
         return false;
     uint64_t value = value_of(c, request->area, entry, page);
     uint32_t bytes = area_backing(c, request->area, page, value, &offset);
-    frame_begin_read(c, frame, (uint64_t)((uintptr_t)entry - c->bias), value,
-                     block_number(c, block));
+    frame_begin_read(c, frame, core_ref(c, entry), value, block_number(c, block));
     if (distance != 0 && !request->is_prefetch)
         pfn_change_state(pfn_at(c, frame), 0, PFN_READ_AHEAD);
     entry_write(c, request->table, entry,
                 entry_transition((uint32_t)field_get(value, SW_PROTECTION), frame));
+    frame_step(c, pfn_at(c, frame), "name");
     *span = (struct ntmm_content_span){.frame = frame, .size_bytes = bytes};
     return true;
 }
@@ -211,7 +211,7 @@ struct transfer_block *mapped_read_begin(struct call *c, const struct mapped_req
     block->file = TRANSFER_OF_FILE;
     block->area = is_image ? area_ref(c, area) : 0; /* an area of data may end before the read */
     block->target_frame = block->spans[block->target].frame;
-    block->target_entry = (uint64_t)((uintptr_t)request->entry - c->bias);
+    block->target_entry = core_ref(c, request->entry);
     block->io.device = get64(&file->device);
     block->io.offset_bytes = offset - ((uint64_t)block->target << NTMM_PAGE_SHIFT);
     block->io.operation = NTMM_IO_READ;

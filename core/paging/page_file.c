@@ -253,8 +253,8 @@ bool page_files_extend(struct call *c, uint64_t pages)
     uint64_t before = limit_now(c);
     if (!page_files_exist(c) || !begin_growth(c))
         return false;
-    for (uint32_t i = 0; i < file_count(c) && limit_now(c) - before < pages; i++)
-        grow(c, page_file_at(c, i), pages - (limit_now(c) - before));
+    for (uint32_t i = 0; i < file_count(c) && limit_now(c) < before + pages; i++)
+        grow(c, page_file_at(c, i), before + pages - limit_now(c));
     bool has_risen = limit_now(c) > before;
     end_growth(c);
     return has_risen;

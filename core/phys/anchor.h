@@ -23,19 +23,27 @@
 
 #include <ntmm/counters.h>
 
-#define ANCHOR_MAGIC 0x4D4D544E00000002ull /* "NTMM", layout 2 */
+#define ANCHOR_MAGIC 0x4D4D544E00000004ull /* "NTMM", layout 4 */
 #define FRAME_RANGES_MAX 16u
 #define FRAME_NONE 0xFFFFFFFFFFull /* the end of a page list: 40 bits of ones */
 #define STANDBY_PRIORITIES 8u
 #define FRAME_LOCKS 64u /* a power of two */
+#define FRAME_CACHES 8u /* a power of two: of processors, by number */
+#define FRAME_CACHE_FRAMES 64u
+#define ANCHOR_ROOM 24u
 
-/* Frames handed over, and where their rows are. Fixed after create. */
+/*
+ * Frames handed over, and where their rows are. A range of which no frame was ever there has no
+ * rows (hot.h): then frame_count and run_count are 0, and metadata_end is base_frame. Whoever reads
+ * one of them with acquire order and finds it is not 0 may read the rest, which is fixed then.
+ */
 struct frame_range {
-    le64 base_frame;
-    le64 frame_count;
-    le64 pfn_ref;   /* PFN database of the range: frame_count rows */
-    le64 run_ref;   /* run table: one row an aligned 2 MiB run that meets the range */
-    le32 run_count; /* rows */
+    le64 base_frame;  /* fixed after create */
+    le64 given_count; /* frames of the range, there or not; fixed after create */
+    le64 frame_count; /* rows: 0, or given_count (R) */
+    le64 pfn_ref;     /* PFN database of the range */
+    le64 run_ref;     /* run table: one row an aligned 2 MiB run that is inside the range */
+    le32 run_count;   /* rows (R) */
     le32 node;
     le64 first_run;    /* number (frame >> 9) of the first row */
     le64 metadata_end; /* first frame that is not metadata */
@@ -58,7 +66,7 @@ struct node {
     struct frame_list free;   /* (N) */
     le64 whole_runs;          /* first run with all 512 frames zeroed or free, a reference (N) */
     le64 whole_run_count;     /* such runs (N) */
-    le64 user_pages;          /* frames of pages of processes and sections (N) */
+    le64 user_pages;          /* frames of pages of processes and sections, with the caches' (N) */
     le64 user_peak;           /* (N) */
 };
 
@@ -68,8 +76,9 @@ struct partition {
     le64 commit_peak;       /* highest charge (C) */
     le64 commit_reserve;    /* overdraft for page tables made by faults; fixed */
     le64 commit_growth;     /* pages that page files may still grow by (R) */
-    le64 total_pages;       /* frames handed over */
-    le64 metadata_pages;    /* of these, fixed metadata */
+    le64 commit_extra;      /* of the limit, what the configuration adds; fixed */
+    le64 total_pages;       /* frames handed over that are there (R) */
+    le64 metadata_pages;    /* of these, fixed metadata (R) */
     le64 process_pages;     /* frames of process objects and their directory (D) */
     le64 standby_pages;     /* frames on the standby lists together (R) */
     le64 paging_ref;        /* frame of the page files' descriptors, or 0: there is none (D) */
@@ -96,11 +105,26 @@ struct partition {
     struct node node;
 };
 
+/*
+ * Frames that a processor took together, to hand them out one by one without (N); see cache.h. 128
+ * bytes: two lines, since processors fetch them in pairs.
+ */
+struct frame_cache {
+    le32 lock;      /* LOCK_CACHE */
+    le32 count;     /* frames in it (P) */
+    le32 is_zeroed; /* whether they are (P) */
+    le32 reserved;
+    le64 user_pages; /* what it adds to the node's, modulo 2^64 (P to write, R) */
+    le64 head;       /* first frame; through flink, as long as count says (P) */
+    le64 alone[12];
+};
+
 /* Objects of one size and tag. */
 struct slab_class {
-    le32 lock; /* LOCK_SLAB */
-    le32 tag;  /* four characters, first in the low byte; fixed */
-    le32 object_size;
+    le32 lock;        /* LOCK_SLAB */
+    le32 tag;         /* four characters, first in the low byte; fixed */
+    le16 object_size; /* bytes from one to the next, a multiple of 64; fixed */
+    le16 body_size;   /* bytes of it that are used; fixed */
     le32 capacity;    /* objects a frame */
     le64 partial;     /* first slab frame with room, a reference (S) */
     le64 frame_count; /* slab frames (S) */
@@ -139,14 +163,14 @@ struct anchor {
     struct partition partition;
     struct slab_class slabs[SLAB_KIND_COUNT];
 
-    le32 directory_lock;  /* LOCK_DIRECTORY */
-    le32 next_generation; /* of the next handle, 1..0xFFFFFF (D) */
-    le64 job_frames;      /* first frame of jobs, a reference, or 0 (D) */
-    le64 directory_ref;   /* frame of references to frames of process objects (D) */
-    le32 free_slot;       /* first free process slot + 1, or 0 (D) */
-    le32 slot_count;      /* slots that exist (D) */
-    le32 live_count;      /* live processes (D) */
-    le32 reserved;
+    le32 directory_lock;    /* LOCK_DIRECTORY */
+    le32 next_generation;   /* of the next handle, 1..0xFFFFFF (D) */
+    le64 job_frames;        /* first frame of jobs, a reference, or 0 (D) */
+    le64 directory_ref;     /* frame of references to frames of process objects (D) */
+    le32 free_slot;         /* first free process slot + 1, or 0 (D) */
+    le32 slot_count;        /* slots that exist (D) */
+    le32 live_count;        /* live processes (D) */
+    le32 is_guarded;        /* free frames and objects are, see poison.h; fixed but by attach */
     le32 paging_flags;      /* NTMM_PAGING_*; fixed */
     le32 read_cluster;      /* pages; fixed */
     le32 write_cluster;     /* pages; fixed */
@@ -159,12 +183,18 @@ struct anchor {
     le64 objects_ref;       /* frame of references to frames of slots, or 0 (O) */
     le64 areas_head;        /* first control area, a reference, or 0 (O) */
     le64 based_page;        /* below which the next SEC_BASED section goes; 0: none was made (O) */
+    le64 clone_blocks;      /* first block of pages that clones share, a reference, or 0 (O) */
     le64 image_next[3];     /* pages: where the next image of each kind goes, 0: not begun (O) */
     le32 frame_locks[FRAME_LOCKS];     /* LOCK_FRAME */
     le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (R) */
+    uint8_t room[ANCHOR_ROOM];         /* 0: for fields to come */
+    le32 has_caches;                   /* whether processors keep frames apart (R) */
+    le32 alone[15]; /* 0: what is read by all stands in no line that is written */
+    struct frame_cache caches[FRAME_CACHES];
 };
 
 NTMM_STATIC_ASSERT(sizeof(struct anchor) <= NTMM_PAGE_SIZE, "A1");
+NTMM_STATIC_ASSERT(offsetof(struct anchor, caches) % 128 == 0, "a cache shares no line");
 
 static inline struct anchor *anchor_of(const struct call *c)
 {
@@ -176,6 +206,9 @@ static inline void system_count(const struct call *c, enum ntmm_counter counter,
 {
     add64(&anchor_of(c)->counters[counter], by);
 }
+
+/* A number from the platform's entropy; where it has none, one that seed and salt give. */
+uint64_t system_random(const struct call *c, uint64_t salt);
 
 static inline struct partition *partition_of(const struct call *c)
 {

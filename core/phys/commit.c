@@ -5,7 +5,11 @@
  *    frames of slabs, frames of process objects, frames of page files' descriptors and slot maps.
  * C2 the charge never passes the limit, but for page tables made by faults: these may go beyond by
  *    at most the reserve, and each such page is counted by the process.
+ *    Frames that went bad lower the limit, whatever is charged: it may be passed by as many. Frames
+ *    that are removed lower it before they go, and do not go if what is charged then passes it.
  * C3 the recorded peak is at least the charge.
+ * C4 the limit is the frames that are there, less metadata and bad ones, and what page files and
+ *    the configuration add.
  *
  * One word, changed by compare and exchange: no lock, and no moment at which it is wrong.
  */
@@ -73,4 +77,29 @@ void commit_extend(struct call *c, uint64_t limit_pages, uint64_t charge_pages)
     note_peak(partition, add64(&partition->commit, charge_pages));
     (void)add64(&partition->commit_limit, limit_pages);
     condition_note(c);
+}
+
+void commit_lower(struct call *c, uint64_t limit_pages)
+{
+    (void)add64(&partition_of(c)->commit_limit, 0 - limit_pages);
+    condition_note(c);
+}
+
+bool commit_is_within(const struct call *c)
+{
+    const struct partition *partition = partition_of(c);
+    return load64_relaxed(&partition->commit) <= load64_relaxed(&partition->commit_limit);
+}
+
+bool commit_lower_within(struct call *c, uint64_t limit_pages)
+{
+    bool is_there = load64_relaxed(&partition_of(c)->commit_limit) >= limit_pages;
+    if (is_there)
+        commit_lower(c, limit_pages);
+    if (is_there && commit_is_within(c))
+        return true;
+    if (is_there)
+        commit_extend(c, limit_pages, 0);
+    c->want = (struct want){.kind = WANT_COMMIT, .pages = limit_pages};
+    return false;
 }

@@ -45,6 +45,7 @@ static void take_off(struct call *c, uint64_t frame, struct pfn *pfn)
         condition_note(c);
     }
     set16(&pfn->reference_count, 0);
+    frame_step(c, pfn, "unlist");
 }
 
 void mapped_since_lower(struct call *c, uint64_t since)
@@ -91,6 +92,7 @@ static void drop_slot(struct call *c, struct pfn *pfn)
     if (slot_of(original) == 0)
         return;
     store64_relaxed(&pfn->original_pte, slot_set(original, 0, 0));
+    frame_step(c, pfn, is_on_list(pfn) ? "drop_slot_listed" : "drop_slot");
     slot_release(c, original);
 }
 
@@ -116,6 +118,7 @@ static void settle(struct call *c, uint64_t frame, struct pfn *pfn)
 {
     bool is_free = is_orphan(pfn);
     set_location(c, pfn, NTMM_FRAME_ACTIVE); /* for a moment, and under the lock */
+    frame_step(c, pfn, "settle");
     if (is_free || pfn_is_modified(pfn))
         drop_slot(c, pfn);
     if (!is_free)
@@ -131,6 +134,7 @@ static void end_reference(struct call *c, uint64_t frame, struct pfn *pfn)
     uint16_t references = (uint16_t)(get16(&pfn->reference_count) - 1);
     NTMM_ASSERT(references != UINT16_MAX);
     set16(&pfn->reference_count, references);
+    frame_step(c, pfn, "drop_reference");
     if (references == 0)
         settle(c, frame, pfn);
     else
@@ -161,11 +165,19 @@ void frame_note_first_share(struct call *c)
     (void)add64(&partition_of(c)->section_active, 1);
 }
 
+void frame_end_only_share(struct call *c, uint64_t frame)
+{
+    NTMM_ASSERT(is_of_section(pfn_at(c, frame)) && get32(&pfn_at(c, frame)->share_count) == 1);
+    (void)add64(&partition_of(c)->section_shares, ~0ull);
+    (void)add64(&partition_of(c)->section_active, ~0ull);
+}
+
 void frame_add_share(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     NTMM_ASSERT(is_of_section(pfn) && get32(&pfn->share_count) != 0);
     set32(&pfn->share_count, get32(&pfn->share_count) + 1);
+    frame_step(c, pfn, "add_share");
     (void)add64(&partition_of(c)->section_shares, 1);
 }
 
@@ -181,6 +193,7 @@ void frame_reactivate(struct call *c, uint64_t frame)
     set32(&pfn->share_count, 1);
     set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
     set_location(c, pfn, NTMM_FRAME_ACTIVE);
+    frame_step(c, pfn, "reactivate");
     if (is_of_section(pfn))
         frame_note_first_share(c);
     note_state(c, frame, pfn);
@@ -214,6 +227,7 @@ static inline __attribute__((always_inline)) void end_share(struct call *c, uint
                                                             struct pfn *pfn, bool is_boosted)
 {
     if (is_of_section(pfn) && !end_section_share(c, frame, pfn)) {
+        frame_step(c, pfn, "drop_share");
         frame_unlock(c, frame);
         return;
     }
@@ -222,6 +236,7 @@ static inline __attribute__((always_inline)) void end_share(struct call *c, uint
         set_boost(pfn, true);
     if (get16(&pfn->reference_count) > 1)
         set_location(c, pfn, NTMM_FRAME_TRANSITION);
+    frame_step(c, pfn, get16(&pfn->reference_count) > 1 ? "last_share_held" : "last_share");
     end_reference(c, frame, pfn);
 }
 
@@ -252,7 +267,9 @@ bool frame_detach(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     take_off(c, frame, pfn);
-    return forget_entry(c, pfn);
+    bool is_unused = forget_entry(c, pfn);
+    frame_step(c, pfn, is_unused ? "detach" : "detach_held");
+    return is_unused;
 }
 
 void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain)
@@ -262,6 +279,7 @@ void frame_delete(struct call *c, uint64_t frame, struct frame_chain *chain)
     if (!is_orphan(pfn))
         set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) - 1));
     bool is_unused = forget_entry(c, pfn);
+    frame_step(c, pfn, is_unused ? "delete" : "delete_held");
     if (is_unused)
         drop_slot(c, pfn);
     frame_unlock(c, frame);
@@ -285,13 +303,16 @@ void frame_mark_modified(struct call *c, uint64_t frame)
     if (original & ENTRY_OF_IMAGE && entry_is_of_file(original)) {
         uint64_t protection = field_get(original, SW_PROTECTION);
         store64_relaxed(&pfn->original_pte, protection << (SW_PROTECTION & 0xFF));
+        frame_step(c, pfn, "make_dirty");
         return;
     }
     if (entry_is_of_file(original)) {
+        frame_step(c, pfn, "make_dirty");
         note_age(c, pfn);
         return;
     }
     set_flags(pfn, ENTRY_DISPOSABLE, 0);
+    frame_step(c, pfn, "make_dirty");
     if (!pfn_is_being_written(pfn))
         drop_slot(c, pfn);
 }
@@ -306,7 +327,10 @@ static void move(struct call *c, uint64_t frame, struct pfn *pfn, bool is_modifi
     if ((load16_relaxed(&pfn->state) & mask) == wanted)
         return;
     take_off(c, frame, pfn);
+    bool was_modified = pfn_is_modified(pfn);
     pfn_change_state(pfn, mask, wanted);
+    if (is_modified != was_modified)
+        frame_step(c, pfn, is_modified ? "soil" : "clean");
     if (is_listed)
         frame_enlist(c, frame, is_modified ? NTMM_FRAME_MODIFIED : NTMM_FRAME_STANDBY);
 }
@@ -321,6 +345,7 @@ void frame_reset(struct call *c, uint64_t frame, uint32_t priority)
 {
     struct pfn *pfn = pfn_at(c, frame);
     set_flags(pfn, ENTRY_LOST, ENTRY_DISPOSABLE);
+    frame_step(c, pfn, "give_up");
     if (!pfn_is_being_written(pfn) && !pfn_is_being_read(pfn))
         drop_slot(c, pfn);
     move(c, frame, pfn, false, priority);
@@ -333,6 +358,7 @@ bool frame_undo_reset(struct call *c, uint64_t frame, uint32_t priority)
     bool was_lost = (load64_relaxed(&pfn->original_pte) & ENTRY_LOST) != 0;
     bool is_alone = is_disposable(pfn) && !pfn_is_being_read(pfn);
     set_flags(pfn, ENTRY_DISPOSABLE | ENTRY_LOST, 0);
+    frame_step(c, pfn, "keep_again");
     move(c, frame, pfn, is_alone || pfn_is_modified(pfn), priority);
     return !was_lost;
 }
@@ -366,6 +392,7 @@ uint64_t frame_begin_write(struct call *c, struct frame_list *list)
     set16(&pfn->reference_count, 1);
     set_location(c, pfn, NTMM_FRAME_TRANSITION);
     pfn_change_state(pfn, PFN_MODIFIED, PFN_WRITE_IN_PROGRESS);
+    frame_step(c, pfn, "begin_write");
     note_state(c, frame, pfn);
     return frame;
 }
@@ -381,6 +408,10 @@ bool frame_begin_flush(struct call *c, uint64_t frame, uint32_t own_shares)
     if (shares == 0)
         set_location(c, pfn, NTMM_FRAME_TRANSITION);
     pfn_change_state(pfn, shares > own_shares ? 0 : PFN_MODIFIED, PFN_WRITE_IN_PROGRESS);
+    frame_step(c, pfn,
+               shares == 0           ? "begin_flush_listed"
+               : shares > own_shares ? "begin_flush_shared"
+                                     : "begin_flush");
     note_state(c, frame, pfn);
     return true;
 }
@@ -390,6 +421,7 @@ void frame_set_slot(struct call *c, uint64_t frame, uint32_t file, uint64_t slot
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
     store64_relaxed(&pfn->original_pte, slot_set(load64_relaxed(&pfn->original_pte), file, slot));
+    frame_step(c, pfn, "set_slot");
     frame_unlock(c, frame);
 }
 
@@ -400,12 +432,17 @@ void frame_end_write(struct call *c, uint64_t frame, enum write_outcome outcome)
     pfn_change_state(pfn, PFN_WRITE_IN_PROGRESS, 0);
     if (outcome != WRITE_DONE && !is_disposable(pfn)) {
         pfn_set_modified(pfn);
+        frame_step(c, pfn, "fail_write");
         note_age(c, pfn);
+    } else {
+        frame_step(c, pfn, "end_write");
     }
     if (outcome == WRITE_DONE && is_of_file(pfn))
         set_flags(pfn, 0, ENTRY_WRITTEN);
-    if (outcome == WRITE_BAD_SLOT)
+    if (outcome == WRITE_BAD_SLOT) {
         store64_relaxed(&pfn->original_pte, slot_set(load64_relaxed(&pfn->original_pte), 0, 0));
+        frame_step(c, pfn, "lose_slot");
+    }
     if (pfn_is_modified(pfn) || is_disposable(pfn))
         drop_slot(c, pfn);
     end_reference(c, frame, pfn);
@@ -423,6 +460,7 @@ void frame_begin_read(struct call *c, uint64_t frame, uint64_t entry_address, ui
     set16(&pfn->reference_count, 1);
     set_location(c, pfn, NTMM_FRAME_TRANSITION);
     pfn_change_state(pfn, 0, PFN_READ_IN_PROGRESS);
+    frame_step(c, pfn, slot_of(original) != 0 ? "begin_read" : "begin_read_file");
     note_state(c, frame, pfn);
 }
 
@@ -437,6 +475,7 @@ void frame_restore_entry(struct call *c, const struct pfn *pfn)
         value = field_set(value, SW_USED, pfn_used(pfn));
     store64_release(core_at(c->bias, get64(&pfn->entry_address)),
                     invalid_encode(value, c->sys->invalid_mask));
+    frame_step(c, pfn, "restore");
     pfn_add_share(table, -1);
 }
 
@@ -455,12 +494,14 @@ void frame_end_read(struct call *c, uint64_t frame, bool is_read, bool is_kept)
     frame_lock(c, frame);
     pfn_change_state(pfn, PFN_READ_IN_PROGRESS, 0);
     set64(&pfn->flink, FRAME_NONE);
+    frame_step(c, pfn, "end_read");
     if (is_disposable(pfn))
         drop_slot(c, pfn);
     if (!is_read && !is_orphan(pfn)) {
         frame_restore_entry(c, pfn);
         store64_relaxed(&pfn->original_pte, 0); /* the entry names the slot again */
         set64(&pfn->entry_address, 0);
+        frame_step(c, pfn, "undo_read");
     }
     if (is_read && is_kept)
         frame_unlock(c, frame);
@@ -473,6 +514,7 @@ void frame_hold(struct call *c, uint64_t frame)
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
     set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
+    frame_step(c, pfn, "hold");
     frame_unlock(c, frame);
 }
 
@@ -482,6 +524,7 @@ void frame_hold_trimmed(struct call *c, uint64_t frame)
     take_off(c, frame, pfn);
     set16(&pfn->reference_count, (uint16_t)(get16(&pfn->reference_count) + 1));
     set_location(c, pfn, NTMM_FRAME_TRANSITION);
+    frame_step(c, pfn, "hold_trimmed");
 }
 
 void frame_end_reference(struct call *c, uint64_t frame)
@@ -513,6 +556,7 @@ static void copy_row(struct pfn *to, const struct pfn *from)
 void frame_move_active(struct call *c, uint64_t from, uint64_t to)
 {
     copy_row(pfn_at(c, to), pfn_at(c, from));
+    frame_step(c, pfn_at(c, to), "moved");
     frame_capture(c, from);
 }
 
@@ -538,12 +582,14 @@ static void relink_entry(struct call *c, const struct pfn *pfn, uint64_t to)
     store64_release(entry, invalid_encode(value, c->sys->invalid_mask));
 }
 
-bool frame_move_listed(struct call *c, uint64_t from, uint64_t to)
+bool frame_move_listed(struct call *c, uint64_t from, uint64_t to, bool *is_failed)
 {
     struct pfn *old = pfn_at(c, from);
     struct pfn *new = pfn_at(c, to);
     frame_lock(c, from);
-    if (!is_on_list(old) || pfn_use(old) != pfn_use(new) || !copy_contents(c, from, to)) {
+    bool is_there = is_on_list(old) && pfn_use(old) == pfn_use(new);
+    if (!is_there || !copy_contents(c, from, to)) {
+        *is_failed |= is_there;
         frame_unlock(c, from);
         return false;
     }
@@ -552,6 +598,7 @@ bool frame_move_listed(struct call *c, uint64_t from, uint64_t to)
     set32(&new->share_count, 0);
     set16(&new->reference_count, 1); /* until it is on its list nobody takes it */
     set_location(c, new, NTMM_FRAME_TRANSITION);
+    frame_step(c, new, "moved");
     relink_entry(c, old, to);
     frame_capture(c, from);
     frame_unlock(c, from);

@@ -7,14 +7,20 @@
  * are all rows looked at, for a run whose other frames are on standby.
  */
 #include "base/bits.h"
+#include "phys/cache.h"
+#include "phys/free.h"
+#include "phys/poison.h"
 #include "phys/rows.h"
+
+/* Frames freed together that go to a processor's cache, if there is room. */
+#define CACHED_CHAIN_FRAMES 16u
 
 struct run *run_of(const struct call *c, uint64_t frame)
 {
     const struct anchor *anchor = anchor_of(c);
     for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
         const struct frame_range *range = &anchor->ranges[i];
-        if (frame - get64(&range->base_frame) >= get64(&range->frame_count))
+        if (frame - get64(&range->base_frame) >= load64_acquire(&range->frame_count))
             continue;
         uint64_t index = frame / RUN_FRAMES - get64(&range->first_run);
         if (index >= get32(&range->run_count))
@@ -24,10 +30,10 @@ struct run *run_of(const struct call *c, uint64_t frame)
     return NULL;
 }
 
-static uint64_t run_ref(const struct call *c, const struct run *run)
-{
-    return (uint64_t)((uintptr_t)run - c->bias);
-}
+/* Rows that follow each other are often those of frames that do. */
+#define ROWS_AHEAD 6u
+
+static uint64_t run_ref(const struct call *c, const struct run *run) { return core_ref(c, run); }
 
 void run_list_add(struct call *c, struct node *node, struct run *run)
 {
@@ -79,16 +85,8 @@ static void run_give(struct call *c, struct node *node, uint64_t frame)
         run_list_add(c, node, run);
 }
 
-static void make_active(struct pfn *pfn, enum ntmm_frame_use use)
-{
-    set32(&pfn->share_count, 1);
-    set16(&pfn->reference_count, 1);
-    store16_relaxed(&pfn->state, pfn_state(NTMM_FRAME_ACTIVE, use, PRIORITY_DEFAULT));
-}
-
-/* Take the head of a node list. FRAME_NONE: empty. */
-static uint64_t pop(struct call *c, struct node *node, struct frame_list *list,
-                    enum ntmm_frame_use use)
+static inline uint64_t pop(struct call *c, struct node *node, struct frame_list *list,
+                           enum ntmm_frame_use use)
 {
     uint64_t frame = get64(&list->head);
     if (frame == FRAME_NONE)
@@ -99,23 +97,104 @@ static uint64_t pop(struct call *c, struct node *node, struct frame_list *list,
         __builtin_prefetch(pfn_at(c, next));
     list_remove(c, list, frame);
     run_take(c, node, frame);
-    make_active(pfn, use);
+    free_make_active(pfn, use);
+    frame_step(c, pfn, list == &node->zeroed ? "take_zeroed" : "take_free");
     return frame;
 }
 
-/* Whether a frame holds a page that processes see, and that may leave memory. */
-static bool is_user(enum ntmm_frame_use use)
+uint64_t free_pop(struct call *c, struct node *node, struct frame_list *list,
+                  enum ntmm_frame_use use)
 {
-    return use == NTMM_USE_PRIVATE || use == NTMM_USE_SECTION;
+    return pop(c, node, list, use);
 }
 
-/* Frames that hold pages of processes. (N) is held. */
-static void count_user(struct node *node, int64_t difference)
+/* Frames of one run, or of none, that leave its list together. */
+static void run_take_many(struct call *c, struct node *node, struct run *run, uint32_t count)
 {
+    if (!run)
+        return;
+    if (get32(&run->free_count) == RUN_FRAMES)
+        run_list_remove(c, node, run);
+    set32(&run->free_count, get32(&run->free_count) - count);
+}
+
+uint64_t free_pop_chain(struct call *c, struct node *node, struct frame_list *list, uint64_t count)
+{
+    uint64_t head = get64(&list->head), frame = head;
+    uint32_t of_run = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        struct pfn *pfn = pfn_at(c, frame);
+        uint64_t next = get64(&pfn->flink);
+        __builtin_prefetch(pfn + ROWS_AHEAD);
+        free_make_active(pfn, NTMM_USE_FREE);
+        set64(&pfn->blink, FRAME_NONE);
+        frame_step(c, pfn, list == &node->zeroed ? "take_zeroed" : "take_free");
+        of_run++;
+        if (i + 1 == count || next / RUN_FRAMES != frame / RUN_FRAMES) {
+            run_take_many(c, node, run_of(c, frame), of_run);
+            of_run = 0;
+        }
+        frame = next;
+    }
+    list_cut(c, list, frame, count);
+    return head;
+}
+
+void free_put(struct call *c, struct node *node, struct frame_list *list, uint64_t previous,
+              uint64_t frame)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    set32(&pfn->share_count, 0);
+    set16(&pfn->reference_count, 0);
+    store16_relaxed(&pfn->state,
+                    pfn_state((enum ntmm_frame_location)get32(&list->location), NTMM_USE_FREE, 0));
+    list_push_after(c, list, previous, frame);
+    frame_step(c, pfn, list == &node->zeroed ? "put_zeroed" : "put_free");
+    run_give(c, node, frame);
+}
+
+/* Frames that hold pages of processes, now and at most. (N) is held, but no (P): of a page that
+ * came through one cache and goes through another only the going may be seen. */
+static uint64_t note_peak(const struct call *c, struct node *node)
+{
+    uint64_t now = get64(&node->user_pages) + caches_user_pages(c);
+    if ((int64_t)now < 0)
+        now = 0;
+    if (now > get64(&node->user_peak))
+        set64(&node->user_peak, now);
+    return now;
+}
+
+/* The caches count without (N): the peak was before, or is afterwards. */
+static __attribute__((noinline)) void count_user_with_caches(const struct call *c,
+                                                             struct node *node, int64_t difference)
+{
+    (void)note_peak(c, node);
+    set64(&node->user_pages, get64(&node->user_pages) + (uint64_t)difference);
+    (void)note_peak(c, node);
+}
+
+/* (N) is held. */
+static inline void count_user(const struct call *c, struct node *node, int64_t difference)
+{
+    if (__builtin_expect(caches_are_used(c), 0)) {
+        count_user_with_caches(c, node, difference);
+        return;
+    }
     uint64_t now = get64(&node->user_pages) + (uint64_t)difference;
     set64(&node->user_pages, now);
     if (now > get64(&node->user_peak))
         set64(&node->user_peak, now);
+}
+
+uint64_t frames_user_pages(struct call *c, uint64_t *peak)
+{
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    uint64_t pages = note_peak(c, node);
+    *peak = get64(&node->user_peak);
+    lock_release(c, &node->lock, LOCK_NODE);
+    return pages;
 }
 
 static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool wants_zeroed, bool *is_zeroed)
@@ -124,14 +203,17 @@ static uint64_t pop_any(struct call *c, enum ntmm_frame_use use, bool wants_zero
     struct frame_list *first = wants_zeroed ? &node->zeroed : &node->free;
     struct frame_list *second = wants_zeroed ? &node->free : &node->zeroed;
 
-    lock_acquire(c, &node->lock, LOCK_NODE);
+    if (__builtin_expect(!lock_acquire(c, &node->lock, LOCK_NODE), 0))
+        caches_begin(c);
     uint64_t frame = pop(c, node, first, use);
     *is_zeroed = wants_zeroed && frame != FRAME_NONE;
     if (frame == FRAME_NONE)
         frame = pop(c, node, second, use);
-    if (is_user(use) && frame != FRAME_NONE)
-        count_user(node, 1);
+    if (free_is_user(use) && frame != FRAME_NONE)
+        count_user(c, node, 1);
     lock_release(c, &node->lock, LOCK_NODE);
+    if (frame != FRAME_NONE)
+        poison_end(c, frame);
     return frame;
 }
 
@@ -141,18 +223,19 @@ static uint32_t reuse(struct call *c, enum ntmm_frame_use use, uint64_t frame)
 {
     struct partition *partition = partition_of(c);
     struct pfn *pfn = pfn_at(c, frame);
-    int64_t difference = is_user(use) - is_user(pfn_use(pfn));
+    int64_t difference = free_is_user(use) - free_is_user(pfn_use(pfn));
     uint32_t priority = pfn_priority(pfn);
     (void)add64(&partition->standby_pages, ~0ull);
     frame_restore_entry(c, pfn);
     set64(&pfn->entry_address, 0);
     store64_relaxed(&pfn->original_pte, 0);
     set64(&pfn->table_frame, 0);
-    make_active(pfn, use);
+    free_make_active(pfn, use);
+    frame_step(c, pfn, "take_standby");
     frame_unlock(c, frame);
     if (difference) {
         lock_acquire(c, &partition->node.lock, LOCK_NODE);
-        count_user(&partition->node, difference);
+        count_user(c, &partition->node, difference);
         lock_release(c, &partition->node.lock, LOCK_NODE);
     }
     return priority;
@@ -215,10 +298,41 @@ static bool is_to_fail(struct call *c)
     return true;
 }
 
-bool frames_are_unused(const struct call *c)
+static bool node_has_frames(const struct call *c)
 {
     const struct node *node = &partition_of(c)->node;
     return (load64_relaxed(&node->zeroed.count) | load64_relaxed(&node->free.count)) != 0;
+}
+
+/* Zeroed and free frames in caches. */
+static uint64_t cached(const struct call *c)
+{
+    if (__builtin_expect(!caches_are_used(c), 1))
+        return 0;
+    return caches_count(c, false) + caches_count(c, true);
+}
+
+bool frames_are_unused(const struct call *c) { return node_has_frames(c) || cached(c) != 0; }
+
+/* The same where there are caches: not of others' unless there is none else. */
+static __attribute__((noinline)) uint64_t take_cached(struct call *c, enum ntmm_frame_use use,
+                                                      bool wants_zeroed, bool *is_zeroed)
+{
+    uint64_t frame = wants_zeroed ? cache_take(c, use, is_zeroed) : FRAME_NONE;
+    if (frame == FRAME_NONE && node_has_frames(c))
+        frame = pop_any(c, use, wants_zeroed, is_zeroed);
+    if (frame == FRAME_NONE && caches_drain(c))
+        frame = pop_any(c, use, wants_zeroed, is_zeroed);
+    return frame;
+}
+
+/* A zeroed or free frame. FRAME_NONE: none. */
+static inline uint64_t take_unused(struct call *c, enum ntmm_frame_use use, bool wants_zeroed,
+                                   bool *is_zeroed)
+{
+    if (__builtin_expect(caches_are_used(c), 0))
+        return take_cached(c, use, wants_zeroed, is_zeroed);
+    return node_has_frames(c) ? pop_any(c, use, wants_zeroed, is_zeroed) : FRAME_NONE;
 }
 
 /* A zeroed or free frame, else one from standby. FRAME_NONE with c->want set: none is left. */
@@ -228,8 +342,8 @@ static uint64_t take_any(struct call *c, enum ntmm_frame_use use, bool wants_zer
     bool is_failed = is_to_fail(c);
     uint64_t frame = FRAME_NONE;
     *is_zeroed = false;
-    if (!is_failed && frames_are_unused(c))
-        frame = pop_any(c, use, wants_zeroed, is_zeroed);
+    if (!is_failed)
+        frame = take_unused(c, use, wants_zeroed, is_zeroed);
     if (frame == FRAME_NONE && !is_failed)
         frame = repurpose(c, use);
     if (frame == FRAME_NONE)
@@ -252,10 +366,10 @@ bool frame_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *frame)
 static void count_use(struct call *c, enum ntmm_frame_use use, int64_t difference)
 {
     struct node *node = &partition_of(c)->node;
-    if (!is_user(use))
+    if (!free_is_user(use))
         return;
     lock_acquire(c, &node->lock, LOCK_NODE);
-    count_user(node, difference);
+    count_user(c, node, difference);
     lock_release(c, &node->lock, LOCK_NODE);
 }
 
@@ -266,13 +380,16 @@ void frame_capture(struct call *c, uint64_t frame)
     set64(&pfn->entry_address, 0);
     store64_relaxed(&pfn->original_pte, 0);
     set64(&pfn->table_frame, 0);
-    make_active(pfn, NTMM_USE_FREE);
+    free_make_active(pfn, NTMM_USE_FREE);
+    frame_step(c, pfn, "capture");
 }
 
 void frames_give_use(struct call *c, enum ntmm_frame_use use, uint64_t base, uint64_t count)
 {
-    for (uint64_t frame = base; frame < base + count; frame++)
-        make_active(pfn_at(c, frame), use);
+    for (uint64_t frame = base; frame < base + count; frame++) {
+        free_make_active(pfn_at(c, frame), use);
+        frame_step(c, pfn_at(c, frame), "use");
+    }
     count_use(c, use, (int64_t)count);
 }
 
@@ -280,25 +397,40 @@ void frames_give_use(struct call *c, enum ntmm_frame_use use, uint64_t base, uin
 static void retire(struct call *c, uint64_t frame, enum ntmm_frame_use use)
 {
     count_use(c, use, -1);
-    make_active(pfn_at(c, frame), NTMM_USE_FREE);
-    frame_enlist(c, frame, NTMM_FRAME_BAD);
+    free_make_active(pfn_at(c, frame), NTMM_USE_FREE);
+    frame_step(c, pfn_at(c, frame), "use");
+    frame_make_bad(c, frame);
+}
+
+bool frame_allocate_to_zero(struct call *c, enum ntmm_frame_use use, uint64_t *frame,
+                            bool *is_zeroed)
+{
+    uint64_t taken = take_any(c, use, true, is_zeroed);
+    if (taken != FRAME_NONE)
+        *frame = taken;
+    return taken != FRAME_NONE;
+}
+
+bool frame_zero(struct call *c, enum ntmm_frame_use use, uint64_t frame)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    c->zeroed_inline++;
+    if (NTMM_SUCCEEDED(platform->zero(platform->context, &frame, 1)))
+        return true;
+    retire(c, frame, use);
+    return false;
 }
 
 bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame)
 {
-    const struct ntmm_platform *platform = &c->sys->platform;
     for (;;) {
         bool is_zeroed;
         uint64_t taken = take_any(c, use, true, &is_zeroed);
         if (taken == FRAME_NONE)
             return false;
         *frame = taken;
-        if (is_zeroed)
+        if (is_zeroed || frame_zero(c, use, taken))
             return true;
-        c->zeroed_inline++;
-        if (NTMM_SUCCEEDED(platform->zero(platform->context, &taken, 1)))
-            return true;
-        retire(c, taken, use);
     }
 }
 
@@ -314,7 +446,7 @@ uint64_t frames_available(struct call *c)
     lock_release(c, &node->lock, LOCK_NODE);
     atomic_thread_fence(
         memory_order_seq_cst); /* against frame_enlist: count, then look for waiters */
-    return available + load64_relaxed(&partition->standby_pages);
+    return available + cached(c) + load64_relaxed(&partition->standby_pages);
 }
 
 bool frames_are_available(struct call *c, uint64_t pages)
@@ -337,36 +469,78 @@ void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)
     chain->count++;
 }
 
+/* Frames put back while (N) is held once. */
+#define FREE_PIECE 64u
+
+static void forget_page(struct pfn *pfn)
+{
+    set64(&pfn->entry_address, 0);
+    store64_relaxed(&pfn->original_pte, 0);
+    set64(&pfn->table_frame, 0);
+}
+
 /* Put a frame behind `previous` on the free list. (N) is held. */
 static void give_back(struct call *c, struct node *node, uint64_t previous, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
-    if (is_user(pfn_use(pfn)))
-        count_user(node, -1);
-    set64(&pfn->entry_address, 0);
-    store64_relaxed(&pfn->original_pte, 0);
+    if (free_is_user(pfn_use(pfn)))
+        count_user(c, node, -1);
+    forget_page(pfn);
+    poison_mark(c, pfn);
     set32(&pfn->share_count, 0);
     set16(&pfn->reference_count, 0);
     store16_relaxed(&pfn->state, pfn_state(NTMM_FRAME_FREE, NTMM_USE_FREE, 0));
-    set64(&pfn->table_frame, 0);
     list_push_after(c, &node->free, previous, frame);
+    frame_step(c, pfn, "put_free");
     run_give(c, node, frame);
 }
 
-/* In order, so that what was freed together is handed out again in the order of its addresses. */
+/* Few frames, to the processor's cache. False: they do not fit in. */
+static __attribute__((noinline)) bool free_to_cache(struct call *c, struct frame_chain *chain)
+{
+    uint64_t user = 0;
+    if (chain->count > CACHED_CHAIN_FRAMES)
+        return false;
+    for (uint64_t frame = chain->head; frame != FRAME_NONE; frame = get64(&pfn_at(c, frame)->flink))
+        user += free_is_user(pfn_use(pfn_at(c, frame)));
+    for (uint64_t frame = chain->head; frame != FRAME_NONE;
+         frame = get64(&pfn_at(c, frame)->flink)) {
+        forget_page(pfn_at(c, frame));
+        poison_mark(c, pfn_at(c, frame));
+    }
+    return cache_put(c, chain, user);
+}
+
+/* In order, so that what was freed together is handed out again in the order of its addresses; in
+ * pieces, so that other processors do not wait for all of it. What was put back last may be taken
+ * between two pieces: then the next one goes to the head. */
+static void free_to_node(struct call *c, const struct frame_chain *chain)
+{
+    struct node *node = &partition_of(c)->node;
+    uint64_t frame = chain->head, previous = FRAME_NONE;
+    do {
+        lock_acquire(c, &node->lock, LOCK_NODE);
+        if (previous != FRAME_NONE && pfn_location(pfn_at(c, previous)) != NTMM_FRAME_FREE)
+            previous = FRAME_NONE;
+        for (uint32_t left = FREE_PIECE; left > 0 && frame != FRAME_NONE; left--) {
+            uint64_t next = get64(&pfn_at(c, frame)->flink);
+            give_back(c, node, previous, frame);
+            previous = frame;
+            frame = next;
+        }
+        lock_release(c, &node->lock, LOCK_NODE);
+    } while (frame != FRAME_NONE);
+}
+
 void chain_free(struct call *c, struct frame_chain *chain)
 {
     if (chain->count == 0)
         return;
-    struct node *node = &partition_of(c)->node;
-    lock_acquire(c, &node->lock, LOCK_NODE);
-    uint64_t previous = FRAME_NONE;
-    for (uint64_t frame = chain->head, next; frame != FRAME_NONE; frame = next) {
-        next = get64(&pfn_at(c, frame)->flink);
-        give_back(c, node, previous, frame);
-        previous = frame;
-    }
-    lock_release(c, &node->lock, LOCK_NODE);
+    poison_fill_chain(c, chain);
+    if (__builtin_expect(caches_are_used(c), 0) && free_to_cache(c, chain))
+        atomic_thread_fence(memory_order_seq_cst); /* against frames_available, as frame_enlist */
+    else
+        free_to_node(c, chain);
     *chain = chain_empty();
     waiters_wake_all(c, &c->sys->for_frame);
     condition_note(c);
@@ -379,6 +553,30 @@ void frame_free(struct call *c, uint64_t frame)
     chain_free(c, &chain);
 }
 
+void frame_free_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t frame)
+{
+    struct node *node = &partition_of(c)->node;
+    lock_acquire(c, &node->lock, LOCK_NODE);
+    if (free_is_user(use))
+        count_user(c, node, -1);
+    forget_page(pfn_at(c, frame));
+    free_put(c, node, &node->zeroed, FRAME_NONE, frame);
+    lock_release(c, &node->lock, LOCK_NODE);
+    waiters_wake_all(c, &c->sys->for_frame);
+    condition_note(c);
+}
+
+/* A zeroed or free frame, off its list. (N) is held. */
+static inline void take_listed(struct call *c, uint64_t frame, enum ntmm_frame_use use)
+{
+    struct pfn *pfn = pfn_at(c, frame);
+    struct frame_list *list = list_for(c, pfn_location(pfn), 0);
+    list_remove(c, list, frame);
+    free_make_active(pfn, use);
+    frame_step(c, pfn, list == &partition_of(c)->node.zeroed ? "take_zeroed" : "take_free");
+    poison_end(c, frame);
+}
+
 /* Every frame of a whole run. (N) is held. */
 static void take_run(struct call *c, struct node *node, struct run *run, enum ntmm_frame_use use)
 {
@@ -386,12 +584,10 @@ static void take_run(struct call *c, struct node *node, struct run *run, enum nt
     run_list_remove(c, node, run);
     set32(&run->free_count, 0);
     for (uint64_t frame = base; frame < base + RUN_FRAMES; frame++) {
-        struct pfn *pfn = pfn_at(c, frame);
-        list_remove(c, list_for(c, pfn_location(pfn), 0), frame);
-        make_active(pfn, use);
+        take_listed(c, frame, use);
     }
-    if (is_user(use))
-        count_user(node, RUN_FRAMES);
+    if (free_is_user(use))
+        count_user(c, node, RUN_FRAMES);
 }
 
 /* Whether a run is the first of `count` whole ones, aligned to their size. (N) is held. */
@@ -444,16 +640,14 @@ void row_take_free(struct call *c, enum ntmm_frame_use use, uint64_t base, uint6
     uint64_t before = taken->count;
     lock_acquire(c, &node->lock, LOCK_NODE);
     for (uint64_t frame = base; frame < base + count; frame++) {
-        struct pfn *pfn = pfn_at(c, frame);
-        if (pfn_location(pfn) > NTMM_FRAME_FREE)
+        if (pfn_location(pfn_at(c, frame)) > NTMM_FRAME_FREE)
             continue;
-        list_remove(c, list_for(c, pfn_location(pfn), 0), frame);
+        take_listed(c, frame, use);
         run_take(c, node, frame);
-        make_active(pfn, use);
         chain_add(c, taken, frame);
     }
-    if (is_user(use))
-        count_user(node, (int64_t)(taken->count - before));
+    if (free_is_user(use))
+        count_user(c, node, (int64_t)(taken->count - before));
     lock_release(c, &node->lock, LOCK_NODE);
 }
 
@@ -507,6 +701,8 @@ static uint64_t take_whole_row(struct call *c, enum ntmm_frame_use use, uint64_t
 uint64_t row_take(struct call *c, enum ntmm_frame_use use, uint64_t count)
 {
     uint64_t base = take_whole_row(c, use, count / RUN_FRAMES);
+    if (base == FRAME_NONE && caches_drain(c))
+        base = take_whole_row(c, use, count / RUN_FRAMES);
     if (base == FRAME_NONE && frames_available(c) >= count)
         base = take_row(c, use, count);
     return base;
@@ -541,12 +737,14 @@ static uint32_t take_free_batch(struct call *c, uint64_t *frames, uint32_t most)
     uint32_t count = 0;
     lock_acquire(c, &node->lock, LOCK_NODE);
     while (count < most) {
-        uint64_t frame = pop(c, node, &node->free, NTMM_USE_FREE);
+        uint64_t frame = free_pop(c, node, &node->free, NTMM_USE_FREE);
         if (frame == FRAME_NONE)
             break;
         frames[count++] = frame;
     }
     lock_release(c, &node->lock, LOCK_NODE);
+    for (uint32_t i = 0; i < count; i++)
+        poison_end(c, frames[i]);
     return count;
 }
 
@@ -555,15 +753,8 @@ static void put_batch(struct call *c, const uint64_t *frames, uint32_t count,
 {
     struct node *node = &partition_of(c)->node;
     lock_acquire(c, &node->lock, LOCK_NODE);
-    for (uint32_t i = count; i-- > 0;) {
-        struct pfn *pfn = pfn_at(c, frames[i]);
-        set32(&pfn->share_count, 0);
-        set16(&pfn->reference_count, 0);
-        store16_relaxed(&pfn->state, pfn_state((enum ntmm_frame_location)get32(&list->location),
-                                               NTMM_USE_FREE, 0));
-        list_push_head(c, list, frames[i]);
-        run_give(c, node, frames[i]);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        free_put(c, node, list, get64(&list->tail), frames[i]);
     lock_release(c, &node->lock, LOCK_NODE);
     waiters_wake_all(c, &c->sys->for_frame);
 }

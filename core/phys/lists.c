@@ -11,7 +11,7 @@
 void list_init(struct frame_list *list, enum ntmm_frame_location location)
 {
     store64_relaxed(&list->count, 0);
-    set64(&list->head, FRAME_NONE);
+    store64_relaxed(&list->head, FRAME_NONE);
     set64(&list->tail, FRAME_NONE);
     set32(&list->lock, 0);
     set32(&list->location, location);
@@ -24,7 +24,7 @@ static void link_between(struct call *c, struct frame_list *list, uint64_t frame
     set64(&pfn->blink, previous);
     set64(&pfn->flink, next);
     if (previous == FRAME_NONE)
-        set64(&list->head, frame);
+        store64_relaxed(&list->head, frame);
     else
         set64(&pfn_at(c, previous)->flink, frame);
     if (next == FRAME_NONE)
@@ -57,7 +57,7 @@ void list_remove(struct call *c, struct frame_list *list, uint64_t frame)
     uint64_t next = get64(&pfn->flink);
     uint64_t previous = get64(&pfn->blink);
     if (previous == FRAME_NONE)
-        set64(&list->head, next);
+        store64_relaxed(&list->head, next);
     else
         set64(&pfn_at(c, previous)->flink, next);
     if (next == FRAME_NONE)
@@ -67,6 +67,16 @@ void list_remove(struct call *c, struct frame_list *list, uint64_t frame)
     store64_relaxed(&list->count, get64(&list->count) - 1);
     set64(&pfn->flink, FRAME_NONE);
     set64(&pfn->blink, FRAME_NONE);
+}
+
+void list_cut(struct call *c, struct frame_list *list, uint64_t next, uint64_t count)
+{
+    store64_relaxed(&list->head, next);
+    if (next == FRAME_NONE)
+        set64(&list->tail, FRAME_NONE);
+    else
+        set64(&pfn_at(c, next)->blink, FRAME_NONE);
+    store64_relaxed(&list->count, get64(&list->count) - count);
 }
 
 struct frame_list *list_for(const struct call *c, enum ntmm_frame_location location,
@@ -109,6 +119,15 @@ static void set_location(struct pfn *pfn, enum ntmm_frame_location location)
                     (uint16_t)((load16_relaxed(&pfn->state) & ~(uint32_t)PFN_LOCATION) | location));
 }
 
+#if defined(NTMM_SCHEDULE_POINTS)
+static const char *put_step(enum ntmm_frame_location location)
+{
+    return location == NTMM_FRAME_STANDBY    ? "put_standby"
+           : location == NTMM_FRAME_MODIFIED ? "put_modified"
+                                             : "put_bad";
+}
+#endif
+
 void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location location)
 {
     struct pfn *pfn = pfn_at(c, frame);
@@ -120,6 +139,7 @@ void frame_enlist(struct call *c, uint64_t frame, enum ntmm_frame_location locat
     set16(&pfn->reference_count, 0);
     set_location(pfn, location);
     list_push_tail(c, list, frame);
+    frame_step(c, pfn, put_step(location));
     lock_release(c, &list->lock, LOCK_LIST);
     if (location == NTMM_FRAME_STANDBY) {
         (void)add64(&partition_of(c)->standby_pages, 1);
@@ -138,8 +158,10 @@ static uint64_t try_oldest(struct call *c, struct frame_list *list, uint64_t *bu
     uint64_t frame = *busy = get64(&list->head);
     while (frame != FRAME_NONE && !lock_try(c, frame_lock_word(c, frame), LOCK_FRAME))
         frame = get64(&pfn_at(c, frame)->flink);
-    if (frame != FRAME_NONE)
+    if (frame != FRAME_NONE) {
         list_remove(c, list, frame);
+        frame_step(c, pfn_at(c, frame), "unlist");
+    }
     lock_release(c, &list->lock, LOCK_LIST);
     return frame;
 }
@@ -156,6 +178,7 @@ static bool take_when_free(struct call *c, struct frame_list *list, uint64_t fra
     }
     lock_acquire(c, &list->lock, LOCK_LIST);
     list_remove(c, list, frame);
+    frame_step(c, pfn, "unlist");
     lock_release(c, &list->lock, LOCK_LIST);
     return true;
 }
@@ -171,6 +194,7 @@ bool frame_take_from_standby(struct call *c, uint64_t frame)
     struct frame_list *list = list_of(c, pfn, NTMM_FRAME_STANDBY);
     lock_acquire(c, &list->lock, LOCK_LIST);
     list_remove(c, list, frame);
+    frame_step(c, pfn, "unlist");
     lock_release(c, &list->lock, LOCK_LIST);
     return true;
 }

@@ -20,6 +20,7 @@
  *       table that its row names; any other active frame by none; a free frame names none
  *   P11 a disposable frame is clean, its page not lost; it has a slot only while a transfer uses it
  *   P13 a boosted frame is a section's, not active, and its priority has the boost in it
+ *   P14 a bad frame holds nothing: its use is FREE, and it names no entry and no table
  *
  * Who may touch a row when: (W), (F) or (N), see docs/paging.md. Source: symbol-derived layouts of
  * MMPFN; the packing is ours.
@@ -28,6 +29,7 @@
 #define NTMM_PHYS_PFN_H
 
 #include "base/lock.h"
+#include "base/schedule.h"
 #include "phys/anchor.h"
 
 #include <ntmm/inspect.h>
@@ -44,7 +46,8 @@ struct pfn {
     le32 share_count;     /* entries that map it; a table: 1 + its valid and transition entries */
     le16 reference_count; /* 1 while shared, and one for each use by I/O */
     le16 state;           /* PFN_* bits */
-    le64 table_frame;     /* 39:0 frame that holds the entry; 49:40 used entries of a table */
+    le64 table_frame;     /* 39:0 frame that holds the entry; 49:40 used entries of a table; 63:
+                             PFN_POISONED */
 };
 
 NTMM_STATIC_ASSERT(sizeof(struct pfn) == 48, "at most 48 bytes a frame");
@@ -147,6 +150,12 @@ static inline void pfn_add_used(struct pfn *pfn, int32_t entries)
     set64(&pfn->table_frame, get64(&pfn->table_frame) + ((uint64_t)(int64_t)entries << 40));
 }
 
+/* The same by one of several that share (W). */
+static inline void pfn_add_used_shared(struct pfn *pfn, int32_t entries)
+{
+    (void)add64(&pfn->table_frame, (uint64_t)(int64_t)entries << 40);
+}
+
 /*
  * What a page of a file is modified since, for all pages of its data together. The value of such a
  * page names (SUBSECTION_ADDRESS) a structure that begins with a reference to this one. A page is
@@ -191,6 +200,12 @@ static inline struct frame_chain chain_empty(void)
  * */
 ntmm_status pfn_build(struct call *c, const struct ntmm_frame_range *ranges, uint32_t range_count);
 
+/* Frames that the rows of a range need that has none yet. */
+uint64_t pfn_metadata_pages(const struct frame_range *range);
+
+/* A range has rows: the first ones say metadata, all others absent. */
+void pfn_build_rows(struct call *c, struct frame_range *range);
+
 /* --- lists.c: the lists --- */
 
 void list_init(struct frame_list *list, enum ntmm_frame_location location);
@@ -200,6 +215,8 @@ void list_push_tail(struct call *c, struct frame_list *list, uint64_t frame);
 /* Behind a frame of the list, or at its head: FRAME_NONE. */
 void list_push_after(struct call *c, struct frame_list *list, uint64_t previous, uint64_t frame);
 void list_remove(struct call *c, struct frame_list *list, uint64_t frame);
+/* So many frames at its head are no longer of it; `next` was behind them. */
+void list_cut(struct call *c, struct frame_list *list, uint64_t next, uint64_t count);
 
 /* The list for a frame at a location and priority; NULL for active and transition. */
 struct frame_list *list_for(const struct call *c, enum ntmm_frame_location location,
@@ -238,6 +255,7 @@ static inline void frame_lock(struct call *c, uint64_t frame)
 
 static inline void frame_unlock(struct call *c, uint64_t frame)
 {
+    frame_step(c, pfn_at(c, frame), "rest");
     lock_release(c, frame_lock_word(c, frame), LOCK_FRAME);
 }
 
@@ -250,6 +268,9 @@ void frame_add_share(struct call *c, uint64_t frame);
 
 /* Counts that a page of a section got its first share, which frame_reactivate does itself. */
 void frame_note_first_share(struct call *c);
+
+/* The other way round: the frame's one share is a private page's from now on. (F) is held. */
+void frame_end_only_share(struct call *c, uint64_t frame);
 
 /* A share of a frame went, and no processor can reach it through that: with the last one to
  * Modified or Standby, or into transition while it is referenced. The prototype entry of a page of
@@ -372,10 +393,10 @@ void frame_move_active(struct call *c, uint64_t from, uint64_t to);
  * A frame on standby or modified: its page moves into another frame, of the same use and the
  * caller's, and to the end of its list; the old one is the caller's, as after frame_move_active.
  * Whoever waits for the (F) of the old one finds that the entry names another. False, with nothing
- * changed: it is on neither list any more, or the platform could not copy it. Takes (F), (L), (N),
- * (G), (Q); copies with (F) held.
+ * changed: it is on neither list any more, or *is_failed: the platform could not copy it.
+ * Takes (F), (L), (N), (G), (Q); copies with (F) held.
  */
-bool frame_move_listed(struct call *c, uint64_t from, uint64_t to);
+bool frame_move_listed(struct call *c, uint64_t from, uint64_t to, bool *is_failed);
 
 /* --- frames.c: free frames --- */
 
@@ -383,15 +404,25 @@ bool frame_move_listed(struct call *c, uint64_t from, uint64_t to);
  * A zeroed frame, active with one share and one reference, its owner not yet set. Counts in
  * c->zeroed_inline a frame that had to be zeroed here. A frame that cannot be zeroed goes to the
  * bad list and another is tried. False with c->want = WANT_FRAME when none is left.
- * Takes (N), then perhaps (L) or (F) and (L); calls the platform's zero without them.
+ * Takes (P), (N), then perhaps (L) or (F) and (L); calls the platform's zero without them.
  */
 bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
 
-/* As frame_allocate_zeroed, of any contents: free frames first. */
+/* As frame_allocate_zeroed, but where *is_zeroed is false the caller zeroes it: with frame_zero,
+ * which takes it away if that fails, and says so with false. */
+bool frame_allocate_to_zero(struct call *c, enum ntmm_frame_use use, uint64_t *frame,
+                            bool *is_zeroed);
+bool frame_zero(struct call *c, enum ntmm_frame_use use, uint64_t frame);
+
+/* As frame_allocate_zeroed, of any contents: free frames first, of no cache but when there are none
+ * else. */
 bool frame_allocate(struct call *c, enum ntmm_frame_use use, uint64_t *frame);
 
 /* Frames that are zeroed, free or on standby: what can be taken without I/O. Takes (N). */
 uint64_t frames_available(struct call *c);
+
+/* Frames that hold pages of processes; *peak: their highest number. Takes (N). */
+uint64_t frames_user_pages(struct call *c, uint64_t *peak);
 
 /* Free the frames that are on standby with a priority below `priorities`; their pages are where
  * their original entries say. Takes (L), (F), (N), (Q). */
@@ -403,11 +434,15 @@ bool frames_are_available(struct call *c, uint64_t pages);
 /* Add a frame nobody can reach any more. */
 void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame);
 
-/* Give all its frames to the head of the free list, in the chain's order, and wake who waits for
- * one. Takes (N), then (Q). */
+/* Give all its frames to the head of the free list, in the chain's order, or few of them to the
+ * processor's cache, and wake who waits for one. Takes (P) or (N), then (Q). */
 void chain_free(struct call *c, struct frame_chain *chain);
 
 void frame_free(struct call *c, uint64_t frame);
+
+/* A frame that was taken for a use, is zero and was not used, is the next zeroed one. Takes (N),
+ * then (Q). */
+void frame_free_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t frame);
 
 /* An aligned run of 512 frames, all made active with one share and one reference; contents
  * unspecified. When no run is whole, of those whose frames are all zeroed, free or on standby the
@@ -425,6 +460,27 @@ void run_list_add(struct call *c, struct node *node, struct run *run);
 /* Move up to budget frames from the free to the zeroed list; returns how many. Takes (N) in turn.
  * */
 uint64_t frames_zero_some(struct call *c, uint64_t budget);
+
+/* --- bad.c: frames out of use --- */
+
+/* A frame of use FREE that the caller took, and nothing names, is bad from now on: the commit limit
+ * falls by one. Takes (L). */
+void frame_make_bad(struct call *c, uint64_t frame);
+
+/* A bad frame is the caller's, off its list, and of use FREE. False: it is not bad. Takes (F), (L).
+ */
+bool frame_take_bad(struct call *c, uint64_t frame);
+
+/* A bad frame is free, and the limit rises again. False: it is not bad. Takes (F), (L), (N), (Q).
+ */
+bool frame_make_good(struct call *c, uint64_t frame);
+
+/*
+ * The contents of a frame on modified are gone: its page is damaged (ENTRY_DAMAGED), one of a file
+ * what the file has; the frame is the caller's, of use FREE. False, with nothing changed: it is not
+ * on modified, or holds a table. Takes (F), (L), (N).
+ */
+bool frame_lose(struct call *c, uint64_t frame);
 
 /* --- conditions.c: levels of available frames and of commit --- */
 
@@ -465,7 +521,6 @@ static inline bool wait_is_woken(const struct ntmm_wait *wait)
 
 /* As these, with (Q) held. */
 void waiters_add_locked(struct wait_queue *queue, struct ntmm_wait *wait);
-void waiters_cancel_locked(struct wait_queue *queue, struct ntmm_wait *wait);
 void waiters_wake_locked(struct call *c, struct wait_queue *queue);
 
 /* --- commit.c --- */
@@ -481,5 +536,14 @@ void commit_return(struct call *c, uint64_t pages);
 /* The limit rises, and of what that brings some pages are charged at once: a page file can be added
  * or grown when all commit is promised already. charge_pages <= limit_pages. */
 void commit_extend(struct call *c, uint64_t limit_pages, uint64_t charge_pages);
+
+/* The limit falls, below the charge if need be: what was promised stays promised. */
+void commit_lower(struct call *c, uint64_t limit_pages);
+
+/* Whether what is charged is within the limit, at this moment. */
+bool commit_is_within(const struct call *c);
+
+/* The limit falls by so many, but not below the charge: then false with c->want set. */
+bool commit_lower_within(struct call *c, uint64_t limit_pages);
 
 #endif

@@ -14,8 +14,11 @@ void rows_forget_stuck(struct call *c)
 {
     const struct anchor *anchor = anchor_of(c);
     for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        uint32_t count = load32_acquire(&anchor->ranges[i].run_count);
+        if (count == 0)
+            continue;
         struct run *runs = core_at(c->bias, get64(&anchor->ranges[i].run_ref));
-        for (uint32_t k = 0; k < get32(&anchor->ranges[i].run_count); k++)
+        for (uint32_t k = 0; k < count; k++)
             store32_release(&runs[k].is_stuck, 0);
     }
 }
@@ -72,7 +75,10 @@ uint64_t row_cheapest(const struct call *c, uint64_t count, row_cost cost_of)
     uint64_t fewest = UINT64_MAX;
     for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
         const struct frame_range *range = &anchor->ranges[i];
-        uint64_t end = get64(&range->base_frame) + get64(&range->frame_count);
+        uint64_t frames = load64_acquire(&range->frame_count);
+        if (frames == 0)
+            continue;
+        uint64_t end = get64(&range->base_frame) + frames;
         uint64_t base = round_up(get64(&range->metadata_end), count);
         for (; base + count <= end; base += count) {
             uint64_t cost = cost_of(c, base, count, fewest);

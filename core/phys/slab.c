@@ -4,6 +4,7 @@
  */
 #include "phys/slab.h"
 #include "base/bits.h"
+#include "phys/poison.h"
 
 /* Largest number of objects whose owners and bodies fit a frame, and where the bodies begin. */
 static uint32_t lay_out(uint32_t object_size, uint32_t *first)
@@ -23,8 +24,9 @@ void slab_class_init(struct slab_class *class, uint32_t tag, uint32_t object_siz
 {
     uint32_t first = 0;
     set32(&class->tag, tag);
-    set32(&class->object_size, (uint32_t)round_up(object_size, 64));
-    set32(&class->capacity, lay_out(get32(&class->object_size), &first));
+    set16(&class->object_size, (uint16_t)round_up(object_size, 64));
+    set16(&class->body_size, (uint16_t)object_size);
+    set32(&class->capacity, lay_out(get16(&class->object_size), &first));
 }
 
 static struct slab *slab_at(const struct call *c, uint64_t ref) { return core_at(c->bias, ref); }
@@ -59,7 +61,7 @@ static void slab_fill(struct call *c, struct slab_class *class, enum slab_kind k
                       uint64_t slab_ref)
 {
     struct slab *slab = slab_at(c, slab_ref);
-    uint32_t size = get32(&class->object_size);
+    uint32_t size = get16(&class->object_size);
     uint32_t first = 0;
     uint32_t capacity = lay_out(size, &first);
 
@@ -100,6 +102,23 @@ static uint32_t object_index(const struct slab *slab, uint64_t ref)
     return offset / get32(&slab->object_size);
 }
 
+/* An object is zero, and guarded behind what is used of its place. */
+static void object_begin(const struct call *c, const struct slab_class *class, uint64_t ref)
+{
+    uint8_t *object = core_at(c->bias, ref);
+    uint32_t body = get16(&class->body_size);
+    __builtin_memset(object, 0, get16(&class->object_size));
+    if (is_guarded(c))
+        __builtin_memset(object + body, POISON_BYTE, get16(&class->object_size) - body);
+}
+
+bool slab_guard_is_whole(const struct call *c, const struct slab_class *class, uint64_t ref)
+{
+    const uint8_t *object = core_at(c->bias, ref);
+    uint32_t body = get16(&class->body_size);
+    return !is_said_guarded(c) || poison_is_whole(object + body, get16(&class->object_size) - body);
+}
+
 uint64_t slab_allocate(struct call *c, enum slab_kind kind, uint32_t owner)
 {
     struct slab_class *class = &anchor_of(c)->slabs[kind];
@@ -119,7 +138,7 @@ uint64_t slab_allocate(struct call *c, enum slab_kind kind, uint32_t owner)
     }
     lock_release(c, &class->lock, LOCK_SLAB);
     if (object)
-        __builtin_memset(core_at(c->bias, object), 0, get32(&class->object_size));
+        object_begin(c, class, object);
     return object;
 }
 
@@ -141,6 +160,7 @@ void slab_release(struct call *c, uint64_t ref)
 
     lock_acquire(c, &class->lock, LOCK_SLAB);
     NTMM_ASSERT(get32(&slab->owners[index]) != SLAB_FREE);
+    NTMM_ASSERT(slab_guard_is_whole(c, class, ref));
     set32(&slab->owners[index], SLAB_FREE);
     if (get64(&slab->free) == 0)
         partial_add(c, class, slab_ref);

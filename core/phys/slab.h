@@ -13,6 +13,9 @@
  * S4 the VADs, tree nodes and nodes of marks in use are those of the trees, the blocks of logs of
  *    faults those of the processes, the records of secured ranges those of the VADs, each owned by
  *    its process
+ * S5 a free object is zero but for the link of the free chain: nobody writes to what was released
+ * S6 what objects in use do not use of their places holds the pattern of poison.h, if objects are
+ *    guarded; what is no object's of the frame is zero: nobody writes behind an object's end
  *
  * A slab frame is charged to commit. The last empty slab of a class is kept until slab_trim.
  */
@@ -45,6 +48,9 @@ uint64_t slab_allocate(struct call *c, enum slab_kind kind, uint32_t owner);
 
 /* Takes (S), perhaps (C), (N), (Q). */
 void slab_release(struct call *c, uint64_t ref);
+
+/* Whether nobody wrote behind the end of an object in use; true where objects have no guards. */
+bool slab_guard_is_whole(const struct call *c, const struct slab_class *class, uint64_t ref);
 
 /* Whether the next object needs no frame. Takes (S). */
 bool slab_has_room(struct call *c, enum slab_kind kind);

@@ -97,10 +97,29 @@ static inline bool page_file_has_device(const struct call *c, uint64_t device)
     return false;
 }
 
+/*
+ * Of a page, beside its protection, in a bit that NT leaves unused: its frame failed when nothing
+ * else had what it held. The value is of kind PTE_PAGEFILE, and names no slot, so that only who
+ * would read the slot has to look.
+ */
+#define ENTRY_DAMAGED (4ull << (SW_UNUSED28 & 0xFF))
+
+static inline uint64_t entry_damaged(uint64_t protection)
+{
+    return protection << (SW_PROTECTION & 0xFF) | 1ull << (SW_PAGEFILE_HIGH & 0xFF) | ENTRY_DAMAGED;
+}
+
+/* The value names no frame. */
+static inline bool entry_is_damaged(uint64_t value)
+{
+    return !entry_is_of_file(value) && (value & ENTRY_DAMAGED) != 0;
+}
+
 /* The slot that an entry value names; 0: none. */
 static inline uint64_t slot_of(uint64_t value)
 {
-    return entry_is_of_file(value) ? 0 : field_get(value, SW_PAGEFILE_HIGH);
+    const uint64_t none = FIELD_MASK(SUBSECTION_PROTOTYPE) | ENTRY_DAMAGED;
+    return value & none ? 0 : field_get(value, SW_PAGEFILE_HIGH);
 }
 
 static inline uint32_t slot_file(uint64_t value)

@@ -48,12 +48,6 @@ void waiters_add_locked(struct wait_queue *queue, struct ntmm_wait *wait)
     store32_release(&queue->count, load32_relaxed(&queue->count) + 1);
 }
 
-void waiters_cancel_locked(struct wait_queue *queue, struct ntmm_wait *wait)
-{
-    if (wait->is_queued)
-        unlink_wait(queue, wait);
-}
-
 /*
  * Waking happens under the lock: once is_woken is seen the owner may free the wait, so the platform
  * must be done with it before the owner can get past waiters_cancel.
@@ -74,13 +68,17 @@ void waiters_add(struct call *c, struct wait_queue *queue, struct ntmm_wait *wai
 {
     lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
     waiters_add_locked(queue, wait);
+    queue_step(c, queue, "queue");
     lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
 }
 
 void waiters_cancel(struct call *c, struct wait_queue *queue, struct ntmm_wait *wait)
 {
     lock_acquire(c, &c->sys->waiters_lock, LOCK_WAITERS);
-    waiters_cancel_locked(queue, wait);
+    if (wait->is_queued) {
+        unlink_wait(queue, wait);
+        queue_step(c, queue, "cancel");
+    }
     lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
 }
 

@@ -19,7 +19,7 @@ struct subsection *area_subsection(const struct call *c, const struct control_ar
 uint64_t subsection_value(const struct call *c, const struct control_area *area,
                           const struct subsection *subsection)
 {
-    uint64_t ref = (uint64_t)((uintptr_t)subsection - c->bias);
+    uint64_t ref = core_ref(c, subsection);
     uint64_t value = FIELD_MASK(SUBSECTION_PROTOTYPE);
     value = field_set(value, SUBSECTION_PROTECTION, get32(&subsection->protection));
     value = field_set(value, SUBSECTION_ADDRESS, ref);

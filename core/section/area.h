@@ -99,7 +99,7 @@ static inline struct control_area *area_at(const struct call *c, uint64_t ref)
 
 static inline uint64_t area_ref(const struct call *c, const struct control_area *area)
 {
-    return (uint64_t)((uintptr_t)area - c->bias);
+    return core_ref(c, area);
 }
 
 static inline struct subsection *subsection_at(const struct call *c, uint64_t ref)

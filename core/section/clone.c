@@ -142,12 +142,13 @@ static bool is_charged(struct call *c, const struct vad *vad, uint64_t page, uin
 static void enter_frame(struct call *c, struct table_span *span, const struct clone_page *page)
 {
     struct pfn *pfn = pfn_at(c, page->frame);
-    uint64_t address = (uint64_t)((uintptr_t)span->entry - c->bias);
+    uint64_t address = core_ref(c, span->entry);
     uint32_t protection = (uint32_t)field_get(page->value, SW_PROTECTION);
     set64(&pfn->entry_address, address);
     store64_relaxed(&pfn->original_pte, page->value);
     set64(&pfn->table_frame, ref_frame(c, address));
     pfn_set_modified(pfn);
+    frame_step(c, pfn, "own_dirty");
     entry_write(c, span->table, span->entry, entry_transition(protection, page->frame));
     frame_end_share(c, page->frame);
 }

@@ -5,8 +5,10 @@
  *   empty, or of no region that is inherited empty
  *   software, without slot                   the same
  *   prototype, or valid and of a section     prototype, or empty if it says nothing of its own
- *   valid, in transition                     in transition: a copy of the frame
- *   page file                                is read first
+ *   private: valid, in transition, page      refers to the same prototype (space/clone_page.h); in
+ *   file; perhaps a view's copy on write     the parent too
+ *     of a watched region, locked, or reset  in transition: a copy of the frame; what is in a page
+ *                                            file is read first
  *   of a borrowed frame                      the same frame, with the same protection
  *
  * No function locks a process; each says which (W) it needs.
@@ -15,16 +17,24 @@
 #define NTMM_SECTION_CLONE_H
 
 #include "section/view.h"
+#include "space/clone_page.h"
 
 /* A page on its way from the parent to the child. */
 struct clone_page {
     uint64_t page;
     uint64_t value; /* of its entry; with a frame the frame's original entry, without slot */
     uint64_t frame; /* a copy that nobody else knows, or FRAME_NONE */
+    bool is_shared; /* the value refers to a page of the parent's, which counts it */
 };
 
 /* Whether a clone has a region. */
 bool clone_has_region(const struct vad *vad);
+
+/* Whether private pages of a region are shared with a clone; those of others are copied. */
+static inline bool clone_shares_pages(const struct vad *vad)
+{
+    return vad_type(vad) == VAD_PRIVATE || vad_is_view(vad);
+}
 
 /* Whether a page of the parent's is still what it was in a region that was looked at before. */
 bool clone_is_same_region(const struct vad *seen, const struct vad *now, uint64_t page);

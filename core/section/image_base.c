@@ -10,7 +10,6 @@
  * program of them moves by up to 255 slots from its preferred base. Source: nt_semantics 5.5, 5.6.
  */
 #include "base/bits.h"
-#include "base/prng.h"
 #include "section/area.h"
 #include "section/image_record.h"
 
@@ -35,11 +34,7 @@ static const struct region regions[] = {
 /* Uniform in [0, bound), bound at most 2^32; without a division, which 32-bit machines lack. */
 static uint64_t draw(struct call *c, uint64_t salt, uint64_t bound)
 {
-    const struct ntmm_platform *platform = &c->sys->platform;
-    uint64_t state = get64(&anchor_of(c)->seed) ^ (salt + 1) * UINT64_C(0x9E3779B97F4A7C15);
-    uint64_t value = splitmix64(&state);
-    if (platform->entropy)
-        platform->entropy(platform->context, &value, sizeof value);
+    uint64_t value = system_random(c, (salt + 1) * UINT64_C(0x9E3779B97F4A7C15));
     return (value >> 32) * bound >> 32;
 }
 

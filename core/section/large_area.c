@@ -13,11 +13,12 @@ static void enter_run(struct call *c, struct control_area *area, uint64_t page, 
     uint64_t code = get32(&area->protection);
     for (uint64_t i = 0; i < PAGES_PER_TABLE; i++) {
         struct pfn *pfn = pfn_at(c, base + i);
-        uint64_t address = (uint64_t)((uintptr_t)&span.entry[i] - c->bias);
+        uint64_t address = core_ref(c, &span.entry[i]);
         set64(&pfn->entry_address, address);
         store64_relaxed(&pfn->original_pte, entry_software((uint32_t)code));
         set64(&pfn->table_frame, ref_frame(c, address));
         pfn_set_modified(pfn); /* nothing backs it */
+        frame_step(c, pfn, "own_dirty");
         frame_note_first_share(c);
         entry_make_valid(c, span.table, &span.entry[i],
                          x64_protection_bits[code] | FIELD_MASK(HW_VALID) |

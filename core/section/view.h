@@ -7,7 +7,8 @@
  *   empty                 not touched here; protection of the view, or of an image's part
  *   prototype, lookup     not valid here; protection in the entry
  *   valid, ENTRY_SHARED   the section's frame, of which it is a share; protection in the entry
- *   anything else         copied on write: a private page of the process, as of private memory
+ *   anything else         copied on write: a private page of the process, as of private memory,
+ *                         and so perhaps one that clones share (space/clone_page.h)
  *
  * A page that may be copied on write is charged to the process when the view is mapped, or when it
  * is protected so; a page that is copied keeps its charge.
@@ -25,6 +26,7 @@
 
 #include "section/prototype.h"
 #include "space/private.h"
+#include "space/protection.h"
 #include "space/vad.h"
 
 /* How a view is made. */
@@ -111,26 +113,6 @@ bool view_is_allowed(uint32_t section, uint32_t view);
 /* Whether a view mapped with one code allows its pages another (nt_semantics 3.2). */
 bool view_may_protect(uint32_t mapped, uint32_t wanted);
 
-static inline bool protection_is_copy(uint32_t code)
-{
-    uint32_t access = code & PROT_ACCESS_MASK;
-    return access == PROT_WRITECOPY || access == PROT_EXECUTE_WRITECOPY;
-}
-
-/* What a page that may be copied becomes with its copy. */
-static inline uint32_t protection_after_copy(uint32_t code)
-{
-    return protection_is_copy(code) ? code - 1u : code;
-}
-
-/* The other way round: what a page of an image that is to be written becomes. */
-static inline uint32_t protection_before_copy(uint32_t code)
-{
-    uint32_t access = code & PROT_ACCESS_MASK;
-    bool is_written = access == PROT_READWRITE || access == PROT_EXECUTE_READWRITE;
-    return is_written ? code + 1u : code;
-}
-
 static inline uint32_t protection_without_execute(uint32_t code)
 {
     static const uint8_t plain[8] = {0,
@@ -148,8 +130,9 @@ static inline uint32_t protection_without_execute(uint32_t code)
 static inline bool view_entry_is_private(const struct call *c, uint64_t raw)
 {
     if (raw & FIELD_MASK(HW_VALID))
-        return (raw & ENTRY_SHARED) == 0;
-    return raw != 0 && entry_kind(c, raw) != PTE_PROTOTYPE;
+        return (raw & (ENTRY_SHARED | ENTRY_CLONED)) != ENTRY_SHARED;
+    return raw != 0 &&
+           (entry_kind(c, raw) != PTE_PROTOTYPE || !proto_is_lookup_needed(entry_value(c, raw)));
 }
 
 #endif

@@ -359,7 +359,7 @@ __attribute__((flatten)) ntmm_status
 ntmm_allocate_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
                              uint64_t zero_bits, uint64_t *size, uint32_t type, uint32_t protect)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct allocation a = {.bounds = space_bounds_none(), .type = type, .protect = protect};
 
     if (zero_bits > 21 && zero_bits < 32)

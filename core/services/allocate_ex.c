@@ -9,7 +9,6 @@
 #include <ntmm/virtual.h>
 
 #define TYPE_BITS 0xFFu
-#define NODES 1u
 /* First build that replaces a placeholder by a watched region: Windows 10 1903. */
 #define BUILD_WATCHED_REPLACEMENT 18362u
 #define PLACEHOLDERS (NTMM_MEM_RESERVE_PLACEHOLDER | NTMM_MEM_REPLACE_PLACEHOLDER)
@@ -58,13 +57,6 @@ static ntmm_status take_requirements(const struct ntmm_mem_address_requirements 
     return NTMM_STATUS_SUCCESS;
 }
 
-static ntmm_status take_node(uint64_t value)
-{
-    bool is_node = (value & ~NTMM_NUMA_NODE_MANDATORY) < NODES;
-    return is_node || value == NTMM_NUMA_NODE_NONE ? NTMM_STATUS_SUCCESS
-                                                   : NTMM_STATUS_INVALID_PARAMETER;
-}
-
 /* There is one partition: what all three pseudo-handles name. */
 static ntmm_status take_partition(uint64_t handle, uint32_t type)
 {
@@ -104,7 +96,7 @@ static ntmm_status take_parameter(const struct ntmm_mem_extended_parameter *give
     case NTMM_MEM_PARAMETER_ADDRESS_REQUIREMENTS:
         return take_requirements(given->requirements, extended);
     case NTMM_MEM_PARAMETER_NUMA_NODE:
-        return take_node(given->value);
+        return capture_node(given->value);
     case NTMM_MEM_PARAMETER_PARTITION_HANDLE:
         return take_partition(given->value, type);
     case NTMM_MEM_PARAMETER_USER_PHYSICAL_HANDLE: /* no such section can be made */
@@ -193,7 +185,7 @@ ntmm_status ntmm_allocate_virtual_memory_ex(struct ntmm_system *system, ntmm_han
                                             const struct ntmm_mem_extended_parameter *parameters,
                                             uint32_t parameter_count)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct allocation a = {.type = type, .protect = protect};
     ntmm_status status = capture(&c, &a, base, size, parameters, parameter_count);
     if (status == NTMM_STATUS_SUCCESS)

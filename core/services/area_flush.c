@@ -69,7 +69,7 @@ static uint32_t own_shares(struct call *c, const struct flush *f, uint64_t page)
         return 0;
     struct table_span span = table_find(c, f->view->process, own);
     uint64_t raw = span.entry ? load64_relaxed(span.entry) : 0;
-    return (raw & FIELD_MASK(HW_VALID)) && (raw & ENTRY_SHARED);
+    return (raw & FIELD_MASK(HW_VALID)) && !view_entry_is_private(c, raw);
 }
 
 /* Take a modified page into the batch. True: the batch is to be written. */
@@ -134,7 +134,7 @@ static void clean_view(struct call *c, const struct flush *f)
         uint64_t stop = min_u64(span.end, end);
         for (le64 *entry = span.entry; entry && page < stop; page++, entry++) {
             uint64_t raw = load64_relaxed(entry);
-            if (!(raw & FIELD_MASK(HW_VALID)) || !(raw & ENTRY_SHARED) || !(raw & dirty))
+            if (!(raw & FIELD_MASK(HW_VALID)) || view_entry_is_private(c, raw) || !(raw & dirty))
                 continue;
             frame_make_modified(c, field_get(raw, HW_FRAME));
             while (!cas64(entry, &raw, raw & ~dirty)) {
@@ -198,13 +198,30 @@ static ntmm_status fill_gap(struct call *c, struct control_area *area, uint64_t 
     return status;
 }
 
-/* Up to the size that the file had before its pages were written: what it grew by meanwhile is not
- * on the device. */
-static void raise_valid(struct call *c, struct file *file, uint64_t bytes, uint64_t size_bytes)
+/* How far valid data is to reach when the device has been flushed. */
+struct reach {
+    uint64_t bytes; /* 0: where it is */
+    uint32_t cuts;  /* of the file, before its pages were looked at */
+};
+
+/* The size and the number of cuts that a file has before its pages are written: what it grows by
+ * meanwhile is not on the device. */
+static uint64_t look_at_size(struct call *c, const struct file *file, struct reach *reach)
+{
+    objects_lock(c); /* who made it this large has marked the page at the old end (file_io.c) */
+    uint64_t size_bytes = get64(&file->size_bytes);
+    *reach = (struct reach){.cuts = get32(&file->cuts)};
+    objects_unlock(c);
+    return size_bytes;
+}
+
+/* What was written is durable. Of a file that became smaller meanwhile, and perhaps larger again,
+ * nobody knows which pages those are: whoever cut it has raised its valid data. */
+static void raise_valid(struct call *c, struct file *file, const struct reach *reach)
 {
     objects_lock(c);
-    bytes = min_u64(bytes, min_u64(size_bytes, get64(&file->size_bytes)));
-    if (bytes > get64(&file->valid_bytes))
+    uint64_t bytes = min_u64(reach->bytes, get64(&file->size_bytes));
+    if (reach->cuts == get32(&file->cuts) && bytes > get64(&file->valid_bytes))
         store64_relaxed(&file->valid_bytes, bytes);
     objects_unlock(c);
 }
@@ -255,12 +272,11 @@ static ntmm_status write_modified(struct call *c, struct control_area *area,
 }
 
 /* Valid data is to reach as far as pages were written. */
-static ntmm_status extend_valid(struct call *c, struct control_area *area, uint64_t end)
+static ntmm_status extend_valid(struct call *c, struct control_area *area, uint64_t end,
+                                struct reach *reach)
 {
-    struct file *file = file_at(c, get64(&area->file));
-    objects_lock(c); /* who made it this large has marked the page at the old end (file_io.c) */
-    uint64_t size_bytes = get64(&file->size_bytes);
-    objects_unlock(c);
+    const struct file *file = file_at(c, get64(&area->file));
+    uint64_t size_bytes = look_at_size(c, file, reach);
     uint64_t first = load64_relaxed(&file->valid_bytes) >> NTMM_PAGE_SHIFT;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     uint64_t last = end_of_written(c, area, first, end);
@@ -270,20 +286,22 @@ static ntmm_status extend_valid(struct call *c, struct control_area *area, uint6
         status = fill_gap(c, area, page);
     if (NTMM_SUCCEEDED(status))
         status = write_modified(c, area, NULL, first, last);
-    if (NTMM_SUCCEEDED(status))
-        raise_valid(c, file, last << NTMM_PAGE_SHIFT, size_bytes);
+    reach->bytes = min_u64(last << NTMM_PAGE_SHIFT, size_bytes);
     return status;
 }
 
 ntmm_status area_flush_view(struct call *c, struct control_area *area,
                             const struct flush_view *view, uint64_t start, uint64_t end)
 {
-    const struct file *file = file_at(c, get64(&area->file));
+    struct file *file = file_at(c, get64(&area->file));
+    struct reach reach = {0};
     ntmm_status status = write_modified(c, area, view, start, end);
     if (NTMM_SUCCEEDED(status))
-        status = extend_valid(c, area, end);
+        status = extend_valid(c, area, end, &reach);
     if (NTMM_SUCCEEDED(status))
         status = transfer_and_wait(c, get64(&file->device), NTMM_IO_FLUSH, 0);
+    if (NTMM_SUCCEEDED(status) && reach.bytes != 0)
+        raise_valid(c, file, &reach);
     return status;
 }
 

@@ -7,6 +7,6 @@
 
 void ntmm_balance_set_manager(struct ntmm_system *system)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     balance_tick(&c);
 }

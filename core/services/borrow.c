@@ -44,7 +44,7 @@ static bool are_frames_foreign(const struct call *c, uint64_t first, uint64_t co
         return false;
     for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
         uint64_t base = get64(&anchor->ranges[i].base_frame);
-        if (first < base + get64(&anchor->ranges[i].frame_count) && base < first + count)
+        if (first < base + get64(&anchor->ranges[i].given_count) && base < first + count)
             return false;
     }
     return true;
@@ -93,7 +93,7 @@ static ntmm_status map(struct call *c, struct process *process, const struct bor
 ntmm_status ntmm_map_borrowed(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
                               uint64_t *size, uint32_t protect, uint64_t first_frame)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct borrowing b = {.protect = protect, .first_frame = first_frame};
     struct page_range range = {.start = 0};
     struct relief relief = relief_begin();
@@ -137,7 +137,7 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
 
 ntmm_status ntmm_unmap_borrowed(struct ntmm_system *system, ntmm_handle handle, uint64_t address)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     struct page_range range = {.start = 0};
     struct process *process;
@@ -174,7 +174,7 @@ static ntmm_status map_shared(struct call *c, struct process *process, uint64_t 
 ntmm_status ntmm_map_shared_user_data(struct ntmm_system *system, ntmm_handle handle,
                                       uint64_t frame)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     struct process *process;
     ntmm_status status;

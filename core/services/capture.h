@@ -8,6 +8,7 @@
 
 #include <ntmm/constants.h>
 #include <ntmm/types.h>
+#include <ntmm/virtual.h>
 
 /* Pages [start, end) that cover `size` > 0 bytes at `base`, whose last byte is at most `highest`.
  * */
@@ -28,6 +29,13 @@ static inline struct page_range capture_range(uint64_t base, uint64_t size)
 static inline bool reaches_past(uint64_t base, uint64_t size, uint64_t highest)
 {
     return base > highest || size > highest - base + 1;
+}
+
+/* Whether there is a NUMA node that a parameter asks for. There is one, of number 0. */
+static inline ntmm_status capture_node(uint64_t value)
+{
+    bool is_node = (value & ~NTMM_NUMA_NODE_MANDATORY) == 0 || value == NTMM_NUMA_NODE_NONE;
+    return is_node ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_PARAMETER;
 }
 
 static inline void give_range(struct page_range range, uint64_t *base, uint64_t *size)

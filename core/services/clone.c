@@ -5,7 +5,9 @@
  *   child                |made|charged|      |entered|       |entered| ... |live
  *
  * A batch is taken with the parent locked and given with the child locked, never both. Whoever
- * takes it waits only with an empty batch, so that no frame is kept for it.
+ * takes it waits only with an empty batch, so that no frame is kept for it. A page that is shared
+ * counts the batch as one that refers to it (space/clone_page.h). A clone that fails gives such
+ * pages back to the parent, as far as nobody else refers to them.
  *
  * Source: nt_semantics 24, 4.4, 9.3; what is in doubt: docs/fidelity.md.
  */
@@ -19,15 +21,19 @@
 #include "services/section_make.h"
 #include "space/job.h"
 
-/* Pages, of one leaf table. */
-#define BATCH_PAGES 8u
+/* Pages, of one leaf table; of these, copies, whose frames others may need. */
+#define BATCH_PAGES 32u
+#define BATCH_COPIES 8u
 /* Tables, or missing ones, looked at while one (W) is held. */
 #define PIECE_SPANS 512u
 
 struct batch {
     struct clone_page pages[BATCH_PAGES];
     uint32_t count;
-    uint64_t next; /* the page to be looked at next */
+    uint32_t copies;  /* of these, with a frame */
+    uint64_t next;    /* the page to be looked at next */
+    bool is_sharing;  /* the region's pages are shared */
+    bool needs_block; /* there is no room for prototypes */
 };
 
 /* A clone that is being made. */
@@ -36,6 +42,7 @@ struct clone {
     ntmm_handle handle; /* the child's */
     struct process *child;
     struct job *job;  /* kept for the child, or NULL */
+    uint64_t block;   /* that it fills, a reference, or 0 */
     struct vad seen;  /* the region that is being copied, as the parent had it */
     uint64_t changed; /* what its entries add to its charge so far, modulo 2^64 */
     uint64_t left;    /* pages that the child is charged and no region has yet */
@@ -65,9 +72,11 @@ static ntmm_status take_frame(struct call *c, struct batch *batch, const le64 *e
     uint64_t source;
     if (!frame_allocate(c, NTMM_USE_PRIVATE, &page->frame))
         return status;
+    page->is_shared = false;
     switch (clone_copy_frame(c, entry, page, &source, &status)) {
     case CLONE_COPIED:
         batch->count++;
+        batch->copies++;
         return NTMM_STATUS_SUCCESS;
     case CLONE_BEING_READ:
         if (batch->count)
@@ -83,12 +92,38 @@ static ntmm_status take_frame(struct call *c, struct batch *batch, const le64 *e
     return status;
 }
 
+/* The parent's page, without a copy. False: it is not shared, or the batch needs a block. */
+static bool take_shared(struct call *c, const struct clone *clone, const struct table_span *span,
+                        struct batch *batch, struct gather *g)
+{
+    struct clone_page page = {.frame = FRAME_NONE, .is_shared = true};
+    uint64_t raw = load64_relaxed(span->entry);
+    if (!batch->is_sharing || raw == 0)
+        return false;
+    if (clone_page_is(c, raw)) {
+        page.value = clone_page_refer(c, raw);
+    } else {
+        if (!clone_page_may_share(c, raw))
+            return false;
+        batch->needs_block = !clone_block_has_room(c, clone->block);
+        if (batch->needs_block ||
+            !clone_page_share(c, clone->block, span, batch->next, g, &page.value))
+            return false;
+    }
+    batch->pages[batch->count++] = page;
+    return true;
+}
+
 /* The page at the span's entry. SUCCESS: it was taken, or there is nothing to take. PENDING:
- * c->want says what for, unless the batch has pages. */
+ * c->want says what for, unless the batch has pages, or needs a block. */
 static ntmm_status take_page(struct call *c, const struct clone *clone, struct process *parent,
                              struct ntmm_wait *wait, const struct table_span *span,
-                             struct batch *batch)
+                             struct batch *batch, struct gather *g)
 {
+    if (take_shared(c, clone, span, batch, g))
+        return NTMM_STATUS_SUCCESS;
+    if (batch->needs_block || batch->copies == BATCH_COPIES)
+        return NTMM_STATUS_PENDING;
     uint64_t raw = load64_relaxed(span->entry);
     while (clone_has_frame(c, raw)) {
         ntmm_status status = take_frame(c, batch, span->entry);
@@ -96,7 +131,7 @@ static ntmm_status take_page(struct call *c, const struct clone *clone, struct p
             return status;
         raw = load64_relaxed(span->entry);
     }
-    if (entry_kind(c, raw) == PTE_PAGEFILE)
+    if (entry_kind(c, raw) == PTE_PAGEFILE && !entry_is_damaged(entry_value(c, raw)))
         return batch->count ? NTMM_STATUS_PENDING : begin_read(c, parent, wait, span);
     uint64_t value = raw ? clone_value(c, &clone->seen, batch->next, raw) : 0;
     if (value != 0)
@@ -107,11 +142,11 @@ static ntmm_status take_page(struct call *c, const struct clone *clone, struct p
 /* Pages of one table, up to `stop`. */
 static ntmm_status take_entries(struct call *c, const struct clone *clone, struct process *parent,
                                 struct ntmm_wait *wait, struct table_span span, uint64_t stop,
-                                struct batch *batch)
+                                struct batch *batch, struct gather *g)
 {
     for (; batch->next < stop && batch->count < BATCH_PAGES; batch->next++, span.entry++) {
         uint32_t index = batch->count;
-        ntmm_status status = take_page(c, clone, parent, wait, &span, batch);
+        ntmm_status status = take_page(c, clone, parent, wait, &span, batch, g);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         batch->pages[index].page = batch->next;
@@ -124,19 +159,22 @@ static ntmm_status take_pages(struct call *c, const struct clone *clone, struct 
                               struct ntmm_wait *wait, uint64_t end, struct batch *batch)
 {
     ntmm_status status = NTMM_STATUS_SUCCESS;
+    struct gather g;
+    gather_begin(&g, parent, NTMM_SHOOTDOWN_PROTECT);
     for (uint32_t i = 0; batch->next < end && batch->count == 0 && i < PIECE_SPANS; i++) {
         struct table_span span = table_find(c, parent, batch->next);
         uint64_t stop = min_u64(span.end, end);
         if (span.is_out)
             status = door_bring_tables(c, parent, batch->next, wait);
         else if (span.entry)
-            status = take_entries(c, clone, parent, wait, span, stop, batch);
+            status = take_entries(c, clone, parent, wait, span, stop, batch, &g);
         else
             batch->next = stop;
         if (status != NTMM_STATUS_SUCCESS)
             break;
     }
-    if (status != NTMM_STATUS_PENDING || batch->count == 0)
+    gather_finish(c, parent, &g);
+    if (status != NTMM_STATUS_PENDING || (batch->count == 0 && !batch->needs_block))
         return status;
     c->want = (struct want){.kind = WANT_NOTHING};
     return NTMM_STATUS_SUCCESS;
@@ -152,6 +190,7 @@ static ntmm_status try_take(struct call *c, const struct clone *clone, struct nt
         return status;
     uint64_t end = vad_end(&clone->seen);
     const struct vad *now = vad_find(c, parent, batch->next);
+    batch->is_sharing = now && clone_shares_pages(now);
     if (now && clone_is_same_region(&clone->seen, now, batch->next))
         status = take_pages(c, clone, parent, wait, min_u64(vad_end(now), end), batch);
     else
@@ -163,22 +202,30 @@ static ntmm_status try_take(struct call *c, const struct clone *clone, struct nt
 static void drop_batch(struct call *c, struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
-        if (batch->pages[i].frame != FRAME_NONE)
-            frame_free(c, batch->pages[i].frame);
+        const struct clone_page *page = &batch->pages[i];
+        if (page->frame != FRAME_NONE)
+            frame_free(c, page->frame);
+        if (page->is_shared)
+            clone_page_release(c, field_get_address(page->value, PROTO_ADDRESS));
     }
     batch->count = 0;
 }
 
-/* The next pages that say something; none at the end of the region. */
+/* The next pages that say something; none at the end of the region, or when a block is needed. */
 static ntmm_status take_batch(struct call *c, const struct clone *clone, struct batch *batch)
 {
     struct ntmm_wait wait = {0};
     uint64_t deadline = 0;
+    uint64_t frames = 0;
     ntmm_status status;
     batch->count = 0;
+    batch->copies = 0;
+    batch->needs_block = false;
     do {
         c->want = (struct want){.kind = WANT_NOTHING};
         status = try_take(c, clone, &wait, batch);
+        if (c->want.kind == WANT_FRAME) /* what is read for it must not be taken for its copy */
+            c->want.pages = max_u64(c->want.pages, ++frames);
     } while (wait_retry(c, &wait, &deadline, &status));
     if (status != NTMM_STATUS_SUCCESS)
         drop_batch(c, batch);
@@ -222,13 +269,30 @@ static ntmm_status give_batch(struct call *c, struct clone *clone, struct batch 
 
 /* --- regions --- */
 
+/* The one that was filled is left to its pages. */
+static ntmm_status make_block(struct call *c, struct clone *clone)
+{
+    struct relief relief = relief_begin();
+    ntmm_status status;
+    clone_block_close(c, clone->block);
+    do {
+        clone->block = clone_block_make(c, clone->handle);
+        status = clone->block ? NTMM_STATUS_SUCCESS : want_status(c);
+    } while (relieve(c, &relief, NULL, &status));
+    return status;
+}
+
 static ntmm_status copy_pages(struct call *c, struct clone *clone)
 {
     struct batch batch;
     ntmm_status status = NTMM_STATUS_SUCCESS;
     batch.next = vad_start(&clone->seen);
+    batch.needs_block = false;
     while (status == NTMM_STATUS_SUCCESS && batch.next < vad_end(&clone->seen)) {
-        status = take_batch(c, clone, &batch);
+        if (batch.needs_block)
+            status = make_block(c, clone);
+        if (status == NTMM_STATUS_SUCCESS)
+            status = take_batch(c, clone, &batch);
         if (status == NTMM_STATUS_SUCCESS && batch.count)
             status = give_batch(c, clone, &batch);
     }
@@ -419,6 +483,66 @@ static ntmm_status charge_child(struct call *c, struct clone *clone)
     return status;
 }
 
+/* One table's. */
+static void take_back_entries(struct call *c, const struct clone *clone,
+                              const struct table_span *span, uint64_t pages)
+{
+    for (uint64_t i = 0; span->entry && i < pages; i++) {
+        if (clone_page_is_of(c, load64_relaxed(&span->entry[i]), clone->handle))
+            (void)clone_page_take_back(c, span->table, &span->entry[i]);
+    }
+}
+
+/* Pages of one region of the parent's, from *page on; so many tables at most. False: there is no
+ * region left. (A) and (W) are held. */
+static bool take_back_some(struct call *c, const struct clone *clone, struct process *parent,
+                           struct ntmm_wait *wait, uint64_t *page, ntmm_status *status)
+{
+    struct gap_range range;
+    if (!gap_tree_find_at_or_after(c->bias, &parent->vads, *page, &range))
+        return false;
+    *page = max_u64(*page, range.start);
+    if (!clone_shares_pages(vad_at(c, range.ref)))
+        *page = range.end;
+    for (uint32_t i = 0; *page < range.end && i < PIECE_SPANS; i++) {
+        struct table_span span = table_find(c, parent, *page);
+        if (span.is_out)
+            *status = door_bring_tables(c, parent, *page, wait);
+        if (*status != NTMM_STATUS_SUCCESS)
+            break;
+        span = table_find(c, parent, *page);
+        uint64_t stop = min_u64(span.end, range.end);
+        take_back_entries(c, clone, &span, stop - *page);
+        *page = stop;
+    }
+    return true;
+}
+
+/* The parent's pages that were to be shared, and are not, so that it is charged as before. What a
+ * table that cannot be read refers to stays as it is. */
+static void take_back(struct call *c, const struct clone *clone)
+{
+    struct ntmm_wait wait = {0};
+    uint64_t page = 0, deadline = 0, frames = 0;
+    bool has_more = true;
+    while (has_more) {
+        struct process *parent;
+        c->want = (struct want){.kind = WANT_NOTHING};
+        ntmm_status status =
+            process_lock_address(c, clone->parent, NTMM_PROCESS_CREATE_PROCESS, &parent);
+        if (status != NTMM_STATUS_SUCCESS)
+            break;
+        has_more = take_back_some(c, clone, parent, &wait, &page, &status);
+        process_unlock_address(c, parent);
+        if (c->want.kind == WANT_FRAME) /* as in take_batch */
+            c->want.pages = max_u64(c->want.pages, ++frames);
+        if (wait_retry(c, &wait, &deadline, &status))
+            continue;
+        if (status != NTMM_STATUS_SUCCESS)
+            page = (page | (PAGES_PER_TABLE - 1)) + 1;
+    }
+}
+
 /* The child is whole, or it goes. */
 static void end_making(struct call *c, struct clone *clone, bool is_whole)
 {
@@ -441,7 +565,7 @@ static bool is_address_space_given(const struct ntmm_process_config *config)
 ntmm_status ntmm_clone_process(struct ntmm_system *system, ntmm_handle parent,
                                const struct ntmm_process_config *given, ntmm_handle *process)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct clone clone = {.parent = parent};
     struct ntmm_process_config config = {.size = 0};
     struct layout layout;
@@ -461,7 +585,10 @@ ntmm_status ntmm_clone_process(struct ntmm_system *system, ntmm_handle parent,
         status = clone_targets(&c, parent, clone.child);
     if (status == NTMM_STATUS_SUCCESS)
         status = copy_regions(&c, &clone);
+    clone_block_close(&c, clone.block);
     end_making(&c, &clone, status == NTMM_STATUS_SUCCESS);
+    if (status != NTMM_STATUS_SUCCESS)
+        take_back(&c, &clone);
     if (status == NTMM_STATUS_SUCCESS)
         *process = clone.handle;
     return status;

@@ -91,7 +91,7 @@ ntmm_status ntmm_read_virtual_memory(struct ntmm_system *system, ntmm_handle han
                                      uint64_t address, void *buffer, uint64_t size,
                                      uint64_t *copied)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     const struct touch touch = {
         .handle = handle, .rights = NTMM_PROCESS_VM_READ, .access = TOUCH_READ, .address = address};
     uint64_t moved = 0;
@@ -106,7 +106,7 @@ ntmm_status ntmm_write_virtual_memory(struct ntmm_system *system, ntmm_handle ha
                                       uint64_t address, const void *buffer, uint64_t size,
                                       uint64_t *copied)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     const struct touch touch = {.handle = handle,
                                 .rights = NTMM_PROCESS_VM_WRITE,
                                 .access = TOUCH_WRITE,
@@ -122,7 +122,7 @@ ntmm_status ntmm_write_virtual_memory(struct ntmm_system *system, ntmm_handle ha
 ntmm_status ntmm_probe_virtual_memory(struct ntmm_system *system, ntmm_handle handle,
                                       uint64_t address, uint64_t size, uint32_t access)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     bool is_write = access == NTMM_PROBE_WRITE;
     const struct touch touch = {.handle = handle,
                                 .rights = is_write ? NTMM_PROCESS_VM_WRITE : NTMM_PROCESS_VM_READ,
@@ -148,7 +148,7 @@ static bool can_hold(struct call *c, struct process *process, uint64_t page, uin
     const struct pfn *pfn = pfn_find(c, frame);
     if (!span.entry || !pfn || (load64_relaxed(span.entry) & ENTRY_NOT_IN_SET))
         return false;
-    return get64(&pfn->entry_address) == (uint64_t)((uintptr_t)span.entry - c->bias);
+    return get64(&pfn->entry_address) == core_ref(c, span.entry);
 }
 
 /* One page of the source, its frame referenced, to one page of the target. */
@@ -241,7 +241,7 @@ ntmm_status ntmm_copy_virtual_memory(struct ntmm_system *system, ntmm_handle fro
                                      uint64_t from_address, ntmm_handle to, uint64_t to_address,
                                      uint64_t size, uint64_t *copied)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     const struct touch source = {.handle = from,
                                  .rights = NTMM_PROCESS_VM_READ,
                                  .access = TOUCH_READ,

@@ -2,6 +2,7 @@
  * Reading counters and memory use.
  */
 #include "base/bits.h"
+#include "phys/cache.h"
 #include "phys/slab.h"
 #include "space/private.h"
 
@@ -26,13 +27,13 @@ static uint64_t sum_processes(struct call *c, uint64_t *values)
     uint32_t slots = load32_acquire(&anchor_of(c)->slot_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct process *process = process_in_slot(c, slot);
-        lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+        working_set_acquire(c, process);
         if (load64_acquire(&process->handle)) {
             tables += get64(&process->table_pages);
             for (uint32_t i = 0; values && i < NTMM_COUNTER_COUNT; i++)
                 values[i] += get64(&process->counters[i]);
         }
-        lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
+        process_unlock_working_set(c, process);
     }
     return tables;
 }
@@ -74,12 +75,12 @@ static void fill_lists(struct call *c, struct ntmm_memory_information *m)
 {
     struct partition *partition = partition_of(c);
     struct node *node = &partition->node;
+    m->user_pages = frames_user_pages(c, &m->user_peak_pages);
+    (void)caches_drain(c); /* so that runs are whole */
     lock_acquire(c, &node->lock, LOCK_NODE);
-    m->zeroed_pages = get64(&node->zeroed.count);
-    m->free_pages = get64(&node->free.count);
+    m->zeroed_pages = get64(&node->zeroed.count) + caches_count(c, true);
+    m->free_pages = get64(&node->free.count) + caches_count(c, false);
     m->free_large_runs = get64(&node->whole_run_count);
-    m->user_pages = get64(&node->user_pages);
-    m->user_peak_pages = get64(&node->user_peak);
     lock_release(c, &node->lock, LOCK_NODE);
     for (uint32_t i = 0; i < STANDBY_PRIORITIES; i++)
         m->standby_pages[i] = list_count(c, &partition->standby[i]);
@@ -95,8 +96,8 @@ void ntmm_query_memory(struct ntmm_system *system, struct ntmm_memory_informatio
     struct anchor *anchor = anchor_of(&c);
     struct partition *partition = &anchor->partition;
     struct ntmm_memory_information m = {
-        .total_pages = get64(&partition->total_pages),
-        .metadata_pages = get64(&partition->metadata_pages),
+        .total_pages = load64_relaxed(&partition->total_pages),
+        .metadata_pages = load64_relaxed(&partition->metadata_pages),
         .paging_pages = load64_relaxed(&partition->paging_pages),
         .commit_pages = load64_relaxed(&partition->commit),
         .commit_limit_pages = load64_relaxed(&partition->commit_limit),

@@ -11,13 +11,35 @@
 #include "fault/door.h"
 #include "paging/transfers.h"
 #include "services/relief.h"
+#include "space/readers.h"
+
+/* (W) is shared. True: the fault is resolved. False: (W) is the caller's alone, or *status says why
+ * it is not. */
+static __attribute__((noinline)) bool resolve_as_reader(
+    struct call *c, const struct ntmm_fault_request *request, const struct ntmm_wait *wait,
+    struct process **process, struct ntmm_fault_result *result, ntmm_status *status)
+{
+    uint64_t zeroed = FRAME_NONE;
+    do {
+        if (door_resolve_soft(c, *process, request, wait, &zeroed, result))
+            return true;
+        *status = zeroed == FRAME_NONE ? process_lock_working_set(c, request->process, 0, process)
+                                       : process_lock_to_read(c, request->process, 0, process);
+    } while (c->reader);
+    if (zeroed != FRAME_NONE)
+        frame_free_zeroed(c, NTMM_USE_PRIVATE, zeroed);
+    return false;
+}
 
 static ntmm_status resolve_once(struct call *c, const struct ntmm_fault_request *request,
                                 struct ntmm_wait *wait, struct ntmm_fault_result *result)
 {
     struct process *process;
     *result = (struct ntmm_fault_result){.kind = NTMM_FAULT_KIND_NONE};
-    ntmm_status status = process_lock_working_set(c, request->process, 0, &process);
+    ntmm_status status = process_lock_to_read(c, request->process, 0, &process);
+    if (__builtin_expect(c->reader != 0, 0) &&
+        resolve_as_reader(c, request, wait, &process, result, &status))
+        return NTMM_STATUS_SUCCESS;
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     status = door_resolve(c, process, request, wait, result);
@@ -61,7 +83,7 @@ static ntmm_status begin(struct call *c, const struct ntmm_fault_request *reques
 ntmm_status ntmm_fault_begin(struct ntmm_system *system, const struct ntmm_fault_request *request,
                              struct ntmm_wait *wait, struct ntmm_fault_result *result)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     return begin(&c, request, wait, result);
 }
 
@@ -74,7 +96,7 @@ void ntmm_fault_cancel(struct ntmm_system *system, struct ntmm_wait *wait)
 ntmm_status ntmm_page_fault(struct ntmm_system *system, const struct ntmm_fault_request *request,
                             struct ntmm_fault_result *result)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct ntmm_wait wait = {0};
     uint64_t deadline = 0;
 

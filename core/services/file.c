@@ -35,7 +35,7 @@ struct control_area *file_data_area(struct call *c, struct file *file, enum area
         return area;
     }
     const struct area_config config = {
-        .file = (uint64_t)((uintptr_t)file - c->bias),
+        .file = core_ref(c, file),
         .pages = pages_of_bytes(get64(&file->size_bytes)),
         .flags = AREA_OF_FILE,
         .protection = PROT_READWRITE,
@@ -101,7 +101,7 @@ static void end_file(struct call *c, struct file *file, struct control_area *dat
     (void)is_over;
     if (image)
         (void)area_end(c, image);
-    object_free(c, (uint64_t)((uintptr_t)file - c->bias));
+    object_free(c, core_ref(c, file));
 }
 
 /* The last use is over. (O) is held, and released. */
@@ -250,7 +250,7 @@ static ntmm_status make(struct call *c, const struct ntmm_file_config *config, u
 ntmm_status ntmm_create_file(struct ntmm_system *system, const struct ntmm_file_config *config,
                              uint32_t access, ntmm_handle *file)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     if (!config || !file)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -293,7 +293,7 @@ static ntmm_status open_again(struct call *c, ntmm_handle handle, uint32_t acces
 ntmm_status ntmm_open_file(struct ntmm_system *system, ntmm_handle handle, uint32_t access,
                            ntmm_handle *opened)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     ntmm_status status;
     if (!opened)
@@ -308,7 +308,7 @@ ntmm_status ntmm_open_file(struct ntmm_system *system, ntmm_handle handle, uint3
 
 ntmm_status ntmm_close_file(struct ntmm_system *system, ntmm_handle handle)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     uint64_t ref;
     bool has_dropped = false;
     objects_lock(&c);

@@ -19,6 +19,11 @@ struct file_use {
     struct control_area *area;
 };
 
+struct file_size {
+    uint64_t size_bytes;
+    uint64_t valid_bytes;
+};
+
 /* Find the file and refer to its data, made if there is none yet. On failure nothing is held. */
 static ntmm_status use_file(struct call *c, ntmm_handle handle, uint32_t rights,
                             struct file_use *use)
@@ -42,6 +47,24 @@ static ntmm_status use_file(struct call *c, ntmm_handle handle, uint32_t rights,
     return status;
 }
 
+/* As use_file, of data that somebody has used; otherwise use->area is NULL, and nothing is held. */
+static ntmm_status use_file_if_used(struct call *c, ntmm_handle handle, struct file_use *use)
+{
+    uint64_t ref;
+    use->area = NULL;
+    objects_lock(c);
+    ntmm_status status = object_find(c, handle, HANDLE_KIND_FILE, 0, &ref);
+    if (status == NTMM_STATUS_SUCCESS)
+        use->file = file_at(c, ref);
+    if (status == NTMM_STATUS_SUCCESS && get64(&use->file->data_area) != 0) {
+        use->area = area_at(c, get64(&use->file->data_area));
+        area_refer(use->area, AREA_CALL);
+        file_keep(use->file);
+    }
+    objects_unlock(c);
+    return status;
+}
+
 static void leave_file(struct call *c, struct file_use *use)
 {
     area_release(c, use->area, AREA_CALL);
@@ -50,39 +73,38 @@ static void leave_file(struct call *c, struct file_use *use)
 
 /* --- size --- */
 
-/* The area has prototypes for so many bytes. */
-static ntmm_status grow_area(struct call *c, struct control_area *area, uint64_t bytes)
+/* The area can have prototypes for so many pages. */
+static ntmm_status make_room(struct call *c, struct control_area *area, uint64_t pages)
 {
     struct relief relief = relief_begin();
-    uint64_t pages = pages_of_bytes(bytes);
     ntmm_status status;
     do {
-        status = NTMM_STATUS_SUCCESS;
         area_lock(c, area);
-        if (!prototype_grow(c, area, pages)) {
-            status = want_status(c);
-        } else if (pages > get64(&area->pages)) {
-            set64(&area->pages, pages);
-            set64(&subsection_at(c, get64(&area->subsections))->page_count, pages);
-        }
+        status = prototype_grow(c, area, pages) ? NTMM_STATUS_SUCCESS : want_status(c);
         area_unlock(c, area);
     } while (relieve(c, &relief, NULL, &status));
     return status;
 }
 
-/* What lies behind the end in the last page is zeros: views show it, and the file may grow. */
+/* It has them. Only now views of what was not there before can show pages. */
+static void enlarge_area(struct call *c, struct control_area *area, uint64_t pages)
+{
+    area_lock(c, area);
+    if (pages > get64(&area->pages)) {
+        set64(&area->pages, pages);
+        set64(&subsection_at(c, get64(&area->subsections))->page_count, pages);
+    }
+    area_unlock(c, area);
+}
+
+/* What lies behind the end in the last page is zeros: views show it, and the file may grow. One
+ * piece: all of it becomes zero or, on failure, nothing. */
 static ntmm_status zero_behind_end(struct call *c, struct control_area *area, uint64_t end)
 {
-    static const uint8_t zeros[256];
-    uint64_t stop = round_up(end, NTMM_PAGE_SIZE);
-    ntmm_status status = NTMM_STATUS_SUCCESS;
-    while (end < stop && NTMM_SUCCEEDED(status)) {
-        uint64_t piece = min_u64(stop - end, sizeof zeros);
-        uint64_t moved = 0;
-        status = area_write(c, area, end, zeros, piece, &moved);
-        end += piece;
-    }
-    return status;
+    static const uint8_t zeros[NTMM_PAGE_SIZE];
+    uint64_t size = round_up(end, NTMM_PAGE_SIZE) - end;
+    uint64_t moved = 0;
+    return size ? area_write(c, area, end, zeros, size, &moved) : NTMM_STATUS_SUCCESS;
 }
 
 /* One call at a time changes the size of a file: what one has written behind the old end, the other
@@ -126,16 +148,18 @@ static ntmm_status grow(struct call *c, struct file *file, struct control_area *
                         uint64_t before, uint64_t bytes)
 {
     uint64_t last_frame = FRAME_NONE;
-    ntmm_status status = NTMM_STATUS_SUCCESS;
-    if (before % NTMM_PAGE_SIZE != 0)
+    ntmm_status status = make_room(c, area, pages_of_bytes(bytes));
+    if (status == NTMM_STATUS_SUCCESS && before % NTMM_PAGE_SIZE != 0)
         status = area_touch(c, area, before >> NTMM_PAGE_SHIFT, &last_frame);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     status = zero_behind_end(c, area, before);
     if (status == NTMM_STATUS_SUCCESS)
         status = transfer_and_wait(c, get64(&file->device), NTMM_IO_EXTEND, bytes);
-    if (status == NTMM_STATUS_SUCCESS)
+    if (status == NTMM_STATUS_SUCCESS) {
+        enlarge_area(c, area, pages_of_bytes(bytes));
         set_larger_size(c, file, bytes, last_frame);
+    }
     if (last_frame != FRAME_NONE)
         frame_end_share(c, last_frame);
     return status;
@@ -144,10 +168,7 @@ static ntmm_status grow(struct call *c, struct file *file, struct control_area *
 static ntmm_status extend_data(struct call *c, struct file *file, struct control_area *area,
                                uint64_t bytes)
 {
-    ntmm_status status = grow_area(c, area, bytes);
-    if (status != NTMM_STATUS_SUCCESS)
-        return status;
-    status = begin_resize(c, file);
+    ntmm_status status = begin_resize(c, file);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     uint64_t before = load64_relaxed(&file->size_bytes);
@@ -192,35 +213,63 @@ static bool is_mapped_past(struct call *c, const struct file *file, uint64_t byt
     return false;
 }
 
-/* (O) is held. The new size, if nothing is in the way. */
-static ntmm_status set_smaller_size(struct call *c, struct file *file, uint64_t bytes)
+/* The new size, if nothing is in the way; *before is what it was. */
+static ntmm_status set_smaller_size(struct call *c, struct file *file, uint64_t bytes,
+                                    struct file_size *before)
 {
-    if (is_mapped_past(c, file, bytes))
-        return NTMM_STATUS_USER_MAPPED_FILE;
-    store64_relaxed(&file->size_bytes, bytes);
-    if (get64(&file->valid_bytes) > bytes)
-        store64_relaxed(&file->valid_bytes, bytes);
-    return NTMM_STATUS_SUCCESS;
+    objects_lock(c);
+    bool is_in_the_way = is_mapped_past(c, file, bytes);
+    before->size_bytes = load64_relaxed(&file->size_bytes);
+    before->valid_bytes = get64(&file->valid_bytes);
+    if (!is_in_the_way) {
+        store64_relaxed(&file->size_bytes, bytes);
+        set32(&file->cuts, get32(&file->cuts) + 1);
+        store64_relaxed(&file->valid_bytes, min_u64(before->valid_bytes, bytes));
+    }
+    objects_unlock(c);
+    return is_in_the_way ? NTMM_STATUS_USER_MAPPED_FILE : NTMM_STATUS_SUCCESS;
+}
+
+static void set_size_back(struct call *c, struct file *file, const struct file_size *before)
+{
+    objects_lock(c);
+    store64_relaxed(&file->size_bytes, before->size_bytes);
+    store64_relaxed(&file->valid_bytes, before->valid_bytes);
+    objects_unlock(c);
+}
+
+/* A last page that is not in memory, and cannot be read now, is zero behind the end when it is. */
+static ntmm_status zero_last_page(struct call *c, struct control_area *area, uint64_t bytes)
+{
+    uint64_t frame;
+    if (bytes % NTMM_PAGE_SIZE == 0 ||
+        area_touch(c, area, bytes >> NTMM_PAGE_SHIFT, &frame) != NTMM_STATUS_SUCCESS)
+        return NTMM_STATUS_SUCCESS;
+    ntmm_status status = zero_behind_end(c, area, bytes);
+    frame_end_share(c, frame);
+    return status;
 }
 
 /* Pages behind the new end go; the last one keeps its first bytes. A device that cannot become
  * smaller keeps its size: what it has past the end is not read. */
 static ntmm_status truncate(struct call *c, const struct file_use *use, uint64_t bytes)
 {
+    struct file_size before;
     /* so that valid data reaches the new end, whatever pages were written behind a gap; and no
      * write behind the new end is in flight, to land on what is written there later */
     ntmm_status status = area_flush(c, use->area, 0, get64(&use->area->pages));
     if (!NTMM_SUCCEEDED(status))
         return status;
-    objects_lock(c);
-    status = set_smaller_size(c, use->file, bytes);
-    objects_unlock(c);
+    status = set_smaller_size(c, use->file, bytes, &before);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    status = zero_last_page(c, use->area, bytes);
+    if (status != NTMM_STATUS_SUCCESS) {
+        set_size_back(c, use->file, &before);
+        return status;
+    }
     area_cut(c, use->area, pages_of_bytes(bytes));
     (void)transfer_and_wait(c, get64(&use->file->device), NTMM_IO_TRUNCATE, bytes);
-    /* a page that is not in memory, or cannot be read, is zero behind the end when it is */
-    (void)zero_behind_end(c, use->area, bytes);
     return NTMM_STATUS_SUCCESS;
 }
 
@@ -237,7 +286,7 @@ static ntmm_status shrink(struct call *c, const struct file_use *use, uint64_t b
 
 ntmm_status ntmm_set_file_size(struct ntmm_system *system, ntmm_handle handle, uint64_t size_bytes)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct file_use use;
     ntmm_status status = use_file(&c, handle, NTMM_FILE_WRITE_DATA, &use);
     if (status != NTMM_STATUS_SUCCESS)
@@ -279,7 +328,7 @@ static ntmm_status check_locks(struct call *c, const struct file *file, enum fil
 ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle handle, uint64_t offset,
                            void *buffer, uint64_t size, uint64_t *moved)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct file_use use;
     if (!moved)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -304,7 +353,7 @@ ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle handle, uint6
 ntmm_status ntmm_write_file(struct ntmm_system *system, ntmm_handle handle, uint64_t offset,
                             const void *buffer, uint64_t size, uint64_t *moved)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct file_use use;
     if (!moved)
         return NTMM_STATUS_ACCESS_VIOLATION;
@@ -331,7 +380,7 @@ ntmm_status ntmm_write_file(struct ntmm_system *system, ntmm_handle handle, uint
 ntmm_status ntmm_flush_file(struct ntmm_system *system, ntmm_handle handle, uint64_t offset,
                             uint64_t size)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct file_use use;
     ntmm_status status = use_file(&c, handle, 0, &use);
     if (status != NTMM_STATUS_SUCCESS)
@@ -346,10 +395,10 @@ ntmm_status ntmm_flush_file(struct ntmm_system *system, ntmm_handle handle, uint
 
 ntmm_status ntmm_purge_file(struct ntmm_system *system, ntmm_handle handle)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct file_use use;
-    ntmm_status status = use_file(&c, handle, 0, &use);
-    if (status != NTMM_STATUS_SUCCESS)
+    ntmm_status status = use_file_if_used(&c, handle, &use);
+    if (status != NTMM_STATUS_SUCCESS || !use.area)
         return status;
     objects_lock(&c);
     bool is_mapped = get32(&use.area->view_count) != 0;
@@ -361,7 +410,7 @@ ntmm_status ntmm_purge_file(struct ntmm_system *system, ntmm_handle handle)
 
 uint64_t ntmm_write_mapped_pages(struct ntmm_system *system, uint64_t budget_pages)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     uint64_t pages = mapped_age_run(&c, budget_pages);
     return pages + mapped_writer_run(&c, budget_pages - pages);
 }

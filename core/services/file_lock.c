@@ -61,7 +61,7 @@ static ntmm_status lock_or_wait(struct call *c, const struct file_lock_range *ra
 ntmm_status ntmm_lock_file(struct ntmm_system *system, ntmm_handle file, uint64_t offset,
                            uint64_t length, uint32_t key, uint32_t flags)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     const struct file_lock_range range = {offset, length, file, key};
     ntmm_status status;

@@ -68,7 +68,7 @@ ntmm_status ntmm_flush_virtual_memory(struct ntmm_system *system, ntmm_handle ha
                                       uint64_t *base, uint64_t *size,
                                       struct ntmm_io_status *io_status)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct process *process;
     if (!base || !size || !io_status)
         return NTMM_STATUS_ACCESS_VIOLATION;

@@ -13,11 +13,13 @@
 #include "services/area_touch.h"
 #include "services/relief.h"
 #include "services/section_make.h"
+#include "space/process.h"
 
 /* An image in the making. */
 struct making {
     struct call *c;
     struct file *file;
+    const struct image_maker *maker;
     struct control_area *data; /* its data, referred to */
     uint64_t record;           /* a reference, or 0 */
     struct image image;
@@ -41,6 +43,69 @@ static ntmm_status read_rva(void *context, uint32_t rva, void *buffer, uint32_t 
     struct making *m = context;
     struct image_source source = source_of(m);
     return image_read_rva(&source, &m->image, rva, buffer, size);
+}
+
+/* --- the verifier --- */
+
+static ntmm_status read_for_verifier(const struct ntmm_image_file *image, uint64_t offset,
+                                     void *buffer, uint32_t bytes)
+{
+    if (!buffer)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    if (offset > image->file_bytes || bytes > image->file_bytes - offset)
+        return NTMM_STATUS_END_OF_FILE;
+    return read_data(image->reader, offset, buffer, bytes);
+}
+
+/* PS_PROTECTION of a process that may be gone. */
+static uint32_t protection_of(struct call *c, ntmm_handle handle)
+{
+    struct process *process;
+    if (handle == 0 || process_lock_working_set(c, handle & ~HANDLE_LACKS, 0, &process))
+        return 0;
+    uint32_t protection = get32(&process->protection);
+    process_unlock_working_set(c, process);
+    return protection;
+}
+
+/* Whether the file may become an image: asked without a lock, before anything is kept of it. */
+static ntmm_status verify(struct making *m)
+{
+    const struct ntmm_system *system = m->c->sys;
+    const struct image *image = &m->image;
+    if (!system->image_verifier)
+        return NTMM_STATUS_SUCCESS;
+    const struct ntmm_image_file asked = {
+        .size = sizeof asked,
+        .version = NTMM_IMAGE_FILE_VERSION,
+        .file = m->maker->file,
+        .device = get64(&m->file->device),
+        .file_bytes = load64_relaxed(&m->file->size_bytes),
+        .caller = m->maker->process,
+        .protection = protection_of(m->c, m->maker->process),
+        .image_bytes = image->image_bytes,
+        .header_bytes = image->header_bytes,
+        .checksum = image->checksum,
+        .machine = image->machine,
+        .characteristics = image->characteristics,
+        .dll_characteristics = image->dll_characteristics,
+        .subsystem = image->subsystem,
+        .read = read_for_verifier,
+        .reader = m,
+    };
+    NTMM_ASSERT(m->c->depth == 0);
+    ntmm_status verdict = system->image_verifier(system->verifier_context, &asked);
+    if (NTMM_SUCCEEDED(verdict))
+        return NTMM_STATUS_SUCCESS;
+    return verdict == NTMM_STATUS_SYSTEM_IMAGE_BAD_SIGNATURE ? verdict
+                                                             : NTMM_STATUS_INVALID_IMAGE_HASH;
+}
+
+void ntmm_set_image_verifier(struct ntmm_system *system, ntmm_image_verifier verifier,
+                             void *context)
+{
+    system->image_verifier = verifier;
+    system->verifier_context = context;
 }
 
 /* --- the record --- */
@@ -240,7 +305,7 @@ static struct control_area *make_area(struct making *m)
 {
     struct call *c = m->c;
     const struct area_config config = {
-        .file = (uint64_t)((uintptr_t)m->file - c->bias),
+        .file = core_ref(c, m->file),
         .pages = m->image.image_pages,
         .flags = AREA_OF_FILE | AREA_IMAGE,
         .protection = PROT_READWRITE,
@@ -287,6 +352,8 @@ static ntmm_status make_image(struct making *m, struct control_area **area)
     if (NTMM_SUCCEEDED(status))
         status = image_parse(&source, build, &m->image);
     if (NTMM_SUCCEEDED(status))
+        status = verify(m);
+    if (NTMM_SUCCEEDED(status))
         status = make_record(m);
     if (NTMM_SUCCEEDED(status))
         status = keep_tables(m);
@@ -315,9 +382,10 @@ static ntmm_status use_data(struct call *c, struct file *file, struct control_ar
     return status;
 }
 
-ntmm_status file_image_area(struct call *c, struct file *file, struct control_area **area)
+ntmm_status file_image_area(struct call *c, struct file *file, const struct image_maker *maker,
+                            struct control_area **area)
 {
-    struct making m = {.c = c, .file = file};
+    struct making m = {.c = c, .file = file, .maker = maker};
     objects_lock(c);
     uint64_t ref = get64(&file->image_area);
     if (ref) {

@@ -20,7 +20,7 @@ static void unlock_directory(struct call *c)
 
 ntmm_status ntmm_create_job(struct ntmm_system *system, ntmm_handle *handle)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     ntmm_status status;
     if (!handle)
@@ -67,7 +67,7 @@ static void apply_to_members(struct call *c, const struct job *job)
     uint32_t slots = load32_acquire(&anchor_of(c)->slot_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct process *process = process_in_slot(c, slot);
-        lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+        working_set_acquire(c, process);
         lock_directory(c);
         if (get64(&process->handle) && job_of(c, process) == job)
             job_apply_working_set(c, process);

@@ -210,7 +210,7 @@ static ntmm_status unlock_range(struct call *c, const struct lock_request *reque
 ntmm_status ntmm_lock_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t *base,
                                      uint64_t *size, uint32_t map_type)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct lock_request request;
     ntmm_status status = capture(handle, base, size, map_type, &request);
     if (status == NTMM_STATUS_SUCCESS)

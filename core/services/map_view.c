@@ -391,7 +391,7 @@ ntmm_status ntmm_map_view_of_section(struct ntmm_system *system, ntmm_handle sec
                                      uint64_t commit_size, uint64_t *offset, uint64_t *view_size,
                                      uint32_t inherit, uint32_t type, uint32_t protect)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct map_request m = {.section = section,
                             .process = process,
                             .commit_size = commit_size,
@@ -442,7 +442,7 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
 ntmm_status ntmm_unmap_view_of_section(struct ntmm_system *system, ntmm_handle handle,
                                        uint64_t base, uint32_t flags)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     struct mapping found = {.area = NULL};
     struct process *process;

@@ -9,7 +9,6 @@
 #include <ntmm/section.h>
 
 #define TYPE_BITS 0xFFu
-#define NODES 1u
 #define MACHINE_NATIVE 0x8664u
 #define MACHINE_UNKNOWN 0u
 #define KNOWN_TYPES                                                                                \
@@ -54,7 +53,7 @@ static ntmm_status take_parameter(const struct ntmm_mem_extended_parameter *give
     case NTMM_MEM_PARAMETER_ADDRESS_REQUIREMENTS:
         return take_requirements(given->requirements, m, is_bounded);
     case NTMM_MEM_PARAMETER_NUMA_NODE:
-        return given->value < NODES ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_PARAMETER;
+        return capture_node(given->value);
     case NTMM_MEM_PARAMETER_ATTRIBUTE_FLAGS:
         return given->value == 0 ? NTMM_STATUS_SUCCESS : NTMM_STATUS_INVALID_PARAMETER;
     case NTMM_MEM_PARAMETER_IMAGE_MACHINE:
@@ -101,7 +100,7 @@ ntmm_status ntmm_map_view_of_section_ex(struct ntmm_system *system, ntmm_handle 
                                         const struct ntmm_mem_extended_parameter *parameters,
                                         uint32_t count)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct map_request m = {.section = section,
                             .process = process,
                             .inherit = NTMM_VIEW_UNMAP,

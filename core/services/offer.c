@@ -45,7 +45,7 @@ static ntmm_status change_range(struct call *c, struct process *process, struct 
 static ntmm_status change(struct ntmm_system *system, ntmm_handle handle, uint64_t base,
                           uint64_t size, enum reset_kind kind, uint32_t priority)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     struct process *process;
     ntmm_status status;

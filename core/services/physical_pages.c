@@ -9,7 +9,7 @@
 ntmm_status ntmm_allocate_user_physical_pages(struct ntmm_system *system, ntmm_handle handle,
                                               uint64_t *count, uint64_t *frames)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct process *process;
     struct relief relief = relief_begin();
     ntmm_status status;
@@ -51,7 +51,7 @@ ntmm_status ntmm_free_user_physical_pages(struct ntmm_system *system, ntmm_handl
 static ntmm_status map(struct ntmm_system *system, ntmm_handle handle,
                        const struct awe_mapping *mapping)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct process *process;
     struct relief relief = relief_begin();
     ntmm_status status;

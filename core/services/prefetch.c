@@ -226,7 +226,7 @@ ntmm_status ntmm_set_information_virtual_memory(struct ntmm_system *system, ntmm
                                                 const struct ntmm_memory_range_entry *ranges,
                                                 void *information, uint32_t length)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct job job = {.handle = handle, .class = class, .relief = relief_begin()};
     if (!is_class(class))
         return NTMM_STATUS_INVALID_PARAMETER_2;

@@ -1,7 +1,8 @@
 /*
  * The pages of a prefetch. See prefetch.h.
  *
- *   private page     its entry names a slot: read in place
+ *   private page     its entry names a slot: read in place; or a prototype that clones share, which
+ *                    does
  *   page of a view   copied: as private
  *                    otherwise its prototype says: of the file, or a slot; the prototype becomes
  *                    transition, the entry of the view stays as it is
@@ -14,6 +15,7 @@
 #include "paging/transfers.h"
 #include "section/view.h"
 #include "services/prefetch.h"
+#include "space/clone_page.h"
 #include "space/protection.h"
 
 /* A piece of a range that is looked at with one hold of (W). */
@@ -130,15 +132,48 @@ static void read_prototype(struct call *c, struct piece *p, struct control_area 
         read_slot(c, p, at.table, at.entry, NTMM_USE_SECTION);
 }
 
-/* Look at a page; p->found or c->want say what came of it. (X) of a view's area is held. */
+/* Whether a slot has a private page. */
+static bool is_in_page_file(const struct call *c, uint64_t raw)
+{
+    return entry_kind(c, raw) == PTE_PAGEFILE && !entry_is_damaged(entry_value(c, raw));
+}
+
+/* A page that clones share, and that is not valid here: read for all of them. */
+static void read_cloned(struct call *c, struct piece *p, uint64_t raw)
+{
+    uint64_t address = clone_page_prototype(c, raw);
+    struct clone_block *block = clone_block_of(c, address);
+    le64 *prototype = core_at(c->bias, address);
+    clone_block_lock(c, block);
+    if (is_in_page_file(c, load64_acquire(prototype)))
+        read_slot(c, p, pfn_at(c, ref_frame(c, address)), prototype, NTMM_USE_SECTION);
+    clone_block_unlock(c, block);
+}
+
+/* A private page that is not in memory. */
+static void read_private(struct call *c, struct piece *p, le64 *entry, uint64_t raw)
+{
+    if (is_in_page_file(c, raw))
+        read_slot(c, p, p->span.table, entry, NTMM_USE_PRIVATE);
+    else if (!(raw & FIELD_MASK(HW_VALID)) && clone_page_is(c, raw))
+        read_cloned(c, p, raw);
+}
+
+/* Look at a page; p->found or c->want say what came of it. (X) of a view's area is held, and given
+ * up for a private page, whose block has an (X) of its own. */
 static void read_page(struct call *c, struct piece *p, le64 *entry, struct control_area *area)
 {
     uint64_t raw = entry ? load64_relaxed(entry) : 0;
     bool is_private = !area || view_entry_is_private(c, raw);
-    if (is_private && entry_kind(c, raw) == PTE_PAGEFILE)
-        read_slot(c, p, p->span.table, entry, NTMM_USE_PRIVATE);
-    else if (!is_private && !(raw & FIELD_MASK(HW_VALID)))
+    if (!is_private && !(raw & FIELD_MASK(HW_VALID)))
         read_prototype(c, p, area);
+    if (!is_private)
+        return;
+    if (area)
+        area_unlock(c, area);
+    read_private(c, p, entry, raw);
+    if (area)
+        area_lock(c, area);
 }
 
 /* The pages of p->span, as far as the first that is read. */
@@ -155,7 +190,8 @@ static void read_span(struct call *c, struct piece *p)
         if (c->want.kind != WANT_NOTHING)
             break;
         p->page++;
-        entry += entry != NULL;
+        if (entry)
+            entry++;
     }
     if (area)
         area_unlock(c, area);
@@ -180,7 +216,7 @@ struct transfer_block *prefetch_begin_read(struct call *c, struct process *proce
 static bool is_private_waiting(const struct call *c, uint64_t raw)
 {
     enum pte_kind kind = entry_kind(c, raw);
-    if (kind != PTE_PAGEFILE && kind != PTE_TRANSITION)
+    if (!is_in_page_file(c, raw) && kind != PTE_TRANSITION && kind != PTE_PROTOTYPE)
         return false;
     return protection_is_mappable((uint32_t)field_get(entry_value(c, raw), SW_PROTECTION));
 }
@@ -215,7 +251,8 @@ static bool find_in_span(struct call *c, struct piece *p)
     for (; p->page < p->span.end; p->page++) {
         if (is_waiting(c, p, entry ? load64_relaxed(entry) : 0))
             return true;
-        entry += entry != NULL;
+        if (entry)
+            entry++;
     }
     return false;
 }

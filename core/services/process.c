@@ -85,7 +85,7 @@ static ntmm_status create(struct call *c, const struct ntmm_process_config *conf
 ntmm_status ntmm_create_process(struct ntmm_system *system, const struct ntmm_process_config *given,
                                 ntmm_handle *process)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     struct ntmm_process_config config = {.size = 0};
     ntmm_handle handle = 0;
@@ -136,7 +136,7 @@ ntmm_status process_run_down(struct call *c, struct process *process)
 
 ntmm_status ntmm_end_process(struct ntmm_system *system, ntmm_handle handle)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct process *process;
     ntmm_status status = process_lock_ending(&c, handle, NTMM_PROCESS_TERMINATE, &process);
     return status == NTMM_STATUS_SUCCESS ? process_run_down(&c, process) : status;

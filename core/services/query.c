@@ -13,6 +13,7 @@
 #include "space/borrowed.h"
 #include "space/private.h"
 #include "space/protection.h"
+#include "space/readers.h"
 
 #define USER_END (NTMM_USER_PROBE_ADDRESS >> NTMM_PAGE_SHIFT) /* page */
 
@@ -118,11 +119,10 @@ static inline ntmm_status look(struct call *c, ntmm_handle handle, uint64_t page
                                struct process **process,
                                struct ntmm_memory_basic_information *found)
 {
-    ntmm_status status =
-        process_lock_working_set(c, handle, NTMM_PROCESS_QUERY_INFORMATION, process);
+    ntmm_status status = process_lock_to_read(c, handle, NTMM_PROCESS_QUERY_INFORMATION, process);
     if (status == NTMM_STATUS_SUCCESS) {
         describe_until(c, *process, page, USER_END, found);
-        process_unlock_working_set(c, *process);
+        process_unlock_to_read(c, *process);
     }
     return status;
 }
@@ -164,7 +164,7 @@ __attribute__((flatten)) ntmm_status
 ntmm_query_virtual_memory(struct ntmm_system *system, ntmm_handle handle, uint64_t address,
                           struct ntmm_memory_basic_information *information)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct ntmm_memory_basic_information found;
     struct process *process;
 

@@ -160,6 +160,7 @@ ntmm_status ntmm_query_virtual_memory_class(struct ntmm_system *system, ntmm_han
         .buffer = buffer,
         .length = length,
     };
+    NTMM_ASSERT(call_may_wait(system));
     ntmm_status status = answer(&q, information_class);
     /* a name that does not fit tells its size, and so leaves q.written set */
     bool is_known = status == NTMM_STATUS_SUCCESS ||

@@ -7,10 +7,12 @@
  * Source: nt_semantics 3.3; PSAPI_WORKING_SET_EX_BLOCK, public SDK headers.
  */
 #include "base/bits.h"
+#include "phys/slots.h"
 #include "section/view.h"
 #include "services/query.h"
 #include "services/relief.h"
 #include "space/borrowed.h"
+#include "space/clone_page.h"
 #include "space/private.h"
 #include "space/protection.h"
 
@@ -151,6 +153,36 @@ static uint64_t attributes_of_large(struct call *c, const struct vad *vad, uint6
     return attributes | views << NTMM_PAGE_STATE_SHARE_COUNT_SHIFT;
 }
 
+/* No frame has the page. */
+static uint64_t attributes_of_absent(const struct call *c, uint64_t raw)
+{
+    if (entry_kind(c, raw) != PTE_PAGEFILE)
+        return 0;
+    if (entry_is_damaged(entry_value(c, raw)))
+        return NTMM_PAGE_STATE_BAD;
+    return (uint64_t)NTMM_PAGE_LOCATION_PAGE_FILE << NTMM_PAGE_STATE_LOCATION_SHIFT;
+}
+
+/* By its prototype entry. */
+static uint64_t attributes_of_shared(const struct call *c, uint64_t raw)
+{
+    enum pte_kind kind = entry_kind(c, raw);
+    uint64_t resident = (uint64_t)NTMM_PAGE_LOCATION_RESIDENT << NTMM_PAGE_STATE_LOCATION_SHIFT;
+    bool is_resident = kind == PTE_VALID || kind == PTE_TRANSITION;
+    return NTMM_PAGE_STATE_SHARED | (is_resident ? resident : attributes_of_absent(c, raw));
+}
+
+/* A page that clones share, and that is not valid here. */
+static uint64_t attributes_of_cloned(struct call *c, uint64_t raw)
+{
+    uint64_t prototype = clone_page_prototype(c, raw);
+    struct clone_block *block = clone_block_of(c, prototype);
+    clone_block_lock(c, block);
+    uint64_t found = load64_acquire((const le64 *)core_at(c->bias, prototype));
+    clone_block_unlock(c, block);
+    return attributes_of_shared(c, found);
+}
+
 static uint64_t attributes_of_entry(struct call *c, const le64 *entry)
 {
     uint64_t frame = entry_lock_transition(c, entry);
@@ -162,26 +194,18 @@ static uint64_t attributes_of_entry(struct call *c, const le64 *entry)
     uint64_t raw = load64_acquire(entry);
     if (raw & FIELD_MASK(HW_VALID))
         return attributes_of_valid(c, raw);
-    if (entry_kind(c, raw) == PTE_PAGEFILE)
-        return (uint64_t)NTMM_PAGE_LOCATION_PAGE_FILE << NTMM_PAGE_STATE_LOCATION_SHIFT;
-    return 0;
+    return clone_page_is(c, raw) ? attributes_of_cloned(c, raw) : attributes_of_absent(c, raw);
 }
 
 /* A page of a view that is not valid here: where its section has it. */
 static uint64_t attributes_of_prototype(struct call *c, const struct vad *vad, uint64_t page)
 {
     struct control_area *area = view_area(c, vad);
-    uint64_t location = NTMM_PAGE_LOCATION_NONE;
     area_lock(c, area);
     struct prototype_span span = prototype_find(c, area, view_prototype(vad, page));
     uint64_t raw = span.entry ? load64_acquire(span.entry) : 0;
     area_unlock(c, area);
-    enum pte_kind kind = entry_kind(c, raw);
-    if (kind == PTE_VALID || kind == PTE_TRANSITION)
-        location = NTMM_PAGE_LOCATION_RESIDENT;
-    else if (kind == PTE_PAGEFILE)
-        location = NTMM_PAGE_LOCATION_PAGE_FILE;
-    return NTMM_PAGE_STATE_SHARED | location << NTMM_PAGE_STATE_LOCATION_SHIFT;
+    return attributes_of_shared(c, raw);
 }
 
 /* WANT_TABLE is set when the answer lies in a table that is out. (W) is held. */

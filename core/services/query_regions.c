@@ -50,7 +50,7 @@ static void scan_runs(struct call *c, struct process *process, struct scan *s)
 
 static ntmm_status scan(struct ntmm_system *system, ntmm_handle handle, struct scan *s)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     const uint64_t first = s->page;
     uint64_t reached = 0;

@@ -47,11 +47,20 @@ void wait_end(struct call *c, struct ntmm_wait *wait)
     wait_leave_block(c, wait);
 }
 
+/* Whether there was a chance since the caller looked, and it is still worth looking at once. */
+static bool take_chance(struct call *c, struct ntmm_wait *wait)
+{
+    if (waiters_chances(c) == c->chances || wait->flags >= WAIT_CHANCES_LIMIT)
+        return false;
+    wait->flags += WAIT_CHANCE;
+    return true;
+}
+
 static bool begin_for_frame(struct call *c, struct ntmm_wait *wait, uint64_t pages)
 {
     wait->flags |= WAIT_FOR_FRAME;
     waiters_add(c, &c->sys->for_frame, wait);
-    if (!frames_are_available(c, pages) && waiters_chances(c) == c->chances)
+    if (!frames_are_available(c, pages) && !take_chance(c, wait))
         return true;
     wait_leave_queue(c, wait);
     return false;
@@ -74,6 +83,7 @@ static bool begin_for_read(struct call *c, struct ntmm_wait *wait)
     bool is_queued = !block->is_done;
     if (is_queued)
         waiters_add_locked(&block->waits, wait);
+    queue_step(c, &block->waits, is_queued ? "queue" : "pass");
     lock_release(c, &c->sys->waiters_lock, LOCK_WAITERS);
     if (c->want.is_new)
         block_submit(c, block);
@@ -99,6 +109,23 @@ bool wait_begin(struct call *c, struct ntmm_wait *wait)
     return false;
 }
 
+/* Until there may be frames. A write that fails wakes too: so many of them are a reason to look,
+ * and after that only frames are. */
+static bool sleep_for_frame(struct call *c, struct ntmm_wait *wait, uint64_t until)
+{
+    const struct ntmm_platform *platform = &c->sys->platform;
+    while (platform->wait(platform->context, wait, until) == NTMM_STATUS_SUCCESS) {
+        if (wait->flags < WAIT_CHANCES_LIMIT) {
+            wait->flags += WAIT_CHANCE;
+            return true;
+        }
+        waiters_add(c, &c->sys->for_frame, wait);
+        if (frames_are_available(c, max_u64(c->want.pages, 1)))
+            return true;
+    }
+    return false;
+}
+
 bool wait_block(struct call *c, struct ntmm_wait *wait, uint64_t *deadline)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
@@ -111,7 +138,7 @@ bool wait_block(struct call *c, struct ntmm_wait *wait, uint64_t *deadline)
         return platform->wait(platform->context, wait, UINT64_MAX) == NTMM_STATUS_SUCCESS;
     uint64_t now = platform->now ? platform->now(platform->context) : 0;
     uint64_t until = min_u64(*deadline, now + FRAME_RETRY_100NS);
-    if (platform->wait(platform->context, wait, until) == NTMM_STATUS_SUCCESS)
+    if (sleep_for_frame(c, wait, until))
         return true;
     return platform->now && platform->now(platform->context) < *deadline;
 }
@@ -162,7 +189,7 @@ static bool bring_tables(struct call *c, struct relief *relief, struct process *
 {
     uint64_t handle = get64(&process->handle);
     for (;;) {
-        lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+        working_set_acquire(c, process);
         bool is_same = get64(&process->handle) == handle && get32(&process->state) != PROCESS_FREE;
         if (relief->out == 0)
             relief->out = get64(&process->tables_out);

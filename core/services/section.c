@@ -321,7 +321,9 @@ static ntmm_status check_locks(struct call *c, const struct section_request *r,
 static ntmm_status image_area_of(struct call *c, const struct section_request *r, struct file *file,
                                  struct control_area **area)
 {
-    ntmm_status status = file_image_area(c, file, area);
+    const struct ntmm_caller *caller = r->config ? r->config->caller : NULL;
+    const struct image_maker maker = {.file = r->file, .process = caller ? caller->process : 0};
+    ntmm_status status = file_image_area(c, file, &maker, area);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     return r->size > image_bytes(*area) ? NTMM_STATUS_SECTION_TOO_BIG : check_locks(c, r, file);
@@ -340,8 +342,7 @@ static ntmm_status create_of_file(struct call *c, struct section_request *r, str
         return status;
     do {
         struct control_area *area = NULL;
-        if (is_image)
-            status = image_area_of(c, r, file, &area);
+        status = is_image ? image_area_of(c, r, file, &area) : NTMM_STATUS_SUCCESS;
         if (status == NTMM_STATUS_SUCCESS) {
             objects_lock(c);
             status = is_image ? make_of_image(c, r, area) : make_of_data(c, r, file, &area);
@@ -358,7 +359,7 @@ ntmm_status ntmm_create_section(struct ntmm_system *system, ntmm_handle *section
                                 const uint64_t *maximum_size, uint32_t protect, uint32_t attributes,
                                 ntmm_handle file_handle)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct section_request r = {.config = config,
                                 .size = maximum_size ? *maximum_size : 0,
                                 .access = access & ALL_RIGHTS,
@@ -405,7 +406,7 @@ static ntmm_status open_found(struct call *c, uint64_t ref, uint32_t access, ntm
 ntmm_status ntmm_open_section(struct ntmm_system *system, ntmm_handle *section, uint32_t access,
                               const uint16_t *name, uint32_t name_units)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     ntmm_status status;
     if (!section || !name)
@@ -422,7 +423,7 @@ ntmm_status ntmm_open_section(struct ntmm_system *system, ntmm_handle *section, 
 ntmm_status ntmm_duplicate_section(struct ntmm_system *system, ntmm_handle handle, uint32_t access,
                                    ntmm_handle *duplicate)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     ntmm_status status;
     uint64_t ref;
@@ -451,7 +452,7 @@ static bool close_handle(struct call *c, ntmm_handle handle, struct object *obje
 
 ntmm_status ntmm_close_section(struct ntmm_system *system, ntmm_handle handle)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     uint64_t ref;
     bool is_last = false;
     objects_lock(&c);
@@ -565,7 +566,7 @@ static ntmm_status set_size(struct call *c, ntmm_handle handle, uint64_t size)
 
 ntmm_status ntmm_extend_section(struct ntmm_system *system, ntmm_handle handle, uint64_t *size)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct file *file = NULL;
     if (!size)
         return NTMM_STATUS_ACCESS_VIOLATION;

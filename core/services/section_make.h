@@ -30,9 +30,16 @@ static inline void file_keep(struct file *file)
     set32(&file->object.handle_count, get32(&file->object.handle_count) + 1);
 }
 
-/* The image area of a file, with one reference more as a section; made if there is none. No lock is
- * held; the caller keeps the file. */
-ntmm_status file_image_area(struct call *c, struct file *file, struct control_area **area);
+/* Who makes an image of a file, and by which handle: what its verifier is told. */
+struct image_maker {
+    ntmm_handle file;
+    ntmm_handle process; /* 0: kernel mode */
+};
+
+/* The image area of a file, with one reference more as a section; made if there is none and the
+ * verifier says nothing against it. No lock is held; the caller keeps the file. */
+ntmm_status file_image_area(struct call *c, struct file *file, const struct image_maker *maker,
+                            struct control_area **area);
 
 /* One reference of an area less. With the last one of a file whose handles are closed, its modified
  * pages are written, and it goes. No lock is held; waits for I/O. */

@@ -51,7 +51,7 @@ ntmm_status ntmm_secure_virtual_memory(struct ntmm_system *system, ntmm_handle h
                                        uint64_t base, uint64_t size, uint32_t mode,
                                        uint64_t *secured)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct relief relief = relief_begin();
     struct process *process;
     uint64_t name = 0;

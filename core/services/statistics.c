@@ -116,6 +116,7 @@ ntmm_status ntmm_set_information_process(struct ntmm_system *system, ntmm_handle
                                          uint32_t information_class, const void *buffer,
                                          uint64_t length)
 {
+    NTMM_ASSERT(call_may_wait(system));
     switch (information_class) {
     case NTMM_PROCESS_QUOTA_LIMITS:
         return ntmm_set_quota_limits(system, process, buffer,
@@ -149,20 +150,30 @@ static void give(const struct reply *r, const void *values)
     __builtin_memcpy(r->buffer, values, (size_t)r->size);
 }
 
+/* Of the ranges of which frames are there, or were. */
+static uint64_t highest_frame(const struct anchor *anchor)
+{
+    uint64_t highest = 0;
+    for (uint32_t i = 0; i < get32(&anchor->range_count); i++) {
+        uint64_t frames = load64_acquire(&anchor->ranges[i].frame_count);
+        if (frames != 0)
+            highest = get64(&anchor->ranges[i].base_frame) + frames - 1;
+    }
+    return highest;
+}
+
 static ntmm_status give_basic(struct call *c, struct reply *r)
 {
     const struct anchor *anchor = anchor_of(c);
-    const struct frame_range *last = &anchor->ranges[get32(&anchor->range_count) - 1];
     ntmm_status status = check_reply(r, sizeof(struct ntmm_system_basic_information),
                                      sizeof(struct ntmm_system_basic_information));
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     const struct ntmm_system_basic_information values = {
         .page_size = NTMM_PAGE_SIZE,
-        .number_of_physical_pages = to_long(get64(&anchor->partition.total_pages)),
+        .number_of_physical_pages = to_long(load64_relaxed(&anchor->partition.total_pages)),
         .lowest_physical_page_number = to_long(get64(&anchor->ranges[0].base_frame)),
-        .highest_physical_page_number =
-            to_long(get64(&last->base_frame) + get64(&last->frame_count) - 1),
+        .highest_physical_page_number = to_long(highest_frame(anchor)),
         .allocation_granularity = NTMM_ALLOCATION_GRANULARITY,
         .minimum_user_mode_address = NTMM_LOWEST_USER_ADDRESS,
         .maximum_user_mode_address = NTMM_HIGHEST_USER_ADDRESS,
@@ -186,7 +197,7 @@ static uint64_t user_physical_pages(struct call *c)
     uint32_t slots = load32_acquire(&anchor_of(c)->slot_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct process *process = process_in_slot(c, slot);
-        lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+        working_set_acquire(c, process);
         if (load64_acquire(&process->handle))
             pages += get64(&process->physical_pages);
         process_unlock_working_set(c, process);

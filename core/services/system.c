@@ -3,10 +3,13 @@
  */
 #include "base/bits.h"
 #include "paging/transfers.h"
+#include "phys/cache.h"
+#include "phys/poison.h"
 #include "phys/slab.h"
 #include "section/file_lock.h"
 #include "services/process_end.h"
 #include "services/section_make.h"
+#include "space/clone_page.h"
 #include "space/fault_log.h"
 #include "space/private.h"
 #include "space/secure.h"
@@ -64,7 +67,16 @@ static bool is_platform_version(const struct ntmm_platform *platform)
     return platform->size == sizeof *platform && platform->version == NTMM_PLATFORM_VERSION;
 }
 
-/* Rising, apart, not empty, below the physical limit. */
+/* Whether one direct map can hold all: less than 4 GiB where pointers have 32 bits. */
+static bool is_span_reached(const struct ntmm_platform *platform)
+{
+    const struct ntmm_frame_range *last = &platform->ranges[platform->range_count - 1];
+    uint64_t end = last->base_frame + last->frame_count;
+    return end - platform->ranges[0].base_frame <= UINTPTR_MAX >> NTMM_PAGE_SHIFT;
+}
+
+/* Rising, apart, not empty, below the physical limit, in the reach of pointers; the first is there.
+ */
 static bool are_ranges_sound(const struct ntmm_platform *platform, uint32_t physical_bits)
 {
     uint64_t limit = min_u64(1ull << (physical_bits - NTMM_PAGE_SHIFT), FRAME_NONE);
@@ -75,11 +87,11 @@ static bool are_ranges_sound(const struct ntmm_platform *platform, uint32_t phys
         if (range->frame_count == 0 || range->base_frame > limit ||
             range->frame_count > limit - range->base_frame)
             return false;
-        if (!is_first && range->base_frame <= previous_end)
+        if (is_first ? (range->flags & NTMM_FRAMES_ABSENT) != 0 : range->base_frame <= previous_end)
             return false;
         previous_end = range->base_frame + range->frame_count;
     }
-    return true;
+    return is_span_reached(platform);
 }
 
 static void start_instance(struct ntmm_system *sys, const struct ntmm_platform *platform,
@@ -188,9 +200,11 @@ ntmm_status ntmm_create_system(void *storage, size_t size, const struct ntmm_con
     struct anchor *anchor = anchor_of(&c);
     struct partition *partition = &anchor->partition;
     uint64_t usable = get64(&partition->total_pages) - get64(&partition->metadata_pages);
+    set64(&partition->commit_extra, config->extra_commit_pages);
     set64(&partition->commit_limit, usable + config->extra_commit_pages);
     fill_thresholds(anchor, config);
     adopt_anchor(sys, anchor);
+    set32(&anchor->is_guarded, POISON_IS_BUILT);
     set64(&anchor->magic, ANCHOR_MAGIC);
     *system = sys;
     return NTMM_STATUS_SUCCESS;
@@ -203,10 +217,10 @@ static bool are_ranges_the_same(const struct anchor *anchor, const struct ntmm_p
     for (uint32_t i = 0; i < platform->range_count; i++) {
         const struct frame_range *range = &anchor->ranges[i];
         if (get64(&range->base_frame) != platform->ranges[i].base_frame ||
-            get64(&range->frame_count) != platform->ranges[i].frame_count)
+            get64(&range->given_count) != platform->ranges[i].frame_count)
             return false;
     }
-    return true;
+    return is_span_reached(platform);
 }
 
 ntmm_status ntmm_attach_system(void *storage, size_t size, const struct ntmm_platform *platform,
@@ -220,11 +234,13 @@ ntmm_status ntmm_attach_system(void *storage, size_t size, const struct ntmm_pla
     if (!has_required_operations(platform))
         return NTMM_STATUS_INVALID_PARAMETER_3;
     uint64_t anchor_pa = platform->ranges[0].base_frame << NTMM_PAGE_SHIFT;
-    const struct anchor *anchor = core_at(platform->direct_map, anchor_pa);
+    struct anchor *anchor = core_at(platform->direct_map, anchor_pa);
     if (get64(&anchor->magic) != ANCHOR_MAGIC)
         return NTMM_STATUS_FILE_INVALID;
     if (!are_ranges_the_same(anchor, platform))
         return NTMM_STATUS_INVALID_PARAMETER_3;
+    if (get32(&anchor->is_guarded) > POISON_IS_BUILT)
+        set32(&anchor->is_guarded, 0);
     start_instance(sys, platform, get64(&anchor->core_base));
     adopt_anchor(sys, anchor);
     *system = sys;
@@ -264,13 +280,14 @@ static uint64_t end_all_processes(struct call *c)
 
 void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teardown)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct anchor *anchor = anchor_of(&c);
     struct partition *partition = &anchor->partition;
     struct ntmm_teardown report = {.waiters = load32_relaxed(&system->for_frame.count) +
                                               load32_relaxed(&system->transfers.for_block.count)};
 
     report.processes_ended = end_all_processes(&c);
+    clone_blocks_end_with_system(&c);
     (void)finish_transfers(&c); /* what is in flight to a file looks at it when it ends */
     objects_end_with_system(&c);
     report.transfers = finish_transfers(&c);
@@ -281,6 +298,7 @@ void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teard
     for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++)
         report.live_objects += get64(&anchor->slabs[i].used);
     report.outstanding_commit = get64(&partition->commit);
+    (void)caches_drain(&c);
     report.lost_pages = get64(&partition->total_pages) - get64(&partition->metadata_pages) -
                         get64(&partition->node.zeroed.count) - get64(&partition->node.free.count) -
                         get64(&partition->bad.count);

@@ -185,7 +185,7 @@ __attribute__((flatten)) ntmm_status ntmm_free_virtual_memory(struct ntmm_system
                                                               ntmm_handle handle, uint64_t *base,
                                                               uint64_t *size, uint32_t type)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct process *process;
     struct page_range range = {.start = 0};
 
@@ -311,7 +311,7 @@ __attribute__((flatten)) ntmm_status ntmm_protect_virtual_memory(struct ntmm_sys
                                                                  uint64_t *size, uint32_t protect,
                                                                  uint32_t *old)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct process *process;
     uint32_t protection;
     uint32_t before;

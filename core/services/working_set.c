@@ -50,7 +50,7 @@ static ntmm_status check_flags(uint32_t flags)
 static uint64_t usable_pages(const struct call *c)
 {
     const struct partition *partition = partition_of(c);
-    return get64(&partition->total_pages) - get64(&partition->metadata_pages);
+    return load64_relaxed(&partition->total_pages) - load64_relaxed(&partition->metadata_pages);
 }
 
 /* Into the system's bounds. WORKING_SET_LIMIT_RANGE: not what was given. */
@@ -300,7 +300,7 @@ static ntmm_status run_command(struct call *c, uint32_t command)
 ntmm_status ntmm_memory_list_command(struct ntmm_system *system, ntmm_handle caller,
                                      uint32_t command)
 {
-    struct call c = call_begin(system);
+    struct call c = call_begin_to_wait(system);
     struct process *process;
     ntmm_status status = privileged_lock(&c, caller, 0, HELD_PROFILE, &process);
     if (status != NTMM_STATUS_SUCCESS)

@@ -6,11 +6,6 @@
 #include "space/call_targets.h"
 #include "space/job.h"
 
-static uint64_t ref_of(const struct call *c, const le64 *entry)
-{
-    return (uint64_t)((uintptr_t)entry - c->bias);
-}
-
 uint64_t awe_entry(uint64_t frame, uint32_t protection)
 {
     if ((protection & PROT_ACCESS_MASK) == 0)
@@ -204,7 +199,7 @@ static bool choose(struct call *c, struct process *process, uint64_t page, uint6
         return false;
     uint64_t mapped_at = get64(&pfn->entry_address);
     struct table_span span = table_find(c, process, page);
-    if (mapped_at && !(span.entry && mapped_at == ref_of(c, span.entry)))
+    if (mapped_at && !(span.entry && mapped_at == core_ref(c, span.entry)))
         return false;
     pfn_change_state(pfn, 0, PFN_CHOSEN);
     return true;
@@ -249,8 +244,8 @@ static void map(struct call *c, struct process *process, uint64_t page, uint64_t
         set64(&pfn_at(c, field_get(old, HW_FRAME))->table_frame, 0);
         gather_range(g, page, page + 1);
     }
-    set64(&pfn->entry_address, ref_of(c, span.entry));
-    set64(&pfn->table_frame, ref_frame(c, ref_of(c, span.entry)));
+    set64(&pfn->entry_address, core_ref(c, span.entry));
+    set64(&pfn->table_frame, ref_frame(c, core_ref(c, span.entry)));
     set_row(pfn, process_index(process), protection);
 }
 

@@ -2,7 +2,8 @@
  * One leaf entry at a time, and the gathering of what an operation withdraws.
  */
 #include "phys/slots.h"
-#include "space/table.h"
+#include "space/clone_page.h"
+#include "space/protection.h"
 
 static bool is_in_memory(const struct call *c, uint64_t entry)
 {
@@ -55,9 +56,10 @@ void entry_reprotect(struct call *c, struct pfn *table, le64 *entry, uint32_t pr
         frame_unlock(c, frame);
         return;
     }
-    uint64_t raw = load64_relaxed(entry);
-    bool has_slot = entry_kind(c, raw) == PTE_PAGEFILE;
-    uint64_t value = has_slot ? entry_value(c, raw) : entry_value(c, raw) & ENTRY_LOST;
+    const uint64_t names_page = FIELD_MASK(SW_PAGEFILE_HIGH) | FIELD_MASK(SW_PROTOTYPE);
+    uint64_t value = entry_value(c, load64_relaxed(entry));
+    if (!(value & names_page)) /* neither a slot, or damage, nor a page of clones */
+        value &= ENTRY_LOST;
     entry_write(c, table, entry, field_set(value, SW_PROTECTION, protection));
 }
 
@@ -97,7 +99,15 @@ uint32_t entry_own_protection(uint64_t entry)
         protection |= PROT_NOCACHE;
     else if (entry & FIELD_MASK(HW_WRITE_THROUGH))
         protection |= PROT_WRITECOMBINE;
-    return protection;
+    return __builtin_expect((entry & ENTRY_CLONED) != 0, 0) ? protection_after_copy(protection)
+                                                            : protection;
+}
+
+uint64_t entry_when_trimmed(const struct call *c, uint64_t raw)
+{
+    uint32_t protection = entry_own_protection(raw);
+    return raw & ENTRY_CLONED ? clone_page_value(clone_page_prototype(c, raw), protection)
+                              : entry_prototype(protection);
 }
 
 void entry_replace_borrowed(const struct call *c, struct pfn *table, le64 *entry, uint64_t value)
@@ -127,8 +137,12 @@ uint64_t entry_withdraw(struct call *c, struct process *process, struct pfn *tab
     return frame;
 }
 
-void entry_withdraw_shared(struct call *c, struct process *process, struct pfn *table, le64 *entry,
-                           uint64_t page, uint64_t value, struct gather *g)
+/* `mark`: what goes with the share. */
+static inline __attribute__((always_inline)) void withdraw_shared(struct call *c,
+                                                                  struct process *process,
+                                                                  struct pfn *table, le64 *entry,
+                                                                  uint64_t page, uint64_t value,
+                                                                  struct gather *g, uint64_t mark)
 {
     uint64_t new = invalid_encode(value, c->sys->invalid_mask);
     uint64_t old = exchange64(entry, new);
@@ -143,12 +157,24 @@ void entry_withdraw_shared(struct call *c, struct process *process, struct pfn *
     if (__builtin_expect((old & ENTRY_LOCKED) != 0, 0))
         process_subtract(&process->locked_pages, 1);
     gather_range(g, page, page + 1);
-    gather_share(c, process, g, frame);
+    gather_share(c, process, g, frame | mark);
 }
 
-void gather_share(struct call *c, struct process *process, struct gather *g, uint64_t frame)
+void entry_withdraw_shared(struct call *c, struct process *process, struct pfn *table, le64 *entry,
+                           uint64_t page, uint64_t value, struct gather *g)
 {
-    g->shares[g->share_count++] = frame;
+    withdraw_shared(c, process, table, entry, page, value, g, 0);
+}
+
+void entry_withdraw_cloned(struct call *c, struct process *process, struct pfn *table, le64 *entry,
+                           uint64_t page, uint64_t value, struct gather *g)
+{
+    withdraw_shared(c, process, table, entry, page, value, g, GATHER_CLONED);
+}
+
+void gather_share(struct call *c, struct process *process, struct gather *g, uint64_t share)
+{
+    g->shares[g->share_count++] = share;
     if (g->share_count == GATHER_SHARES)
         gather_apply(c, process, g);
 }
@@ -189,11 +215,21 @@ static void tell_sink(const struct call *c, const struct ntmm_shootdown *s)
         sink(context, s->process, s->ranges[i].base, s->ranges[i].end, s->reason);
 }
 
+/* The share first: the last reference ends a page that nobody maps. */
+static void end_cloned(struct call *c, struct gather *g, uint64_t frame)
+{
+    uint64_t prototype = get64(&pfn_at(c, frame)->entry_address);
+    frame_end_share(c, frame);
+    clone_page_give_up(c, prototype, &g->freed);
+}
+
 /* No processor can reach them any more. */
 static void end_shares(struct call *c, struct gather *g)
 {
     for (uint32_t i = 0; i < g->share_count; i++) {
-        if (g->is_boosting)
+        if (g->shares[i] & GATHER_CLONED)
+            end_cloned(c, g, g->shares[i] & ~GATHER_CLONED);
+        else if (g->is_boosting)
             frame_end_share_boosted(c, g->shares[i]);
         else
             frame_end_share(c, g->shares[i]);

@@ -116,7 +116,7 @@ void job_end_keep(struct job *job) { set32(&job->members, get32(&job->members) -
 void job_join(struct call *c, struct process *process, struct job *job)
 {
     uint64_t commit = get64(&process->commit_pages);
-    set64(&process->job, (uint64_t)((uintptr_t)job - c->bias));
+    set64(&process->job, core_ref(c, job));
     set32(&job->members, get32(&job->members) + 1);
     note_peak(job, add64(&job->commit, commit) + commit);
     job_apply_working_set(c, process);

@@ -96,6 +96,7 @@ static void fill_rows(struct call *c, uint64_t base, uint64_t count, uint64_t en
         store64_relaxed(&pfn->original_pte, entry_software(protection));
         set64(&pfn->table_frame, ref_frame(c, entry_address));
         pfn_set_modified(pfn); /* nothing backs it */
+        frame_step(c, pfn, "own_dirty");
     }
 }
 
@@ -119,8 +120,7 @@ static ntmm_status enter_leaf(struct call *c, struct process *process, uint64_t 
         return want_status(c);
     if (!take_frames(c, large_leaf_pages(level), &base))
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
-    fill_rows(c, base, large_leaf_pages(level), (uint64_t)((uintptr_t)leaf.entry - c->bias),
-              protection);
+    fill_rows(c, base, large_leaf_pages(level), core_ref(c, leaf.entry), protection);
     publish(&leaf, large_entry(base, level, protection));
     return NTMM_STATUS_SUCCESS;
 }
@@ -159,7 +159,8 @@ static void empty_leaves(struct call *c, struct process *process, uint64_t start
 bool large_charge_resident(struct call *c, uint64_t pages)
 {
     struct partition *partition = partition_of(c);
-    uint64_t usable = get64(&partition->total_pages) - get64(&partition->metadata_pages);
+    uint64_t usable =
+        load64_relaxed(&partition->total_pages) - load64_relaxed(&partition->metadata_pages);
     if (pages > usable)
         return false;
     uint64_t kept = add64(&partition->large_pages, pages);

@@ -3,7 +3,6 @@
  */
 #include "space/layout.h"
 #include "base/bits.h"
-#include "base/prng.h"
 #include "phys/anchor.h"
 #include "space/call_targets.h"
 
@@ -29,16 +28,6 @@ static uint64_t highest_of(const struct ntmm_process_config *config)
     return config->highest_address ? min_u64(highest, config->highest_address) : highest;
 }
 
-static uint64_t draw(struct call *c, uint64_t salt)
-{
-    const struct ntmm_platform *platform = &c->sys->platform;
-    uint64_t state = get64(&anchor_of(c)->seed) ^ salt;
-    uint64_t value = splitmix64(&state);
-    if (platform->entropy)
-        platform->entropy(platform->context, &value, sizeof value);
-    return value;
-}
-
 static uint64_t low_bits(uint64_t value, unsigned count) { return value & ((1ull << count) - 1); }
 
 /* 2 TiB from 0x7DF4'00000000 on, 16 bits of granules higher when layouts are random; in a smaller
@@ -51,7 +40,8 @@ static uint64_t choose_targets(struct call *c, const struct ntmm_process_config 
     if (highest < start + pages + (GRANULE_PAGES << TARGETS_BITS))
         return highest > pages ? round_down(highest - pages, GRANULE_PAGES) : 0;
     bool is_random = (config->flags & NTMM_PROCESS_RANDOM_LAYOUT) != 0;
-    return start + (is_random ? low_bits(draw(c, ~salt), TARGETS_BITS) * GRANULE_PAGES : 0);
+    return start +
+           (is_random ? low_bits(system_random(c, ~salt), TARGETS_BITS) * GRANULE_PAGES : 0);
 }
 
 struct layout layout_choose(struct call *c, const struct ntmm_process_config *config, uint64_t salt)
@@ -61,7 +51,7 @@ struct layout layout_choose(struct call *c, const struct ntmm_process_config *co
                             .bottom = lowest};
     layout.top = layout.highest;
     if (config->flags & NTMM_PROCESS_RANDOM_LAYOUT) {
-        uint64_t random = draw(c, salt);
+        uint64_t random = system_random(c, salt);
         bool is_narrow = layout.highest <= 1ull << (32 - NTMM_PAGE_SHIFT);
         bool is_high = (config->flags & NTMM_PROCESS_HIGH_ENTROPY) && !is_narrow;
         uint64_t bottom = low_bits(random, BOTTOM_BITS);

@@ -2,11 +2,13 @@
  * Pages that leave their frames. See move.h.
  */
 #include "space/move.h"
+#include "base/bits.h"
 #include "phys/rows.h"
 #include "space/table.h"
 #include "space/wsl.h"
 
-#define BATCH_PAGES 32u /* moved in one shootdown; a kernel stack is short */
+#define TAKE_PIECE RUN_FRAMES /* frames looked at while (N) is held once */
+#define BATCH_PAGES 32u       /* moved in one shootdown; a kernel stack is short */
 
 /* Pages whose entries are withdrawn. */
 struct batch {
@@ -96,11 +98,22 @@ static void withdraw_page(struct call *c, struct batch *b, le64 *entry, uint64_t
         finish_batch(c, b);
 }
 
+static void trim_private(struct call *c, struct batch *b, struct pfn *table, le64 *entry,
+                         uint64_t page, uint64_t frame)
+{
+    uint32_t protection;
+    (void)frame_may_move(c, frame, &protection);
+    entry_withdraw(c, b->process, table, entry, page, entry_transition(protection, frame),
+                   &b->gather);
+    chain_add(c, &b->gather.trimmed, frame);
+    process_count(b->process, NTMM_COUNTER_PAGES_TRIMMED, 1);
+}
+
 static void trim_shared(struct call *c, struct batch *b, struct pfn *table, le64 *entry,
                         uint64_t page, uint64_t raw)
 {
-    entry_withdraw_shared(c, b->process, table, entry, page,
-                          entry_prototype(entry_own_protection(raw)), &b->gather);
+    entry_withdraw_shared(c, b->process, table, entry, page, entry_when_trimmed(c, raw),
+                          &b->gather);
     process_count(b->process, NTMM_COUNTER_PAGES_TRIMMED, 1);
 }
 
@@ -115,6 +128,8 @@ static void move_table(struct call *c, struct batch *b, const struct table_span 
             continue;
         if (raw & ENTRY_SHARED)
             trim_shared(c, b, span->table, entry, page, raw);
+        else if (b->move->is_trimming)
+            trim_private(c, b, span->table, entry, page, frame);
         else
             withdraw_page(c, b, entry, page, frame);
     }
@@ -197,7 +212,7 @@ static void move_from_list(struct call *c, struct move *move, uint64_t frame)
     }
     if (!take_target(c, move, use, &to))
         return;
-    if (frame_move_listed(c, frame, to))
+    if (frame_move_listed(c, frame, to, &move->is_failed))
         chain_add(c, &move->taken, frame);
     else
         frame_free(c, to);
@@ -205,7 +220,10 @@ static void move_from_list(struct call *c, struct move *move, uint64_t frame)
 
 void move_listed(struct call *c, struct move *move)
 {
-    row_take_free(c, NTMM_USE_FREE, move->base, move->end - move->base, &move->taken);
+    for (uint64_t base = move->base; base < move->end; base += TAKE_PIECE) {
+        uint64_t count = min_u64(TAKE_PIECE, move->end - base);
+        row_take_free(c, NTMM_USE_FREE, base, count, &move->taken);
+    }
     for (uint64_t frame = move->base; frame < move->end && !move->is_failed; frame++) {
         enum ntmm_frame_location location = pfn_location(pfn_at(c, frame));
         if (location == NTMM_FRAME_STANDBY || location == NTMM_FRAME_MODIFIED)

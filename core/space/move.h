@@ -28,6 +28,7 @@
 struct move {
     uint64_t base, end;       /* frames that are to be empty */
     struct frame_chain taken; /* of these, those that are */
+    bool is_trimming;         /* private pages are trimmed instead: their frames cannot be read */
     bool is_failed;           /* no frame to move to, or a page that could not be copied */
 };
 
@@ -35,8 +36,8 @@ struct move {
  * address space, from *page on. True: there is more. (W) is held. */
 bool move_survey(struct call *c, struct process *process, uint64_t *page);
 
-/* Move private pages of a process, and trim it of pages of sections, that are in the frames: a
- * piece of the address space, from *page on. True: there is more. (W) is held. */
+/* Move (or trim) private pages of a process, and trim it of pages of sections, that are in the
+ * frames: a piece of the address space, from *page on. True: there is more. (W) is held. */
 bool move_pages(struct call *c, struct process *process, struct move *move, uint64_t *page);
 
 /* Take what is zeroed or free, then move what is on standby or modified. When no frame is free

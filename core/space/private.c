@@ -4,6 +4,7 @@
 #include "space/private.h"
 #include "base/bits.h"
 #include "space/borrowed.h"
+#include "space/clone_page.h"
 #include "space/job.h"
 #include "space/protection.h"
 #include "space/watch.h"
@@ -110,8 +111,10 @@ void private_protect_page(struct call *c, struct process *process, struct table_
     uint64_t raw = load64_relaxed(entry);
     enum pte_kind kind = entry_kind(c, raw);
 
-    if (kind == PTE_VALID && protection_is_mappable(protection)) {
+    if (kind == PTE_VALID && protection_is_mappable(protection) && !(raw & ENTRY_CLONED)) {
         reprotect_valid(c, entry, page, protection, g);
+    } else if (kind == PTE_VALID && (raw & ENTRY_CLONED)) {
+        clone_page_protect(c, process, span->table, entry, page, protection, g);
     } else if (kind == PTE_VALID) {
         uint64_t frame = field_get(raw, HW_FRAME);
         entry_withdraw(c, process, span->table, entry, page, entry_transition(protection, frame),

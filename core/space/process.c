@@ -35,8 +35,7 @@ ntmm_status process_refuse_privilege(struct call *c, struct process *process, nt
 
 void process_relock_ending(struct call *c, struct process *process)
 {
-    lock_acquire(c, &process->address_lock, LOCK_ADDRESS);
-    lock_acquire_next(c, &process->working_set_lock, LOCK_WORKING_SET);
+    process_acquire_both(c, process);
 }
 
 struct process *process_lock_slot(struct call *c, uint32_t slot)
@@ -44,7 +43,7 @@ struct process *process_lock_slot(struct call *c, uint32_t slot)
     struct process *process = process_in_slot(c, slot);
     if (!process)
         return NULL;
-    lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+    working_set_acquire(c, process);
     if (load64_acquire(&process->handle) != 0) /* who makes a process does not hold (W) */
         return process;
     process_unlock_working_set(c, process);
@@ -161,14 +160,15 @@ static ntmm_handle next_handle(struct anchor *anchor, uint32_t slot)
            (uint64_t)generation << HANDLE_GENERATION_SHIFT | slot;
 }
 
-/* Fill a slot nobody knows yet; its lock words stay as they are. */
+/* Fill a slot nobody knows yet; its lock words stay as they are, and so do its readers, which
+ * whoever has an old handle may still add to and take from. */
 static void fill_slot(struct process *process, const struct ntmm_process_config *config,
                       const struct layout *layout, uint64_t root_frame)
 {
     uint64_t limit = config->commit_limit_pages ? config->commit_limit_pages : UINT64_MAX;
     size_t kept = offsetof(struct process, root_frame);
 
-    __builtin_memset((char *)process + kept, 0, sizeof *process - kept);
+    __builtin_memset((char *)process + kept, 0, offsetof(struct process, readers) - kept);
     store64_relaxed(&process->root_frame, root_frame);
     set64(&process->highest_page, layout->highest);
     set64(&process->bottom_page, layout->bottom);

@@ -34,6 +34,8 @@
 #define PROCESSES_PER_FRAME (NTMM_PAGE_SIZE / PROCESS_SLOT_BYTES)
 #define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
 #define FAULT_LOG_BLOCKS 3u
+#define READERS 4u /* a power of two: of processors, by number */
+#define PROCESS_ROOM 104u
 #define HANDLE_KIND_PROCESS 1u
 #define HANDLE_KIND_SHIFT 56u
 #define HANDLE_GENERATION_SHIFT 32u
@@ -47,6 +49,26 @@ enum process_state {
     PROCESS_ENDING,
     PROCESS_END_FAILED,
     PROCESS_MAKING
+};
+
+/*
+ * Calls of a processor that share (W) of a process, and what they did that nobody has added to the
+ * process's own counts yet. A line of its own. Who is inside as the owner has all but `guests` for
+ * itself; what is counted by faults is bounded by the pages that can be in memory.
+ */
+struct readers {
+    le32 is_owned;    /* a call is inside, as the owner (R) */
+    le32 guests;      /* calls inside that came while there was an owner (R) */
+    le32 calls;       /* of owners, as far as they matter */
+    le32 demand_zero; /* faults */
+    le32 transition;
+    le32 zeroed; /* frames zeroed on the spot */
+    le32 used;   /* entries and shares to be added to the row of leaf_frame */
+    le32 shares;
+    le64 made_dirty; /* faults */
+    le64 vad_hint;   /* VAD found last, a reference, or 0 */
+    le64 leaf_span;  /* 1 + page >> 9 of the leaf table found last, or 0 */
+    le64 leaf_frame; /* its frame */
 };
 
 struct process {
@@ -92,7 +114,13 @@ struct process {
     le64 targets_page;                /* where its bitmap of call targets begins, or 0; fixed */
     le64 secure_number;               /* given to the last secured range (A, W) */
     le64 counters[NTMM_COUNTER_COUNT]; /* (W) */
+    le32 calls_until_shared; /* until one that may share (W) does so; 0: none ever did (W) */
+    le32 reserved;
+    uint8_t room[PROCESS_ROOM]; /* 0: for fields to come */
+    struct readers readers[READERS];
 };
+
+NTMM_STATIC_ASSERT(offsetof(struct process, readers) % 64 == 0, "readers share no line");
 
 /* Whether a policy forbids a process code that no image brought, and a page would be such code with
  * a protection: executable, and none of an image. */
@@ -182,6 +210,32 @@ static inline bool process_is_granted(const struct process *process, ntmm_handle
 /* Why process_is_granted refused. */
 ntmm_status process_refusal(const struct process *process, ntmm_handle handle, uint32_t rights);
 
+/* --- readers.c: (W) shared, see readers.h --- */
+
+/* (W) is held by somebody, or shared: wait, and add what was done meanwhile. */
+void working_set_wait(struct call *c, struct process *process);
+
+/* Take (W) of a process. */
+static inline void working_set_acquire(struct call *c, struct process *process)
+{
+    lock_enter(c, LOCK_WORKING_SET);
+    if (__builtin_expect(!cas32_acquire(&process->working_set_lock, 0, 1), 0))
+        working_set_wait(c, process);
+    lock_note_held(c, LOCK_WORKING_SET);
+    lock_trace_acquired(&process->working_set_lock, LOCK_WORKING_SET);
+}
+
+/* (A) and (W). */
+static inline void process_acquire_both(struct call *c, struct process *process)
+{
+    lock_acquire(c, &process->address_lock, LOCK_ADDRESS);
+    lock_enter_next(c, LOCK_WORKING_SET);
+    if (__builtin_expect(!cas32_acquire(&process->working_set_lock, 0, 1), 0))
+        working_set_wait(c, process);
+    lock_note_held(c, LOCK_WORKING_SET);
+    lock_trace_acquired(&process->working_set_lock, LOCK_WORKING_SET);
+}
+
 static inline void process_unlock_working_set(struct call *c, struct process *process)
 {
     lock_release(c, &process->working_set_lock, LOCK_WORKING_SET);
@@ -206,7 +260,7 @@ static inline ntmm_status process_lock_working_set(struct call *c, ntmm_handle h
     *process = found;
     if (__builtin_expect(!found, 0))
         return process_not_found(handle);
-    lock_acquire(c, &found->working_set_lock, LOCK_WORKING_SET);
+    working_set_acquire(c, found);
     if (__builtin_expect(process_is_granted(found, handle, rights), 1))
         return NTMM_STATUS_SUCCESS;
     ntmm_status status = process_refusal(found, handle, rights);
@@ -221,8 +275,7 @@ static inline ntmm_status process_lock_address(struct call *c, ntmm_handle handl
     *process = found;
     if (__builtin_expect(!found, 0))
         return process_not_found(handle);
-    lock_acquire(c, &found->address_lock, LOCK_ADDRESS);
-    lock_acquire_next(c, &found->working_set_lock, LOCK_WORKING_SET);
+    process_acquire_both(c, found);
     if (__builtin_expect(process_is_granted(found, handle, rights), 1))
         return NTMM_STATUS_SUCCESS;
     ntmm_status status = process_refusal(found, handle, rights);

@@ -71,6 +71,26 @@ static inline bool protection_can_write(uint32_t code)
     return access >= PROT_READWRITE;
 }
 
+static inline bool protection_is_copy(uint32_t code)
+{
+    uint32_t access = code & PROT_ACCESS_MASK;
+    return access == PROT_WRITECOPY || access == PROT_EXECUTE_WRITECOPY;
+}
+
+/* What a page that may be copied becomes with its copy. */
+static inline uint32_t protection_after_copy(uint32_t code)
+{
+    return protection_is_copy(code) ? code - 1u : code;
+}
+
+/* The other way round: what a page of an image that is to be written becomes. */
+static inline uint32_t protection_before_copy(uint32_t code)
+{
+    uint32_t access = code & PROT_ACCESS_MASK;
+    bool is_written = access == PROT_READWRITE || access == PROT_EXECUTE_READWRITE;
+    return is_written ? code + 1u : code;
+}
+
 /* Whether the flag about call targets stood in a protection that is executable; it is taken out. */
 static inline bool protection_take_targets_flag(uint32_t *win32)
 {

@@ -9,11 +9,36 @@
 #include "phys/slots.h"
 #include "space/awe.h"
 #include "space/borrowed.h"
+#include "space/clone_page.h"
 #include "space/fault_log.h"
 #include "space/job.h"
 #include "space/large.h"
 #include "space/secure.h"
 #include "space/watch.h"
+
+/* A valid entry whose frame is not the page's alone. Returns as private_delete_page. */
+static __attribute__((noinline)) uint64_t withdraw_others(struct call *c, struct process *process,
+                                                          struct pfn *table, le64 *entry,
+                                                          uint64_t page, uint64_t value,
+                                                          struct gather *g)
+{
+    if (load64_relaxed(entry) & ENTRY_CLONED) {
+        clone_page_drop(c, process, table, entry, page, value, g);
+        return 1;
+    }
+    entry_replace_borrowed(c, table, entry, value);
+    gather_range(g, page, page + 1);
+    return 0;
+}
+
+/* What an entry names that names no frame, in favour of nobody: a slot, or a page of clones. */
+static __attribute__((noinline)) void give_up_page(struct call *c, uint64_t raw, struct gather *g)
+{
+    if (entry_kind(c, raw) == PTE_PAGEFILE)
+        slot_release(c, entry_value(c, raw));
+    else
+        clone_page_give_up(c, clone_page_prototype(c, raw), &g->freed);
+}
 
 uint64_t private_delete_page(struct call *c, struct process *process, const struct vad *vad,
                              struct table_span *span, uint64_t index, uint64_t page, uint64_t value,
@@ -24,11 +49,8 @@ uint64_t private_delete_page(struct call *c, struct process *process, const stru
     enum pte_kind kind = entry_kind(c, raw);
     uint64_t committed = page_state_of(c, vad, raw).is_committed;
 
-    if (kind == PTE_VALID && (raw & ENTRY_BORROWED)) {
-        entry_replace_borrowed(c, span->table, entry, value);
-        gather_range(g, page, page + 1);
-        return 0;
-    }
+    if (kind == PTE_VALID && (raw & (ENTRY_BORROWED | ENTRY_CLONED)))
+        return withdraw_others(c, process, span->table, entry, page, value, g);
     if (kind == PTE_VALID) {
         chain_add(c, &g->freed, entry_withdraw(c, process, span->table, entry, page, value, g));
         process_count(process, NTMM_COUNTER_PAGES_FREED, 1);
@@ -45,8 +67,9 @@ uint64_t private_delete_page(struct call *c, struct process *process, const stru
         return committed;
     }
     raw = load64_relaxed(entry);
-    if (entry_kind(c, raw) == PTE_PAGEFILE)
-        slot_release(c, entry_value(c, raw));
+    kind = entry_kind(c, raw);
+    if (kind == PTE_PAGEFILE || kind == PTE_PROTOTYPE)
+        give_up_page(c, raw, g);
     if (raw != value)
         entry_write(c, span->table, entry, value);
     return committed;

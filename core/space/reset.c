@@ -4,6 +4,7 @@
 #include "space/reset.h"
 #include "base/bits.h"
 #include "phys/slots.h"
+#include "space/clone_page.h"
 
 struct reset {
     struct process *process;
@@ -102,12 +103,29 @@ static void change_absent(struct call *c, struct reset *r, le64 *entry)
     uint64_t new = value & ~ENTRY_LOST;
     if (is_undo(r)) {
         r->is_lost |= (value & ENTRY_LOST) != 0;
-    } else if (slot_of(value)) {
+    } else if (slot_of(value) || entry_is_damaged(value)) {
         slot_release(c, value);
-        new = slot_set(new, 0, 0) | (r->kind == RESET_DISCARD ? 0 : ENTRY_LOST);
+        new = slot_set(new & ~ENTRY_DAMAGED, 0, 0) | (r->kind == RESET_DISCARD ? 0 : ENTRY_LOST);
     }
     if (new != value)
         entry_write(c, r->span.table, entry, new);
+}
+
+/* A page that clones share: nobody may give up what others see. To leave the working set, or to be
+ * zero, is this process's own business. */
+static void change_cloned(struct call *c, struct reset *r, le64 *entry, uint64_t page,
+                          uint32_t protection)
+{
+    uint64_t raw = load64_relaxed(entry);
+    bool is_valid = (raw & FIELD_MASK(HW_VALID)) != 0;
+    if (is_valid && (raw & ENTRY_LOCKED))
+        return;
+    if (r->kind == RESET_DISCARD)
+        clone_page_drop(c, r->process, r->span.table, entry, page, entry_software(protection),
+                        &r->gather);
+    else if (r->kind == RESET_OFFER && is_valid)
+        entry_withdraw_shared(c, r->process, r->span.table, entry, page, entry_when_trimmed(c, raw),
+                              &r->gather);
 }
 
 static void change_page(struct call *c, struct reset *r, const struct vad *vad, le64 *entry,
@@ -117,6 +135,10 @@ static void change_page(struct call *c, struct reset *r, const struct vad *vad, 
     struct page_state state = page_state_of(c, vad, raw);
     if (raw == 0 || !state.is_committed)
         return;
+    if (clone_page_is(c, raw)) {
+        change_cloned(c, r, entry, page, state.protection);
+        return;
+    }
     if (raw & FIELD_MASK(HW_VALID)) {
         change_valid(c, r, entry, page, state.protection);
         return;

@@ -3,6 +3,7 @@
  */
 #include "space/table.h"
 #include "base/bits.h"
+#include "space/readers.h"
 
 /* A table entry in use by the processor: what NT's own show, V D1 U A D W. */
 #define TABLE_BITS                                                                                 \
@@ -34,8 +35,12 @@ struct table_span table_walk(struct call *c, struct process *process, uint64_t p
         }
         frame = field_get(entry, HW_FRAME);
     }
-    set64(&process->leaf_span, page >> 9);
-    set64(&process->leaf_frame, frame);
+    if (c->reader) {
+        readers_found_leaf(c, process, page, frame);
+    } else {
+        set64(&process->leaf_span, page >> 9);
+        set64(&process->leaf_frame, frame);
+    }
     return table_leaf_span(c, frame, page);
 }
 
@@ -45,8 +50,10 @@ bool table_look_for_void(struct call *c, struct process *process, uint64_t start
     uint64_t width = 1ull << 9 * (span.level - 1);
     if (span.entry || span.is_out || span.is_large)
         return false;
-    set64(&process->void_start, span.end - width);
-    set64(&process->void_end, span.end);
+    if (!c->reader) {
+        set64(&process->void_start, span.end - width);
+        set64(&process->void_end, span.end);
+    }
     return end <= span.end;
 }
 
@@ -138,8 +145,41 @@ struct table_span table_make_above(struct call *c, struct process *process, uint
     return span;
 }
 
+/* Tables that lie below the entry where the walk stopped, for pages up to `end`. */
+static uint64_t tables_below(const struct table_span *span, uint64_t page, uint64_t end)
+{
+    uint64_t tables = 0;
+    for (uint32_t level = 1; level < span->level; level++) {
+        uint32_t shift = 9 * level; /* pages that one table of the level decides */
+        tables += ((end - 1) >> shift) - (page >> shift) + 1;
+    }
+    return tables;
+}
+
+static uint64_t count_missing(struct call *c, struct process *process, uint64_t start, uint64_t end)
+{
+    uint64_t tables = 0;
+    for (uint64_t page = start; page < end;) {
+        struct table_span span = table_find(c, process, page);
+        if (!span.entry && !span.is_out)
+            tables += tables_below(&span, page, min_u64(span.end, end));
+        page = span.end;
+    }
+    return tables;
+}
+
+/* Where many are missing, none is made before there are frames for all: making some, giving them
+ * back and asking for one more, again and again, would take longer than paging everything out. */
+static bool are_within_reach(struct call *c, struct process *process, uint64_t start, uint64_t end)
+{
+    bool are_many = end - start > PAGES_PER_TABLE;
+    return !are_many || frames_are_available(c, count_missing(c, process, start, end));
+}
+
 bool table_make_missing(struct call *c, struct process *process, uint64_t start, uint64_t end)
 {
+    if (!are_within_reach(c, process, start, end))
+        return false;
     for (uint64_t page = start; page < end;) {
         struct table_span span = table_make(c, process, page, TABLE_FOR_SERVICE);
         if (!span.entry) {
@@ -263,14 +303,29 @@ static void trim_table(struct call *c, struct process *process, uint64_t page, u
     process_count(process, NTMM_COUNTER_TABLES_TRIMMED, 1);
 }
 
+/* The table of a level over a page: whether nothing in it is in memory. */
+static bool is_idle(struct call *c, const struct process *process, uint64_t page, uint32_t level,
+                    uint64_t *frame)
+{
+    *frame = table_frame_at(c, process, page, level);
+    const struct pfn *table = pfn_at(c, *frame);
+    return load32_acquire(&table->share_count) == 1 && pfn_used(table) != 0;
+}
+
+bool table_may_go(struct call *c, struct process *process, uint64_t page)
+{
+    struct table_span span = table_find(c, process, page);
+    uint64_t frame;
+    return span.level < c->sys->levels && is_idle(c, process, page, span.level, &frame);
+}
+
 uint32_t table_trim(struct call *c, struct process *process, uint64_t page, struct gather *g)
 {
     struct table_span span = table_find(c, process, page);
     uint32_t trimmed = 0;
     for (uint32_t level = span.level; level < c->sys->levels; level++) {
-        uint64_t frame = table_frame_at(c, process, page, level);
-        const struct pfn *table = pfn_at(c, frame);
-        if (load32_acquire(&table->share_count) != 1 || pfn_used(table) == 0)
+        uint64_t frame;
+        if (!is_idle(c, process, page, level, &frame))
             break;
         trim_table(c, process, page, level + 1, frame, g);
         trimmed++;

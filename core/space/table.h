@@ -13,7 +13,8 @@
  *   V6 a non-empty entry above the leaves names a table and grants everything, or is a large page;
  *      the root's row names the root as its own table, and its self-map entry leads to it
  *   V7 a valid leaf entry grants what its page's protection says, the write bit only with dirty; no
- *      guard or no-access page is valid; borrowed frames are its region's first and its place
+ *      guard or no-access page is valid; one that clones share has no write bit; borrowed ones are
+ *      its region's first and its place
  *   V9 a software entry holds the protection of a private page, or the mark of a decommitted one,
  *      perhaps a slot, and nothing else
  *   V10 the hint names the leaf table of its pages, which is in memory, or nothing
@@ -141,6 +142,9 @@ static inline bool tables_are_present(struct call *c, struct process *process, u
 /* Shares of pages of sections that are given back at the end of a round, or in between. */
 #define GATHER_SHARES 64u
 
+/* Of a share: with it goes a reference to a page of clones. */
+#define GATHER_CLONED (1ull << 63)
+
 /* What an operation takes away: ranges to invalidate, frames to free or list afterwards. */
 struct gather {
     struct ntmm_shootdown shootdown;
@@ -173,8 +177,9 @@ static inline void gather_begin(struct gather *g, const struct process *process,
 /* The translation of [page, end) may be cached and is withdrawn. */
 void gather_range(struct gather *g, uint64_t page, uint64_t end);
 
-/* A share of a section's page goes; ends the round when there are many. */
-void gather_share(struct call *c, struct process *process, struct gather *g, uint64_t frame);
+/* A share of a section's page goes, the frame's number, perhaps with GATHER_CLONED; ends the round
+ * when there are many. */
+void gather_share(struct call *c, struct process *process, struct gather *g, uint64_t share);
 
 void gather_apply(struct call *c, struct process *process, struct gather *g);
 
@@ -184,6 +189,9 @@ static inline void gather_finish(struct call *c, struct process *process, struct
     if (g->is_needed || g->trimmed.count || g->freed.count)
         gather_apply(c, process, g);
 }
+
+/* Whether table_trim would take a table of the page's. */
+bool table_may_go(struct call *c, struct process *process, uint64_t page);
 
 /* Trim the leaf table of a page, and tables above it, as far as nothing in them is in memory.
  * Returns how many went. */
@@ -213,6 +221,16 @@ void table_prune_range(struct call *c, struct process *process, uint64_t start, 
 /* Of a valid entry: its frame is a section's, which others may map with other protections; so its
  * protection stands in the entry. */
 #define ENTRY_SHARED (8ull << (HW_SOFTWARE & 0xFF))
+
+/* Of a valid entry with ENTRY_SHARED, in a bit that NT leaves unused: its page is private, and
+ * shared with clones of the process (space/clone_page.h). */
+#define ENTRY_CLONED FIELD_MASK(HW_UNUSED10)
+
+/* GATHER_CLONED for a valid entry with ENTRY_CLONED, which goes with its share; otherwise 0. */
+static inline uint64_t gather_mark(uint64_t raw)
+{
+    return (raw & ENTRY_CLONED) << (63 - (HW_UNUSED10 & 0xFF));
+}
 
 /* Whether an entry is valid and its page in the working set. */
 static inline bool entry_is_in_set(uint64_t raw)
@@ -257,6 +275,19 @@ static inline uint64_t entry_transition(uint32_t protection, uint64_t frame)
     return field_set(value, TR_FRAME, frame);
 }
 
+/* The row of a fresh frame names the entry that is about to map it; `original`: what that becomes
+ * when the frame is taken. It has no backing yet, and so is modified. */
+static inline void entry_own(const struct call *c, struct pfn *pfn, const le64 *entry,
+                             uint64_t original)
+{
+    uint64_t address = core_ref(c, entry);
+    set64(&pfn->entry_address, address);
+    store64_relaxed(&pfn->original_pte, original);
+    set64(&pfn->table_frame, ref_frame(c, address));
+    pfn_set_modified(pfn);
+    frame_step(c, pfn, "own_dirty");
+}
+
 /* Replace an entry that no processor can see by a software or transition value, or by 0 for empty;
  * keeps the table's counts. In transition: its frame is locked. Returns the old raw entry. */
 uint64_t entry_write(struct call *c, struct pfn *table, le64 *entry, uint64_t value);
@@ -279,12 +310,27 @@ uint64_t entry_hardware(uint64_t frame, uint32_t protection, bool is_dirty);
 /* A valid entry that carries its protection itself; `kind`: ENTRY_SHARED or ENTRY_BORROWED. */
 uint64_t entry_with_protection(uint64_t frame, uint32_t protection, bool is_dirty, uint64_t kind);
 
-/* The protection that it carries. */
+/* The protection that it carries; of a page that is shared with clones, that of the page: copying
+ * it is nobody's business but the door's. */
 uint32_t entry_own_protection(uint64_t entry);
+
+/* The value of a prototype that names a frame validly. */
+static inline uint64_t entry_of_prototype(uint64_t frame, uint32_t protection)
+{
+    return x64_protection_bits[protection] | FIELD_MASK(HW_VALID) | FIELD_MASK(HW_ACCESSED) |
+           frame << NTMM_PAGE_SHIFT;
+}
+
+/* What a valid entry with ENTRY_SHARED becomes when its page leaves the working set. */
+uint64_t entry_when_trimmed(const struct call *c, uint64_t raw);
 
 /* Take the valid entry of a section's page out: it becomes `value`, a page that was written is
  * modified, a lock ends, the range and the share are gathered. */
 void entry_withdraw_shared(struct call *c, struct process *process, struct pfn *table, le64 *entry,
+                           uint64_t page, uint64_t value, struct gather *g);
+
+/* The same of a page that is shared with clones; the reference that the entry was goes too. */
+void entry_withdraw_cloned(struct call *c, struct process *process, struct pfn *table, le64 *entry,
                            uint64_t page, uint64_t value, struct gather *g);
 
 /* Take a valid entry out: it becomes `value`, its accessed and dirty bits are folded into the

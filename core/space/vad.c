@@ -3,10 +3,30 @@
  */
 #include "space/vad.h"
 #include "phys/slab.h"
+#include "space/readers.h"
 #include "space/secure.h"
+
+static struct vad *found(struct call *c, struct process *process, uint64_t ref)
+{
+    if (!ref)
+        return NULL;
+    readers_found_vad(c, process, ref);
+    return vad_at(c, ref);
+}
+
+struct vad *vad_search_as_reader(struct call *c, struct process *process, uint64_t page,
+                                 uint64_t *next)
+{
+    uint64_t ref = readers_look_at_vad(c, process, page);
+    return ref ? vad_at(c, ref)
+               : found(c, process, gap_tree_find_or_next(c->bias, &process->vads, page, next));
+}
 
 struct vad *vad_search(struct call *c, struct process *process, uint64_t page)
 {
+    uint64_t next;
+    if (__builtin_expect(c->reader != 0, 0))
+        return vad_search_as_reader(c, process, page, &next);
     uint64_t ref = gap_tree_find(c->bias, &process->vads, page);
     if (!ref)
         return NULL;

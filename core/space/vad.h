@@ -66,7 +66,7 @@ static inline struct vad *vad_at(const struct call *c, uint64_t ref)
 
 static inline uint64_t vad_ref(const struct call *c, const struct vad *vad)
 {
-    return (uint64_t)((uintptr_t)vad - c->bias);
+    return core_ref(c, vad);
 }
 
 static inline uint64_t vad_start(const struct vad *vad) { return get64(&vad->start); }
@@ -106,6 +106,11 @@ static inline bool vad_is_committed_by_default(const struct vad *vad)
     return (get32(&vad->flags) & VAD_MEM_COMMIT) != 0;
 }
 
+static inline bool vad_contains(const struct vad *vad, uint64_t page)
+{
+    return page - vad_start(vad) < vad_end(vad) - vad_start(vad);
+}
+
 /* The VAD found last, if it contains the page. (W) is held. */
 static inline struct vad *vad_look_at_hint(const struct call *c, const struct process *process,
                                            uint64_t page)
@@ -115,11 +120,15 @@ static inline struct vad *vad_look_at_hint(const struct call *c, const struct pr
     if (!hint)
         return NULL;
     struct vad *vad = vad_at(c, hint);
-    return page - vad_start(vad) < vad_end(vad) - vad_start(vad) ? vad : NULL;
+    return vad_contains(vad, page) ? vad : NULL;
 }
 
 /* As vad_find, without a look at the hint, which it sets. */
 struct vad *vad_search(struct call *c, struct process *process, uint64_t page);
+
+/* As vad_find_or_next, of a reader, which has a hint of its own. */
+struct vad *vad_search_as_reader(struct call *c, struct process *process, uint64_t page,
+                                 uint64_t *next);
 
 /* The VAD that contains a page, or NULL. (W) is held. */
 static inline struct vad *vad_find(struct call *c, struct process *process, uint64_t page)
@@ -136,6 +145,8 @@ static inline struct vad *vad_find_or_next(struct call *c, struct process *proce
     struct vad *vad = vad_look_at_hint(c, process, page);
     if (vad)
         return vad;
+    if (__builtin_expect(c->reader != 0, 0))
+        return vad_search_as_reader(c, process, page, next);
     uint64_t ref = gap_tree_find_or_next(c->bias, &process->vads, page, next);
     if (!ref)
         return NULL;

@@ -44,7 +44,7 @@ static void trim_page(struct call *c, struct sweep *s, le64 *entry, uint64_t raw
     s->pass->trimmed++;
     if (raw & ENTRY_SHARED) {
         entry_withdraw_shared(c, s->process, s->span.table, entry, s->page,
-                              entry_prototype(entry_own_protection(raw)), &s->gather);
+                              entry_when_trimmed(c, raw), &s->gather);
         return;
     }
     uint64_t value = entry_transition(protection_of(c, frame), frame);

@@ -317,11 +317,8 @@ struct use {
 
 static uint64_t user_pages(struct call *c)
 {
-    struct node *node = &partition_of(c)->node;
-    lock_acquire(c, &node->lock, LOCK_NODE);
-    uint64_t pages = get64(&node->user_pages);
-    lock_release(c, &node->lock, LOCK_NODE);
-    return pages;
+    uint64_t peak;
+    return frames_user_pages(c, &peak);
 }
 
 /* A moment's truth, roughly: one working set after the other. */
@@ -404,9 +401,12 @@ void balance_reclaim(struct call *c, uint64_t pages)
         c->chances = waiters_chances(c);
         if (is_served(c, pages))
             return;
+        uint64_t available = frames_available(c);
         uint64_t progress = trim_harder(c, pages);
         trimmed += progress;
-        if (write_modified(c) + progress == 0)
+        (void)write_modified(c);
+        /* a write that fails at once leaves its pages modified: to have written is no gain */
+        if (progress == 0 && frames_available(c) <= available)
             return;
     }
 }
@@ -415,7 +415,7 @@ void balance_reclaim(struct call *c, uint64_t pages)
 
 static uint64_t part_of_memory(struct call *c, uint64_t most, uint32_t shift)
 {
-    return min_u64(most, get64(&partition_of(c)->total_pages) >> shift);
+    return min_u64(most, load64_relaxed(&partition_of(c)->total_pages) >> shift);
 }
 
 static bool is_scarce(struct call *c, uint64_t available)

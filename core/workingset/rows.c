@@ -29,7 +29,7 @@ static void visit_process(struct call *c, uint32_t slot, struct move *move)
     }
 }
 
-static void visit_processes(struct call *c, struct move *move)
+void rows_visit(struct call *c, struct move *move)
 {
     for (uint32_t slot = 0; slot < load32_acquire(&anchor_of(c)->slot_count); slot++)
         visit_process(c, slot, move);
@@ -51,7 +51,7 @@ static void survey_area(struct call *c, struct control_area *area)
 static void survey(struct call *c)
 {
     rows_forget_stuck(c);
-    visit_processes(c, NULL);
+    rows_visit(c, NULL);
     objects_lock(c);
     for (uint64_t ref = get64(&anchor_of(c)->areas_head); ref;
          ref = get64(&area_at(c, ref)->next)) {
@@ -70,7 +70,7 @@ static bool empty_row(struct call *c, uint64_t base, uint64_t count, bool *is_fa
         if (move.taken.count == count)
             return true;
         if (!move.is_failed)
-            visit_processes(c, &move);
+            rows_visit(c, &move);
         if (move.taken.count == count)
             return true;
     }

@@ -4,7 +4,7 @@
 #ifndef NTMM_WORKINGSET_ROWS_H
 #define NTMM_WORKINGSET_ROWS_H
 
-#include "space/process.h"
+#include "space/move.h"
 
 /*
  * The call is to hold `rows` rows of `count` frames each, aligned to their size (phys/rows.h):
@@ -15,5 +15,9 @@
  * process at a time, (O) and (X).
  */
 bool rows_make(struct call *c, uint64_t count, uint32_t rows);
+
+/* Move, or trim, the pages of all processes that are in the frames; move NULL: survey them. No lock
+ * is held; takes (W) of one process at a time. */
+void rows_visit(struct call *c, struct move *move);
 
 #endif

@@ -13,8 +13,7 @@
 #define X64_FORMAT_ROWS(format, name) X64_FIELDS_##format(X64_FIELD_ROW)
 #define X64_FORMAT_NAME(format, name) [X64_FORMAT_##format] = name,
 
-const struct x64_field x64_fields[] = {X64_FORMATS(X64_FORMAT_ROWS)};
-const size_t x64_field_count = sizeof x64_fields / sizeof x64_fields[0];
+const struct x64_field x64_fields[X64_FIELD_COUNT] = {X64_FORMATS(X64_FORMAT_ROWS)};
 const char *const x64_format_names[X64_FORMAT_COUNT] = {X64_FORMATS(X64_FORMAT_NAME)};
 
 #define NX FIELD_MASK(HW_NO_EXECUTE)

@@ -150,6 +150,8 @@
 
 #define X64_FIELD_ENUM(format, field, name, shift, width) format##_##field = (shift) | (width) << 8,
 #define X64_FORMAT_ENUM(format, name) X64_FORMAT_##format,
+#define X64_FIELD_ONE(format, field, name, shift, width) +1
+#define X64_FORMAT_ONES(format, name) X64_FIELDS_##format(X64_FIELD_ONE)
 
 enum x64_format { X64_FORMATS(X64_FORMAT_ENUM) X64_FORMAT_COUNT };
 enum { X64_FIELDS_HW(X64_FIELD_ENUM) };
@@ -159,6 +161,7 @@ enum { X64_FIELDS_TR(X64_FIELD_ENUM) };
 enum { X64_FIELDS_PROTO(X64_FIELD_ENUM) };
 enum { X64_FIELDS_SUBSECTION(X64_FIELD_ENUM) };
 enum { X64_FIELDS_LIST(X64_FIELD_ENUM) };
+enum { X64_FIELD_COUNT = 0 X64_FORMATS(X64_FORMAT_ONES) };
 
 /* X1: 64 bits of width in all, and together every bit: then no two fields overlap. */
 #define X64_FIELD_WIDTH(format, field, name, shift, width) +(width)
@@ -170,6 +173,8 @@ X64_FORMATS(X64_FORMAT_PROOF)
 #undef X64_FORMAT_PROOF
 #undef X64_FIELD_WIDTH
 #undef X64_FIELD_BITS
+#undef X64_FORMAT_ONES
+#undef X64_FIELD_ONE
 #undef X64_FORMAT_ENUM
 #undef X64_FIELD_ENUM
 
@@ -205,8 +210,8 @@ struct x64_field {
     unsigned width;   /* bits */
 };
 
-extern const struct x64_field x64_fields[]; /* grouped by format, lowest bit first */
-extern const size_t x64_field_count;
+/* Grouped by format, lowest bit first. */
+extern const struct x64_field x64_fields[X64_FIELD_COUNT];
 extern const char *const x64_format_names[X64_FORMAT_COUNT];
 
 /* Protection codes: SW_PROTECTION and its like, and of VADs. Bits 2:0 say what, 4:3 how. */

@@ -98,7 +98,8 @@ static bool add_hooks(struct guest *guest)
 
 bool guest_open(struct guest *guest, struct ntmm_system *system, ntmm_handle process, void *arena)
 {
-    *guest = (struct guest){.system = system, .process = process, .arena = arena};
+    *guest = (struct guest){
+        .system = system, .process = process, .arena = arena, .around_pages = GUEST_AROUND_MAXIMUM};
     if (uc_open(UC_ARCH_X86, UC_MODE_64, &guest->uc) || !add_hooks(guest)) {
         fprintf(stderr, "unicorn does not run x86-64 with these hooks\n");
         return false;
@@ -127,11 +128,30 @@ static void drop_run(struct guest *guest, uint32_t at)
     guest->runs[at] = guest->runs[--guest->run_count];
 }
 
-void guest_forget(struct guest *guest, uint64_t base, uint64_t end)
+static uint64_t block_bytes(const struct guest *guest)
+{
+    return guest->around_pages * (uint64_t)NTMM_PAGE_SIZE;
+}
+
+/* What happened in [base, end) is history. */
+static void forget_blocks(struct guest *guest, uint64_t base, uint64_t end)
+{
+    for (uint32_t i = 0; i < GUEST_BLOCKS; i++)
+        if (guest->blocks[i].base < end && guest->blocks[i].base + block_bytes(guest) > base)
+            guest->blocks[i].state = GUEST_BLOCK_NEW;
+}
+
+static void drop_runs(struct guest *guest, uint64_t base, uint64_t end)
 {
     for (uint32_t i = guest->run_count; i-- > 0;)
         if (guest->runs[i].base < end && guest->runs[i].end > base)
             drop_run(guest, i);
+}
+
+void guest_forget(struct guest *guest, uint64_t base, uint64_t end)
+{
+    drop_runs(guest, base, end);
+    forget_blocks(guest, base, end);
 }
 
 void guest_bytes_changed(struct guest *guest, uint64_t base, uint64_t end)
@@ -139,8 +159,7 @@ void guest_bytes_changed(struct guest *guest, uint64_t base, uint64_t end)
     for (uint32_t i = 0; i < guest->run_count; i++)
         if (guest->runs[i].base < end && guest->runs[i].end > base &&
             (guest->runs[i].rights & NTMM_TRANSLATE_EXECUTE)) {
-            must(uc_ctl_flush_tlb(guest->uc)); /* translated code, whatever its name says */
-            return;
+            must(uc_ctl_remove_cache(guest->uc, guest->runs[i].base, guest->runs[i].end));
         }
 }
 
@@ -172,7 +191,7 @@ static uint32_t unicorn_rights(uint32_t rights)
 static void map_run(struct guest *guest, const struct ntmm_translation *t)
 {
     struct guest_run run = {.base = t->run_base, .rights = t->rights, .age = guest->maps++};
-    guest_forget(guest, run.base, run.base + NTMM_PAGE_SIZE); /* rights grow */
+    drop_runs(guest, run.base, run.base + NTMM_PAGE_SIZE); /* rights grow */
     if (guest->run_count == GUEST_RUNS)
         drop_oldest(guest);
     run.end = end_before_next(guest, run.base, run.base + t->run_bytes);
@@ -206,53 +225,102 @@ static void untear(struct guest *guest)
     guest->torn_bytes = 0;
 }
 
-/* Where [*base, *end) begins and ends of what is alike around an address, in the aligned block. */
-static bool find_alike(const struct guest *guest, uint64_t *base, uint64_t *end)
+/* --- the rest of a block --- */
+
+static struct guest_block *block_of(struct guest *guest, uint64_t va)
+{
+    return &guest->blocks[va / block_bytes(guest) % GUEST_BLOCKS];
+}
+
+/* A page of zeros came: the first of its block comes alone. */
+static void note_block(struct guest *guest)
+{
+    struct guest_block *block = block_of(guest, guest->address);
+    uint64_t base = guest->address & ~(block_bytes(guest) - 1);
+    if (block->base != base || block->state == GUEST_BLOCK_NEW)
+        *block = (struct guest_block){.base = base, .state = GUEST_BLOCK_TOUCHED};
+}
+
+/* Plain private memory at va, committed, readable and writable: *end is where that ends. */
+static bool is_plain(const struct guest *guest, uint64_t va, uint64_t *end)
 {
     struct ntmm_memory_basic_information found;
-    uint64_t block = guest->around_pages * (uint64_t)NTMM_PAGE_SIZE;
-    struct ntmm_memory_region_information region;
-    uint64_t first = guest->address & ~(block - 1);
-    if (ntmm_query_virtual_memory_class(guest->system, guest->process, guest->address,
-                                        NTMM_MEMORY_REGION_INFORMATION, &region, 32, NULL) ||
-        (region.region_type & NTMM_REGION_WRITE_WATCH))
-        return false;
-    *base = region.allocation_base > first ? region.allocation_base : first;
-    if (ntmm_query_virtual_memory(guest->system, guest->process, *base, &found) ||
+    if (ntmm_query_virtual_memory(guest->system, guest->process, va, &found) ||
         found.state != NTMM_MEM_COMMIT || found.type != NTMM_MEM_PRIVATE ||
-        found.protect != NTMM_PAGE_READWRITE ||
-        found.base_address + found.region_size <= guest->address)
+        found.protect != NTMM_PAGE_READWRITE)
         return false;
     *end = found.base_address + found.region_size;
-    if (*end > first + block)
-        *end = first + block;
     return true;
 }
 
-/* Brings what is alike around the fault. What fails is left to the fault itself. */
-static void bring_around(struct guest *guest, struct ntmm_fault_request request)
+/* What is alike around the fault, in its block: [*base, *end). */
+static bool find_alike(const struct guest *guest, uint64_t *base, uint64_t *end)
+{
+    struct ntmm_memory_region_information region;
+    uint64_t first = guest->address & ~(block_bytes(guest) - 1), reach;
+    if (ntmm_query_virtual_memory_class(guest->system, guest->process, guest->address,
+                                        NTMM_MEMORY_REGION_INFORMATION, &region, 32, NULL) ||
+        (region.region_type & NTMM_REGION_WRITE_WATCH) || !is_plain(guest, guest->address, end))
+        return false;
+    *base = region.allocation_base > first ? region.allocation_base : first;
+    if (!is_plain(guest, *base, &reach) || reach < *end)
+        *base = guest->address & ~(NTMM_PAGE_SIZE - 1ull);
+    if (*end > first + block_bytes(guest))
+        *end = first + block_bytes(guest);
+    return true;
+}
+
+/* Nobody's pages are to go for pages that nobody asked for. */
+static bool has_frames_to_spare(const struct guest *guest)
+{
+    struct ntmm_memory_information memory;
+    ntmm_query_memory(guest->system, &memory);
+    return memory.free_pages + memory.zeroed_pages >= 4ull * guest->around_pages;
+}
+
+/* Brings a page that nobody touched, dirty. False: it was another kind of page, or it fails. */
+static bool bring_untouched(const struct guest *guest, uint64_t va)
 {
     struct ntmm_translation t = {.size = sizeof t};
     struct ntmm_fault_result result;
-    uint64_t base, end;
+    struct ntmm_fault_request request = {
+        .process = guest->process, .address = va, .error_code = NTMM_FAULT_USER | NTMM_FAULT_WRITE};
+    /* a run is of accessed pages */
+    return !ntmm_page_fault(guest->system, &request, &result) &&
+           result.kind == NTMM_FAULT_KIND_DEMAND_ZERO &&
+           !ntmm_translate(guest->system, guest->process, va,
+                           NTMM_TRANSLATE_WRITE | NTMM_TRANSLATE_MARK, &t);
+}
+
+/* Maps the runs of dirty pages that are worth a map. */
+static void map_long_runs(struct guest *guest, uint64_t base, uint64_t end)
+{
+    struct ntmm_translation t = {.size = sizeof t};
+    for (uint64_t va = base; va < end;) {
+        uint32_t access = NTMM_TRANSLATE_WRITE;
+        t.run_bytes = 0;
+        if (!ntmm_translate(guest->system, guest->process, va, access, &t) &&
+            t.run_bytes >= GUEST_LONG_RUN * NTMM_PAGE_SIZE &&
+            !ntmm_translate(guest->system, guest->process, va, access | NTMM_TRANSLATE_MARK, &t))
+            map_run(guest, &t);
+        va += t.run_bytes ? t.run_bytes : NTMM_PAGE_SIZE;
+    }
+}
+
+/* Brings the pages of the block that nobody touched, in the order of their addresses, so that their
+ * frames make runs. Returns false when it met a page of another kind. */
+static bool bring_rest(struct guest *guest)
+{
+    struct ntmm_translation t = {.size = sizeof t};
+    uint64_t base, end, va;
     if (!find_alike(guest, &base, &end))
-        return;
-    for (uint64_t va = base; va < end; va += NTMM_PAGE_SIZE) {
-        request.address = va;
-        uint32_t access = guest->access | NTMM_TRANSLATE_MARK;
-        if (ntmm_translate(guest->system, guest->process, va, access, &t) &&
-            ntmm_page_fault(guest->system, &request, &result))
-            return;
-        /* a run is of accessed pages */
-        if (ntmm_translate(guest->system, guest->process, va, access, &t))
-            return;
-    }
-    if (!ntmm_translate(guest->system, guest->process, base, guest->access | NTMM_TRANSLATE_MARK,
-                        &t) &&
-        t.run_base + t.run_bytes > guest->address) {
-        guest_forget(guest, t.run_base, t.run_base + t.run_bytes);
-        map_run(guest, &t);
-    }
+        return false;
+    for (va = base; va < end; va += NTMM_PAGE_SIZE)
+        if (ntmm_translate(guest->system, guest->process, va, NTMM_TRANSLATE_READ, &t) &&
+            !bring_untouched(guest, va))
+            break;
+    map_long_runs(guest, base, va);
+    return va == end;
 }
 
 static bool is_mapped(const struct guest *guest)
@@ -261,6 +329,20 @@ static bool is_mapped(const struct guest *guest)
         if (guest->runs[i].base <= guest->address && guest->runs[i].end > guest->address)
             return (guest->access & ~guest->runs[i].rights) == 0;
     return false;
+}
+
+/* Whether the rest of the block came, and the access is served with it. */
+static bool is_served_with_block(struct guest *guest)
+{
+    struct ntmm_translation t = {.size = sizeof t};
+    struct guest_block *block = block_of(guest, guest->address);
+    if (block->base != (guest->address & ~(block_bytes(guest) - 1)) ||
+        block->state != GUEST_BLOCK_TOUCHED || !has_frames_to_spare(guest) ||
+        !ntmm_translate(guest->system, guest->process, guest->address, NTMM_TRANSLATE_READ, &t))
+        return false;
+    if (!bring_rest(guest))
+        block->state = GUEST_BLOCK_CLOSED;
+    return is_mapped(guest);
 }
 
 /* Maps what the access needs. False: it is an exception of the program. */
@@ -273,9 +355,7 @@ static bool resolve(struct guest *guest)
                                          .address = guest->address,
                                          .error_code = error_code(guest->access),
                                          .instruction = guest_register(guest, UC_X86_REG_RIP)};
-    if (guest->around_pages && !(guest->access & NTMM_TRANSLATE_EXECUTE))
-        bring_around(guest, request);
-    if (is_mapped(guest))
+    if (guest->around_pages && is_served_with_block(guest))
         return true;
     for (uint32_t i = 0; i < PAGE_FAULTS_LIMIT; i++) {
         guest->status = ntmm_translate(guest->system, guest->process, guest->address,
@@ -287,6 +367,8 @@ static bool resolve(struct guest *guest)
         guest->status = ntmm_page_fault(guest->system, &request, &guest->fault);
         if (guest->status != NTMM_STATUS_SUCCESS)
             return false;
+        if (guest->around_pages && guest->fault.kind == NTMM_FAULT_KIND_DEMAND_ZERO)
+            note_block(guest);
     }
     guest->status = NTMM_STATUS_INTERNAL_ERROR;
     return false;

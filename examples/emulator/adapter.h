@@ -14,6 +14,10 @@
  *  E3  Faults, services and the sink run while the processor stands: never inside a hook.
  *  E4  At most GUEST_RUNS runs: the cost of each map grows with their number, and Unicorn 2.0
  *      ends the program at 4,096. The oldest gives way.
+ *  E5  Plain private memory comes in blocks of around_pages pages, aligned. The first page of zeros
+ *      of a block comes alone; the second brings all that are committed there and that nobody
+ *      touched, dirty, in the order of their addresses, so that their frames make a run. Never
+ *      where writes are watched, nor when frames are few, nor past a page that has contents.
  *
  * The instruction pointer is exact in a hook only while hooks of loads and of stores exist, so
  * there is one of loads that nothing ever calls. The one of stores is for those that cross into
@@ -29,6 +33,8 @@
 #include <unicorn/unicorn.h>
 
 #define GUEST_RUNS 128u
+#define GUEST_LONG_RUN 16u /* pages: worth a map before one of them is asked for */
+#define GUEST_BLOCKS 64u
 
 /* Most pages of guest.around_pages: those of a leaf table. */
 #define GUEST_AROUND_MAXIMUM NTMM_ENTRIES_PER_TABLE
@@ -48,6 +54,18 @@ struct guest_run {
     uint64_t age;    /* when it was mapped */
 };
 
+enum guest_block_state {
+    GUEST_BLOCK_NEW,     /* the next page of zeros comes alone */
+    GUEST_BLOCK_TOUCHED, /* the next one brings the rest */
+    GUEST_BLOCK_CLOSED,  /* pages come one by one: others than of zeros are in it */
+};
+
+/* What a block of around_pages pages has seen. */
+struct guest_block {
+    uint64_t base;
+    enum guest_block_state state;
+};
+
 struct guest {
     struct ntmm_system *system;
     ntmm_handle process;
@@ -56,11 +74,10 @@ struct guest {
     struct guest_run runs[GUEST_RUNS];
     uint32_t run_count;
     uint64_t maps; /* how many runs were ever mapped */
-    /* 0: pages come one by one, as a processor asks for them. Otherwise a power of two: a fault in
-     * plain private memory brings so many pages, aligned, that are alike; all of them are touched
-     * then, and dirty after a store. They come in the order of their addresses, so that their
-     * frames make a run. */
+    /* A power of two, or 0: pages come one by one, as a processor asks for them. guest_open sets
+     * GUEST_AROUND_MAXIMUM: see E5. */
     uint32_t around_pages;
+    struct guest_block blocks[GUEST_BLOCKS];
 
     /* What a hook said. */
     bool has_fault;

@@ -3,6 +3,7 @@
  * Windows these are functions of user mode above NT's services; here each is a system call of ours.
  */
 #include "os.h"
+#include "win32.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +162,57 @@ static uint64_t get_output(struct os *os, const uint64_t *a)
     return os_add_object(os, OBJECT_OUTPUT, 0);
 }
 
+/* --- memory: what Windows composes of NT's services in user mode --- */
+
+static uint64_t told(struct os *os, uint32_t error)
+{
+    if (error)
+        os->last_error = error;
+    return error ? 0 : TRUE_VALUE;
+}
+
+static uint64_t virtual_free(struct os *os, const uint64_t *a)
+{
+    struct win32_services nt = win32_over_ntmm(os->system);
+    return told(os, win32_virtual_free(&nt, os_handle(os, a[0]), a[1], a[2], (uint32_t)a[3]));
+}
+
+static uint64_t write_process_memory(struct os *os, const uint64_t *a)
+{
+    struct win32_services nt = win32_over_ntmm(os->system);
+    uint64_t size = a[3];
+    uint64_t written = UINT64_MAX;
+    uint8_t *bytes = size <= FILE_BYTES_MAX ? malloc(size + 1) : NULL;
+    uint32_t error = WIN32_ERROR_NOACCESS;
+    if (bytes && os_read(os, a[2], bytes, size))
+        error = win32_write_process_memory(&nt, os_handle(os, a[0]), a[1], bytes, size, &written);
+    free(bytes);
+    if (written == UINT64_MAX)
+        return told(os, error);
+    if (written)
+        guest_bytes_changed(&os->guest, a[1], a[1] + written);
+    if (a[4] && !os_write(os, a[4], &written, 8))
+        error = WIN32_ERROR_NOACCESS;
+    return told(os, error);
+}
+
+static uint64_t map_view_of_file(struct os *os, const uint64_t *a)
+{
+    struct win32_services nt = win32_over_ntmm(os->system);
+    uint64_t base = a[5];
+    uint64_t offset = (uint64_t)(uint32_t)a[2] << 32 | (uint32_t)a[3];
+    bool is_mapped = told(os, win32_map_view_of_file(&nt, os_handle(os, a[0]), os->guest.process,
+                                                     (uint32_t)a[1], offset, a[4], &base));
+    return is_mapped ? base : 0;
+}
+
+/* RtlNtStatusToDosError */
+static uint64_t error_of(struct os *os, const uint64_t *a)
+{
+    (void)os;
+    return win32_error_of((uint32_t)a[0]);
+}
+
 static uint64_t get_last_error(struct os *os, const uint64_t *a)
 {
     (void)a;
@@ -235,5 +287,9 @@ const struct service kernel32_services[] = {
     {"TerminateProcess", KERNEL32_FIRST + 18, terminate_process},
     {"WaitForSingleObject", KERNEL32_FIRST + 19, do_nothing},
     {"WriteFile", KERNEL32_FIRST + 20, write_handle},
+    {"VirtualFreeEx", KERNEL32_FIRST + 21, virtual_free},
+    {"WriteProcessMemory", KERNEL32_FIRST + 22, write_process_memory},
+    {"MapViewOfFileEx", KERNEL32_FIRST + 23, map_view_of_file},
+    {"RtlNtStatusToDosError", KERNEL32_FIRST + 24, error_of},
     {NULL, 0, NULL},
 };

@@ -226,6 +226,7 @@ static void fail_device(struct world *w)
         .status = NTMM_STATUS_DEVICE_DATA_ERROR,
     };
 
+    errors.is_torn = errors.after & 1;
     if (w->device_count) {
         w->is_injecting = true;
         (void)CALL(w, emulated_inject_disk, w->emu, w->devices[take8(w) % w->device_count],

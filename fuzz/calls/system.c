@@ -247,6 +247,7 @@ static void fail_disk(struct world *w)
         .status = NTMM_STATUS_DEVICE_DATA_ERROR,
     };
 
+    errors.is_torn = errors.after & 1;
     if (w->disk_count) {
         w->is_injecting = true;
         (void)CALL(w, emulated_inject_disk, w->emu, w->disks[take8(w) % w->disk_count], &errors);
@@ -309,6 +310,48 @@ static void hog(struct world *w)
     take_frames(w, left, 1u + take8(w) % 6);
 }
 
+/* A frame of RAM, which begins at 0, or any number. */
+static uint64_t take_frame_number(struct world *w)
+{
+    uint64_t frame = take8(w) * 3ull;
+
+    return one_in(w, 16) ? take_any(w) : frame;
+}
+
+static void mark_bad(struct world *w)
+{
+    uint64_t frame = take_frame_number(w);
+    uint32_t flags = take_below(w, 2);
+    uint32_t outcome = 77;
+    ntmm_status status =
+        CALL(w, mark_frame_bad, w->system, frame, flags, one_in(w, 16) ? NULL : &outcome);
+
+    must(w, outcome <= NTMM_BAD_FRAME_LOST || outcome == 77, "an unknown outcome");
+    must(w, !is_failure(status) || outcome == 77, "a refusal wrote the outcome");
+    (void)CALL(w, mark_frame_good, w->system, one_in(w, 4) ? take_frame_number(w) : frame);
+}
+
+/* A frame of RAM that is not there at first, or any. */
+static uint64_t take_upper_frame(struct world *w)
+{
+    if (one_in(w, 4))
+        return take_frame_number(w);
+    return w->upper_frame + (one_in(w, 2) ? 0 : take_below(w, UPPER_FRAMES + 1));
+}
+
+/* They are not said to be zero: what was removed is not. */
+static void change_frames(struct world *w)
+{
+    uint64_t first = take_upper_frame(w);
+    uint64_t count = one_in(w, 16) ? take_any(w) : take_below(w, UPPER_FRAMES + 1);
+    uint32_t flags = one_in(w, 16) ? NTMM_FRAMES_ABSENT : 0;
+
+    (void)CALL(w, add_frames, w->system, first, count, flags);
+    first = take_upper_frame(w);
+    count = one_in(w, 16) ? take_any(w) : take_below(w, 12);
+    (void)CALL(w, remove_frames, w->system, first, count);
+}
+
 const struct verb SYSTEM_VERBS[] = {
     {"create-process", create_process},
     {"end-process", end_process},
@@ -338,5 +381,7 @@ const struct verb SYSTEM_VERBS[] = {
     {"mend", mend},
     {"fail-content", fail_content},
     {"hog", hog},
+    {"mark-bad", mark_bad},
+    {"change-frames", change_frames},
 };
 const unsigned SYSTEM_VERB_COUNT = sizeof(SYSTEM_VERBS) / sizeof(SYSTEM_VERBS[0]);

@@ -21,6 +21,7 @@
 #define HEADER_CHECK_LEVEL 0x80u
 
 #define LEAST_FRAMES 128u
+#define HOLE_FRAMES 16ull
 #define DISK_BYTES 0x400000u
 #define FILE_BYTES 0x100000u
 /* What is asked for is never that long; a teardown that loops is found. */
@@ -248,8 +249,13 @@ static void begin_system(struct world *w, uint8_t header)
         .ram_bytes = (LEAST_FRAMES + take8(w) * 2ull) * NTMM_PAGE_SIZE,
         .cpu_count = CPU_COUNT,
         .seed = header,
-        .flags = header & HEADER_CHECK_LEVEL ? NTMM_EMULATED_CHECK_LEVEL : 0,
+        .flags = (header & HEADER_CHECK_LEVEL ? NTMM_EMULATED_CHECK_LEVEL : 0) |
+                 NTMM_EMULATED_UPPER_ABSENT,
+        .hole_bytes = HOLE_FRAMES * NTMM_PAGE_SIZE,
     };
+    machine.hole_base_pa = machine.ram_bytes;
+    machine.ram_bytes += UPPER_FRAMES * NTMM_PAGE_SIZE;
+    w->upper_frame = (machine.hole_base_pa + machine.hole_bytes) / NTMM_PAGE_SIZE;
     struct ntmm_config config = {
         .size = sizeof(config),
         .version = NTMM_CONFIG_VERSION,
@@ -263,9 +269,10 @@ static void begin_system(struct world *w, uint8_t header)
         config.windows_build = 26100;
     }
     if (header & HEADER_DIRTY_RAM) {
-        w->arena = aligned_alloc(NTMM_PAGE_SIZE, (size_t)machine.ram_bytes);
+        size_t bytes = (size_t)(machine.ram_bytes + machine.hole_bytes);
+        w->arena = aligned_alloc(NTMM_PAGE_SIZE, bytes);
         must(w, w->arena, "no memory");
-        memset(w->arena, 0xD1, (size_t)machine.ram_bytes);
+        memset(w->arena, 0xD1, bytes);
         machine.arena = w->arena;
     }
     must(w, !ntmm_emulated_create(&machine, &w->emu), "create the machine");

@@ -39,6 +39,7 @@ struct documented {
 #define FRAME_COUNT 64u
 #define WAIT_COUNT 2u
 #define SECURE_COUNT 4u
+#define UPPER_FRAMES 64u /* of RAM that is not there at first; one holds their rows */
 #define CPU_COUNT 2u
 #define BUFFER_LIMIT 0x20000u /* most bytes of one host buffer */
 #define POISON 0xA5
@@ -94,8 +95,9 @@ struct world {
     unsigned next_frame;
     void *lent; /* to the machine, from lent_frame on */
     uint64_t lent_frame;
-    bool is_lending;   /* some frame may be no memory, or was taken back */
-    bool is_injecting; /* a disk or the host's memory is to fail */
+    uint64_t upper_frame; /* the first of those that are not there at first */
+    bool is_lending;      /* some frame may be no memory, or was taken back */
+    bool is_injecting;    /* a disk or the host's memory is to fail */
     bool has_file;
     struct frame_chain hog; /* frames taken away from the system */
     unsigned hog_calls;     /* calls until they come back */

@@ -72,6 +72,8 @@ void compared_end(struct compared *world);
 void compared_join(struct compared *world, uint8_t header);
 /* Compares everything but the system's invariants, and ends the processes and the model. */
 void compared_leave(struct compared *world);
+/* Frees the model, of a machine whose power is gone. */
+void compared_abandon(struct compared *world);
 /* What a call returns when memory, commit or a device fails it, with nothing changed. */
 bool compared_is_for_want(uint32_t status);
 
@@ -83,6 +85,8 @@ bool compared_has_room(struct compared *world);
 /* Decodes and runs one record. *operation holds the one before, or zeros. */
 void compared_run_record(struct compared *world, const uint8_t *record,
                          struct operation *operation);
+/* Runs one operation that somebody made. */
+void compared_run_operation(struct compared *world, const struct operation *operation);
 /* Maps, accounts and invariants. */
 void compared_check(struct compared *world);
 

@@ -50,6 +50,7 @@ struct bench_figure {
     const char *unit;
     enum bench_bar_kind bar_kind;
     double bar;
+    bool is_paired; /* the ratio is the median of those of each round, not that of the best ones */
     char note[160]; /* what the reader must know; may be empty */
     struct bench_samples ours;
     struct bench_samples host; /* count 0: none */
@@ -88,7 +89,7 @@ double bench_best(const struct bench_figure *figure, const struct bench_samples 
 double bench_median(const struct bench_samples *samples);
 /* How far the median is from the best, as a part of the best. */
 double bench_spread(const struct bench_figure *figure, const struct bench_samples *samples);
-/* Of the best ones. */
+/* Of the best ones, or of rounds that were beside each other. */
 double bench_ratio(const struct bench_figure *figure);
 /* "PASS", "MISS", or "" without a bar. */
 const char *bench_verdict(const struct bench_figure *figure);

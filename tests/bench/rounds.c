@@ -99,8 +99,19 @@ double bench_spread(const struct bench_figure *figure, const struct bench_sample
     return best > 0 ? (distance < 0 ? -distance : distance) / best : 0;
 }
 
+/* What slows the machine for a while slows both sides of a round. */
+static double paired_ratio(const struct bench_figure *figure)
+{
+    struct bench_samples ratios = {.count = figure->ours.count};
+    for (uint32_t i = 0; i < ratios.count; i++)
+        ratios.values[i] = figure->ours.values[i] / figure->host.values[i];
+    return bench_median(&ratios);
+}
+
 double bench_ratio(const struct bench_figure *figure)
 {
+    if (figure->is_paired)
+        return paired_ratio(figure);
     double host = bench_best(figure, &figure->host);
     return host > 0 ? bench_best(figure, &figure->ours) / host : 0;
 }

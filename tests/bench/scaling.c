@@ -5,8 +5,9 @@
  *   one process     each thread has a region of its own in the process of both
  *
  * The two systems are what the machine gives to two threads (cache, memory, what else runs); the
- * ratio is what one system makes of it. A round begins when both threads are ready and ends when
- * the last is done; making and releasing regions is not measured, unless it is the subject.
+ * ratio, the median of those of all rounds, is what one system makes of it. A round begins when
+ * both threads are ready and ends when the last is done; making and releasing regions is not
+ * measured, unless it is the subject.
  */
 #include "world.h"
 
@@ -31,6 +32,7 @@ struct party {
     uint64_t count; /* pages, queries or cycles */
     uint64_t begin_ns, end_ns;
     int processor; /* -1: any */
+    uint32_t index;
 };
 
 struct scaling {
@@ -98,6 +100,7 @@ static void *run_party(void *context)
 {
     struct party *p = context;
     bench_move(p->processor);
+    ntmm_emulated_bind_thread(p->world->emu, p->index);
     (void)atomic_fetch_add(&p->s->ready, 1);
     while (atomic_load(&p->s->ready) != THREADS)
         (void)sched_yield();
@@ -130,6 +133,7 @@ static double round_of(struct scaling *s, struct party *parties)
         parties[i].s = s;
         parties[i].count = s->count;
         parties[i].processor = s->processors[i];
+        parties[i].index = i;
         if (s->has_regions)
             bench_must(allocate(&parties[i], &parties[i].base, s->count) == NTMM_STATUS_SUCCESS,
                        "an allocation failed");
@@ -172,6 +176,7 @@ static void measure(struct bench *b, struct scaling *s, const char *what, bool i
     struct bench_figure *figure = bench_add(b, "1/us", "2 threads, %s: %s", of, what);
     s->is_one_process = is_one_process;
     bench_bar(figure, BAR_RATIO_AT_LEAST, bar);
+    figure->is_paired = true;
     if (b->processor_pair[1] < 0)
         bench_note(figure, "both threads on one processor: the ratio says nothing");
     bench_run(b, figure, ours, "two systems", two_systems, s);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Instruction counts of single operations, compared with the table expected.json.
 
-usage: compare.py [--update] [--valgrind FILE] --compiler ID SCENARIOS
+usage: compare.py --faults
+       compare.py [--update] [--valgrind FILE] --compiler ID SCENARIOS
 
 Each scenario of the program SCENARIOS runs under callgrind; what is counted are the instructions
 of the program and the library for one operation, libc's left out, since it chooses its code by the
@@ -9,7 +10,8 @@ processor. A count that is more than 5 % above the table's fails; one that is mo
 is reported, so that the table is made again with --update. Counts of another compiler say nothing:
 then the test is skipped (status 77). Independent of the table, an operation among many regions
 takes at most so many times the instructions of one among 10 (GROWTHS), and one of BARS at most
-what the project asks for.
+what the project asks for. --faults prints the table's kinds of fault as docs/performance.md shows
+them; a test compares the two.
 """
 import argparse
 import concurrent.futures
@@ -38,6 +40,40 @@ BARS = {
     "section_life_10": 4000,
     "copy_on_write_bare": 900,
 }
+# Kinds of fault, as docs/performance.md shows them: what it is, its scenario, among how many pages
+# its instructions are shared. Where there is no fault, the call that takes its place.
+FAULTS = (
+    ("demand zero, a zeroed frame", "demand_zero_zeroed"),
+    ("demand zero, a free frame", "demand_zero_free"),
+    ("demand zero of a section of page files", "section_demand_zero"),
+    ("demand zero, a write that is watched", "write_watch_fault"),
+    ("transition, from the modified list", "soft_fault_modified"),
+    ("transition, from standby", "soft_fault_standby"),
+    ("hard, page file, a frame from standby", "hard_fault_standby"),
+    ("hard, page file, a free frame", "hard_fault_free"),
+    ("hard, a mapped file, one page", "file_read"),
+    ("hard, a mapped file, a cluster of 8 pages", "file_read_cluster"),
+    ("... of it, each page", "file_read_cluster", 8),
+    ("hard, an image's page at its preferred address", "image_read"),
+    ("hard, an image's page with an address to correct", "image_relocate"),
+    ("prototype in memory", "view_fault_shared"),
+    ("copy on write", "copy_on_write"),
+    ("a clone's store to what its parent wrote", "clone_store"),
+    ("make dirty", "make_dirty"),
+    ("make dirty, with a slot", "make_dirty_with_slot"),
+    ("make dirty, a page of a mapped file", "file_make_dirty"),
+    ("guard page", "guard_fault"),
+    ("guard page of a stack, which grows", "stack_growth"),
+    ("access violation", "access_violation"),
+    ("no fault: a frame mapped in a window of user physical pages", "window_map"),
+    ("no fault: a large page allocated and released", "large_page_life"),
+)
+
+
+def faults_table(instructions):
+    rows = [f"| {what} | `{name}` | {instructions[name] / (pages or [1])[0]:,.0f} |"
+            for what, name, *pages in FAULTS]
+    return "\n".join(["| fault | scenario | instructions |", "| --- | --- | --- |", *rows]) + "\n"
 
 
 def own_instructions(text, program):
@@ -120,6 +156,10 @@ def judge_bars(counts):
 
 
 def main():
+    if sys.argv[1:] == ["--faults"]:
+        with open(TABLE) as file:
+            print(faults_table(json.load(file)["instructions"]), end="")
+        return 0
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--update", action="store_true", help="write the table anew")
     parser.add_argument("--valgrind", default="valgrind")

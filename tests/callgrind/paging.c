@@ -27,10 +27,10 @@ static ntmm_status submit_nothing(void *context, struct ntmm_io *io)
     return NTMM_STATUS_SUCCESS;
 }
 
-void paging_open(struct machine *m, uint64_t file_bytes)
+void paging_open(struct machine *m, uint64_t file_bytes, uint32_t cluster_pages)
 {
     const struct ntmm_config config = {
-        .size = sizeof config, .version = NTMM_CONFIG_VERSION, .read_cluster_pages = 1};
+        .size = sizeof config, .version = NTMM_CONFIG_VERSION, .read_cluster_pages = cluster_pages};
     const struct ntmm_paging_file_config file = {
         .size = sizeof file, .version = NTMM_PAGING_FILE_VERSION, .initial_bytes = file_bytes};
     struct ntmm_platform platform = *ntmm_emulated_platform(m->emu);

@@ -69,6 +69,18 @@ ntmm_status knock(struct machine *m, uint64_t address, uint32_t error_code)
     return ntmm_page_fault(m->system, &request, &result);
 }
 
+void must_be_kind(struct machine *m, uint64_t address, uint32_t error_code,
+                  enum ntmm_fault_kind kind)
+{
+    struct ntmm_fault_result result;
+    const struct ntmm_fault_request request = {.process = m->process,
+                                               .address = address,
+                                               .error_code = error_code | NTMM_FAULT_USER,
+                                               .stack = &m->stack};
+    must_be(ntmm_page_fault(m->system, &request, &result), NTMM_STATUS_SUCCESS);
+    must(result.kind == kind, "a fault was of another kind");
+}
+
 /* A committed region of PAGES pages at BASE, untouched. */
 static void prepare_region(struct machine *m, uint64_t protect)
 {
@@ -81,6 +93,13 @@ static void prepare_clean_region(struct machine *m, uint64_t protect)
     prepare_region(m, protect);
     for (uint32_t i = 0; i < PAGES; i++)
         must_be(knock(m, BASE + i * NTMM_PAGE_SIZE, 0), NTMM_STATUS_SUCCESS);
+}
+
+/* The same, whose writes are watched. */
+static void prepare_watched(struct machine *m, uint64_t protect)
+{
+    allocate(m, BASE, PAGES * NTMM_PAGE_SIZE, RESERVE_COMMIT | NTMM_MEM_WRITE_WATCH,
+             (uint32_t)protect);
 }
 
 /* Reservations of 64 KiB with gaps between them. */
@@ -132,6 +151,13 @@ static void run_guard_faults(struct machine *m)
 {
     for (uint32_t i = 0; i < PAGES; i++)
         must_be(knock(m, BASE + i * NTMM_PAGE_SIZE, 0), NTMM_STATUS_GUARD_PAGE_VIOLATION);
+}
+
+static void run_refused_writes(struct machine *m)
+{
+    uint32_t error_code = NTMM_FAULT_WRITE | NTMM_FAULT_PRESENT;
+    for (uint32_t i = 0; i < PAGES; i++)
+        must_be(knock(m, BASE + i * NTMM_PAGE_SIZE, error_code), NTMM_STATUS_ACCESS_VIOLATION);
 }
 
 static void run_stores(struct machine *m)
@@ -209,6 +235,10 @@ static const struct scenario scenarios[] = {
      run_make_dirty_faults, false},
     {"guard_fault", 32 * MEBIBYTE, NTMM_PAGE_READWRITE | NTMM_PAGE_GUARD, PAGES, prepare_region,
      run_guard_faults, false},
+    {"write_watch_fault", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_watched,
+     run_write_faults, false},
+    {"access_violation", 32 * MEBIBYTE, NTMM_PAGE_READONLY, PAGES, prepare_clean_region,
+     run_refused_writes, false},
     {"allocate_free_10", 32 * MEBIBYTE, 10, OPERATIONS, prepare_regions, run_allocate_free, false},
     {"allocate_free_1000000", 320 * MEBIBYTE, 1000000, OPERATIONS, prepare_regions,
      run_allocate_free, false},
@@ -258,7 +288,7 @@ static void run_prepared(struct machine *m, const struct scenario *s)
 
 static void run_plain(const struct scenario *s)
 {
-    struct machine m = {0};
+    static struct machine m;
     open_machine(&m, s);
     open_system(&m);
     run_prepared(&m, s);
@@ -266,15 +296,19 @@ static void run_plain(const struct scenario *s)
     free(m.arena);
 }
 
-static void run_paging(const struct scenario *s)
+static void run_with_page_file(const struct scenario *s, uint32_t cluster_pages)
 {
-    struct machine m = {0};
+    static struct machine m;
     open_machine(&m, s);
-    paging_open(&m, 4 * s->ram_bytes);
+    paging_open(&m, 4 * s->ram_bytes, cluster_pages);
     run_prepared(&m, s);
     paging_close(&m);
     ntmm_emulated_destroy(m.emu, NULL);
 }
+
+static void run_paging(const struct scenario *s) { run_with_page_file(s, 1); }
+
+static void run_clustered(const struct scenario *s) { run_with_page_file(s, CLUSTER_PAGES); }
 
 /* List the scenarios of a table, or run the one of this name. True: it was in the table. */
 static bool serve(const char *name, const struct scenario *table, size_t count,
@@ -296,7 +330,10 @@ int main(int count, char **arguments)
     const char *name = count == 2 ? arguments[1] : "";
     bool is_served = serve(name, scenarios, sizeof scenarios / sizeof *scenarios, run_plain) ||
                      serve(name, section_scenarios, section_scenario_count, run_plain) ||
-                     serve(name, paging_scenarios, paging_scenario_count, run_paging);
+                     serve(name, special_scenarios, special_scenario_count, run_plain) ||
+                     serve(name, paging_scenarios, paging_scenario_count, run_paging) ||
+                     serve(name, file_scenarios, file_scenario_count, run_paging) ||
+                     serve(name, clustered_scenarios, clustered_scenario_count, run_clustered);
     if (is_served || strcmp(name, "--list") == 0)
         return 0;
     fputs("usage: callgrind_scenarios --list | NAME\n", stderr);

@@ -7,6 +7,7 @@
  *   copy_on_write      of a valid page that only this entry names; libc copies the page itself
  *   copy_on_write_bare the same of a page that others map too, as a library's, on a platform that
  *                      neither copies nor has processors: what is counted is the core alone
+ *   section_demand_zero  the first access to a page of page files
  *   view_fault_shared  a page that another process has in memory already
  */
 #include "scenarios.h"
@@ -57,11 +58,17 @@ static void prepare_lives(struct machine *m, uint64_t count)
     m->section = make_section(m, SECTION_BYTES);
 }
 
-/* A view of a section at BASE, each page read once; protect: of the view. */
-static void prepare_view(struct machine *m, uint64_t protect)
+/* A view of a section at BASE, untouched; protect: of the view. */
+static void prepare_untouched(struct machine *m, uint64_t protect)
 {
     m->section = make_section(m, PAGES * NTMM_PAGE_SIZE);
     map_at(m, m->section, BASE, (uint32_t)protect);
+}
+
+/* The same, each page read once. */
+static void prepare_view(struct machine *m, uint64_t protect)
+{
+    prepare_untouched(m, protect);
     touch(m, BASE, 0);
 }
 
@@ -123,6 +130,8 @@ static void run_copies(struct machine *m)
     touch(m, BASE, error_code);
 }
 
+static void run_first_reads(struct machine *m) { touch(m, BASE, 0); }
+
 static void run_shared_faults(struct machine *m) { touch(m, 2 * BASE, 0); }
 
 const struct scenario section_scenarios[] = {
@@ -132,6 +141,8 @@ const struct scenario section_scenarios[] = {
     {"copy_on_write", 64 * MEBIBYTE, NTMM_PAGE_WRITECOPY, PAGES, prepare_view, run_copies, false},
     {"copy_on_write_bare", 64 * MEBIBYTE, NTMM_PAGE_WRITECOPY, PAGES, prepare_bare, run_copies,
      false},
+    {"section_demand_zero", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_untouched,
+     run_first_reads, false},
     {"view_fault_shared", 32 * MEBIBYTE, NTMM_PAGE_READWRITE, PAGES, prepare_shared,
      run_shared_faults, false},
 };

@@ -1,4 +1,7 @@
 """Tests of compare.py: what it counts in a profile, and what it says of two tables."""
+import json
+import os
+
 import compare
 
 PROFILE = """\
@@ -63,3 +66,11 @@ def test_another_compiler_is_skipped(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["compare.py", "--compiler", "none 0.0", "no-program"])
     assert compare.main() == compare.SKIPPED
     assert "skipped" in capsys.readouterr().out
+
+
+def test_the_documentation_shows_the_table():
+    with open(compare.TABLE) as file:
+        table = compare.faults_table(json.load(file)["instructions"])
+    docs = os.path.join(os.path.dirname(compare.TABLE), "..", "..", "docs", "performance.md")
+    with open(docs) as file:
+        assert table in file.read()

@@ -4,9 +4,12 @@
  * comparison line by line. Exit status 0 when every case holds, 1 when one does not, 2 when a file
  * cannot be read.
  *
+ * run_cases --sweep [OPTION...] core|paged FILE...: the same cases again and again, each time with
+ * another platform call, allocation or transfer that fails; sweep.h.
+ *
  * docs/conformance.md has the format.
  */
-#include "conformance/runner.h"
+#include "conformance/sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +59,9 @@ static bool run_verb(struct runner *runner, const struct line *line, char *actua
     if (!step) {
         step = find_step(section_steps, line->words[0]);
     }
+    if (!step) {
+        step = find_step(win32_steps, line->words[0]);
+    }
     if (step) {
         step->run(runner, line, actual);
     }
@@ -76,6 +82,10 @@ static void report(struct runner *runner, const char *what, const char *expected
                    const char *actual)
 {
     runner->has_failed = true;
+    if (runner->sweep) {
+        sweep_report(runner, what, expected, actual);
+        return;
+    }
     if (runner->is_printing) {
         return;
     }
@@ -84,8 +94,7 @@ static void report(struct runner *runner, const char *what, const char *expected
            actual);
 }
 
-/* Whether what was found is one of the alternatives. */
-static bool is_expected(const char *actual, const char *expected)
+bool is_expected(const char *actual, const char *expected)
 {
     size_t length = strlen(actual);
 
@@ -131,8 +140,7 @@ static void set_policy(struct runner *runner, const struct line *line)
     runner->setup.forbids_dynamic_code = true;
 }
 
-/* Whether the subject has the step, and the case is for the subject. */
-static bool can_run(const struct runner *runner, const struct line *line)
+bool can_run(const struct runner *runner, const struct line *line)
 {
     bool needs_library =
         !strcmp(line->words[0], "query-class") || !strcmp(line->words[0], "on-device");
@@ -154,6 +162,15 @@ static bool are_names_known(const struct runner *runner, const struct line *line
     return true;
 }
 
+void run_call(struct runner *runner, const struct line *line, char *actual)
+{
+    if (!are_names_known(runner, line)) {
+        append_word(actual, "not run");
+    } else if (!run_verb(runner, line, actual)) {
+        bad_line(runner, "no such step");
+    }
+}
+
 static void run_step(struct runner *runner, const struct line *line, const char *text)
 {
     char before[STRIP_SIZE];
@@ -165,13 +182,14 @@ static void run_step(struct runner *runner, const struct line *line, const char 
     }
     if (!runner->self) {
         runner->self = runner->subject->open(&runner->setup);
+        sweep_begin_case(runner);
+    }
+    if (runner->sweep) {
+        sweep_step(runner, line, text);
+        return;
     }
     strip_draw(runner->subject, runner->self, CALLER_LIVE, before);
-    if (!are_names_known(runner, line)) {
-        append_word(actual, "not run");
-    } else if (!run_verb(runner, line, actual)) {
-        bad_line(runner, "no such step");
-    }
+    run_call(runner, line, actual);
     named_take(&runner->names, line->expected, actual, sizeof(actual));
     if (runner->is_printing) {
         print_step(line, actual);
@@ -183,7 +201,7 @@ static void run_step(struct runner *runner, const struct line *line, const char 
     }
 }
 
-static void end_case(struct runner *runner)
+void end_case(struct runner *runner)
 {
     char map[STRIP_SIZE];
     const char *wrong;
@@ -191,6 +209,7 @@ static void end_case(struct runner *runner)
     if (!runner->self) {
         return;
     }
+    sweep_before_map(runner);
     strip_draw(runner->subject, runner->self, CALLER_LIVE, map);
     named_replace(&runner->names, map, sizeof(map));
     if (runner->has_map && runner->is_printing) {
@@ -199,6 +218,7 @@ static void end_case(struct runner *runner)
     if (runner->has_map && strcmp(map, runner->map)) {
         report(runner, "regions at the end", runner->map, map);
     }
+    sweep_before_close(runner);
     wrong = runner->subject->close(runner->self);
     if (wrong) {
         report(runner, "closing", "nothing left, every invariant", wrong);
@@ -240,7 +260,7 @@ static void add_map(struct runner *runner, const struct line *line)
     runner->has_map = true;
 }
 
-static void run_line(struct runner *runner, const struct line *line, const char *text)
+void run_line(struct runner *runner, const struct line *line, const char *text)
 {
     const char *verb = line->words[0];
 
@@ -269,7 +289,7 @@ static void run_line(struct runner *runner, const struct line *line, const char 
     }
 }
 
-static void run_file(struct runner *runner, const char *path)
+void run_file(struct runner *runner, const char *path)
 {
     char text[LINE_SIZE];
     char whole[LINE_SIZE];
@@ -314,6 +334,9 @@ int main(int count, char **arguments)
     static const struct subject *const subjects[] = {&subject_model, &subject_core, &subject_paged};
     static struct runner runner;
 
+    if (count > 1 && !strcmp(arguments[1], "--sweep")) {
+        return sweep_main(count - 2, arguments + 2);
+    }
     if (count > 1 && !strcmp(arguments[1], "--print")) {
         runner.is_printing = true;
         count--;
@@ -325,7 +348,7 @@ int main(int count, char **arguments)
         }
     }
     if (count < 3 || !runner.subject) {
-        fprintf(stderr, "usage: run_cases [--print] model|core|paged FILE...\n");
+        fprintf(stderr, "usage: run_cases [--print] model|core|paged FILE...\n" SWEEP_USAGE);
         return 2;
     }
     for (int i = 2; i < count; i++) {

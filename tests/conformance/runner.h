@@ -21,8 +21,11 @@ struct slot {
     uint64_t handle;
 };
 
+struct sweep;
+
 struct runner {
     const struct subject *subject;
+    struct sweep *sweep; /* which runs the cases, or NULL; sweep.h */
     const char *path;
     unsigned line;
     char name[LINE_SIZE];
@@ -59,6 +62,7 @@ struct step {
 /* Each ends with a verb NULL. */
 extern const struct step memory_steps[];
 extern const struct step section_steps[];
+extern const struct step win32_steps[];
 
 /* An in/out argument: its value before, its value, and the pointer that the call gets. */
 struct argument {
@@ -66,6 +70,17 @@ struct argument {
     uint64_t value;
     uint64_t *pointer;
 };
+
+/* run_cases.c */
+void run_file(struct runner *runner, const char *path);
+void run_line(struct runner *runner, const struct line *line, const char *text);
+void end_case(struct runner *runner);
+/* Whether the subject has the step, and the case is for the subject. */
+bool can_run(const struct runner *runner, const struct line *line);
+/* Make the call of a step; its name is known. */
+void run_call(struct runner *runner, const struct line *line, char *actual);
+/* Whether what was found is one of the alternatives. */
+bool is_expected(const char *actual, const char *expected);
 
 _Noreturn void bad_line(const struct runner *runner, const char *why);
 void cut_line(struct line *line, char *text);
@@ -77,6 +92,8 @@ uint32_t type_at(const struct runner *runner, const struct line *line, unsigned 
 void argument_at(const struct runner *runner, const struct line *line, unsigned at,
                  struct argument *argument);
 bool has_null_at(const struct line *line, unsigned at);
+/* What a name of a section or file stands for; steps_section.c. */
+uint64_t handle_at(struct runner *runner, const struct line *line, unsigned at);
 /* Hexadecimal digits, `limit` bytes at most. */
 uint32_t parse_bytes(const struct runner *runner, const char *text, uint8_t *bytes, size_t limit);
 /* Extended parameters from a word on; *is_missing: they have a count only. */

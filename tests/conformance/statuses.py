@@ -5,6 +5,8 @@ usage: statuses.py                 compares statuses.txt with the docstrings and
        statuses.py --logs FOLDER   compares it with what the tests of a build returned, which
                                    status_log.py has them note
        statuses.py --write FOLDER  writes it anew from cases and logs; reasons stay
+       statuses.py --sweep FILE    writes for run_cases --sweep which statuses each step's function
+                                   lists, and "device" when it passes on those of devices
 
 statuses.txt has one line a function and status: the case that produces it, "case NAME", the test
 that does, "test NAME", or "none REASON". Status 1 when a line is missing, wrong or too much.
@@ -19,9 +21,9 @@ INCLUDE = ROOT / "core/include/ntmm"
 LIST = FOLDER / "statuses.txt"
 
 # The services of memory. The other headers are the machine, the platform and the system itself.
-HEADERS = ["access.h", "borrow.h", "call_target.h", "file.h", "job.h", "memory.h", "offer.h",
-           "physical.h", "process.h", "query.h", "section.h", "secure.h", "snapshot.h", "stack.h",
-           "statistics.h", "virtual.h", "working_set.h", "write_watch.h"]
+HEADERS = ["access.h", "borrow.h", "call_target.h", "file.h", "frames.h", "job.h", "memory.h",
+           "offer.h", "physical.h", "process.h", "query.h", "section.h", "secure.h", "snapshot.h",
+           "stack.h", "statistics.h", "virtual.h", "working_set.h", "write_watch.h"]
 
 # Which function a step of a case calls.
 FUNCTIONS = {
@@ -66,6 +68,17 @@ FUNCTIONS = {
     "same-file": "ntmm_are_mapped_files_the_same",
     "flush": "ntmm_flush_virtual_memory",
 }
+# The same for steps whose statuses cases need not show; an access is a page fault at most.
+MORE_FUNCTIONS = {
+    "offer": "ntmm_offer_virtual_memory",
+    "reclaim": "ntmm_reclaim_virtual_memory",
+    "discard": "ntmm_discard_virtual_memory",
+    "read": "ntmm_page_fault",
+    "read-number": "ntmm_page_fault",
+    "write": "ntmm_page_fault",
+    "execute": "ntmm_page_fault",
+    "fault": "ntmm_page_fault",
+}
 HEAD = """# Which test produces which status of which function; by statuses.py --write FOLDER.
 # "case NAME" is a case of this folder, "test NAME" a test of ctest, "none REASON" says why not.
 """
@@ -78,27 +91,31 @@ def values():
             for name, value in re.findall(r"#define NTMM_STATUS_(\w+) (0x[0-9A-F]+)u", text)}
 
 
-def documented():
-    """[(function, status)] in the order of the headers."""
-    found = []
-    for header in HEADERS:
+def docstrings(headers):
+    """Yields each function and its docstring."""
+    for header in headers:
         path = INCLUDE / header
         if not path.exists():
             continue
         for comment, name in re.findall(
                 r"/\*\*((?:(?!\*/).)*)\*/\s*NTMM_API\s[^;(]*?(ntmm_\w+)\(", path.read_text(), re.S):
-            for status in dict.fromkeys(statuses_of(comment)):
-                found.append((name, status))
-    return found
+            yield name, comment
+
+
+def documented():
+    """[(function, status)] in the order of the headers."""
+    return [(name, status) for name, comment in docstrings(HEADERS)
+            for status in dict.fromkeys(statuses_of(comment))]
+
+
+def returned(comment):
+    """A docstring's @return, up to the paragraph of locks or the next tag."""
+    after = re.search(r"@returns?\b(.*)", comment, re.S)
+    return re.split(r"\n \* (?:@|Locks:|Source:)", after.group(1))[0] if after else ""
 
 
 def statuses_of(comment):
-    """The statuses of a docstring's @return, up to the paragraph of locks or the next tag."""
-    after = re.search(r"@returns?\b(.*)", comment, re.S)
-    if not after:
-        return []
-    text = re.split(r"\n \* (?:@|Locks:|Source:)", after.group(1))[0]
-    return re.findall(r"NTMM_STATUS_(\w+)", text)
+    return re.findall(r"NTMM_STATUS_(\w+)", returned(comment))
 
 
 def produced_by_cases():
@@ -177,10 +194,37 @@ def write(folder):
                                    for pair in dict.fromkeys(documented())))
 
 
+def passed_on(text):
+    """"device" when statuses of devices or of the platform are passed on; of a page table that
+    could not be read, because there was no frame for it, the status is NO_MEMORY."""
+    found = re.findall(r"status of (?:a|the) (read|write|page table|platform)|the (device) answers",
+                       text) + re.findall(r"(that) of a (page table)'s read", text)
+    tables = any("page table" in match for match in found)
+    return ["device"] * bool(found) + ["NO_MEMORY"] * tables
+
+
+def write_sweep(path):
+    texts = dict(docstrings(HEADERS + ["fault.h"]))
+    def told(name, seen):
+        """Those of the functions that it refers to included."""
+        comment = texts.get(name, "")
+        text = re.sub(r"\s*\n \*\s*", " ", returned(comment))
+        others = re.findall(r"\b(?:as|of) (ntmm_\w+)", text)
+        more = [told(other, seen | {other}) for other in others if other in texts.keys() - seen]
+        return set(statuses_of(comment)).union(passed_on(text), *more)
+
+    functions = FUNCTIONS | MORE_FUNCTIONS
+    pathlib.Path(path).write_text("".join(
+        f" {verb} {' '.join(sorted(told(name, {name})))} \n" for verb, name in functions.items()))
+
+
 def main(arguments):
     if arguments[:1] == ["--write"]:
         write(arguments[1])
         found = []
+    elif arguments[:1] == ["--sweep"]:
+        write_sweep(arguments[1])
+        return 0
     elif arguments[:1] == ["--logs"]:
         found = faults_of_logs(arguments[1])
     else:

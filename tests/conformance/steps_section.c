@@ -36,7 +36,7 @@ static struct slot *find_slot(struct runner *runner, const char *name)
     return NULL;
 }
 
-static uint64_t handle_at(struct runner *runner, const struct line *line, unsigned at)
+uint64_t handle_at(struct runner *runner, const struct line *line, unsigned at)
 {
     const char *word = at < line->count ? line->words[at] : "";
     const struct slot *slot = find_slot(runner, word);

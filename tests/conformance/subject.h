@@ -32,6 +32,7 @@ struct subject_setup {
     uint64_t commit_limit_pages; /* of the live process; 0: none */
     uint32_t windows_build;      /* 0: the default */
     bool forbids_dynamic_code;   /* the live process */
+    uint64_t ram_bytes;          /* of the library; 0: the subject's own */
 };
 
 /* Commit that every subject has to give: ample for a case, far below 1 TiB. */

@@ -4,6 +4,7 @@
  */
 #include "conformance/subject_core.h"
 #include "conformance/extended.h"
+#include "conformance/sweep_events.h"
 #include "paging/page_out.h"
 
 #include <ntmm/inspect.h>
@@ -46,9 +47,12 @@ static void make_processes(struct core_self *self, const struct subject_setup *s
 
 void subject_core_after_call(struct core_self *self)
 {
+    bool was_on = sweep_events_switch(self->events, false);
+
     if (self->is_paged) {
         page_out_everything(self->emu);
     }
+    (void)sweep_events_switch(self->events, was_on);
 }
 
 static struct core_self *open_system(const struct subject_setup *setup, uint64_t ram_bytes)
@@ -57,7 +61,7 @@ static struct core_self *open_system(const struct subject_setup *setup, uint64_t
     struct ntmm_emulated_config machine = {
         .size = sizeof(machine),
         .version = NTMM_EMULATED_CONFIG_VERSION,
-        .ram_bytes = ram_bytes,
+        .ram_bytes = setup->ram_bytes ? setup->ram_bytes : ram_bytes,
     };
     struct ntmm_config config = {
         .size = sizeof(config),
@@ -87,7 +91,7 @@ static void *open_paged(const struct subject_setup *setup)
     return self;
 }
 
-static const char *check(struct core_self *self)
+const char *subject_core_check(struct core_self *self)
 {
     static char text[128];
     struct ntmm_check_report report;
@@ -108,7 +112,7 @@ static const char *close_core(void *context)
 {
     struct core_self *self = context;
     struct ntmm_teardown left;
-    const char *wrong = check(self);
+    const char *wrong = subject_core_check(self);
 
     ntmm_emulated_destroy(self->emu, &left);
     free(self);
@@ -378,13 +382,28 @@ static uint32_t fault_at(void *context, enum caller who, uint64_t address, enum 
     return status;
 }
 
+/* What fails while events are on is done when they are not. */
+static void end_process(struct core_self *self, enum caller who)
+{
+    if (!self->events || ntmm_end_process(self->system, self->handles[who])) {
+        bool was_on = sweep_events_switch(self->events, false);
+
+        must(ntmm_end_process(self->system, self->handles[who]));
+        (void)sweep_events_switch(self->events, was_on);
+    }
+}
+
 static void restart(void *context, enum caller who)
 {
     struct core_self *self = context;
 
-    must(ntmm_end_process(self->system, self->handles[who]));
+    bool was_on;
+
+    end_process(self, who);
+    was_on = sweep_events_switch(self->events, false);
     must(ntmm_create_process(self->system, who == CALLER_LIVE ? &self->live : NULL,
                              &self->handles[who]));
+    (void)sweep_events_switch(self->events, was_on);
 }
 
 static uint32_t clone(void *context, enum caller who)
@@ -394,7 +413,7 @@ static uint32_t clone(void *context, enum caller who)
     uint32_t status = ntmm_clone_process(self->system, self->handles[who], NULL, &handle);
 
     if (status == NTMM_STATUS_SUCCESS) {
-        must(ntmm_end_process(self->system, self->handles[CALLER_OTHER]));
+        end_process(self, CALLER_OTHER);
         self->handles[CALLER_OTHER] = handle;
     }
     subject_core_after_call(self);

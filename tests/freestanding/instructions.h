@@ -5,6 +5,7 @@
 #ifndef NTMM_TESTS_FREESTANDING_INSTRUCTIONS_H
 #define NTMM_TESTS_FREESTANDING_INSTRUCTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpuid_result {
@@ -22,6 +23,7 @@ void write_msr(uint32_t number, uint64_t value);
 void invalidate_page(uint64_t va);
 void invalidate_context(uint64_t kind, uint64_t pcid);
 uint32_t interrupts_off(void);
+bool interrupts_are_on(void);
 void interrupts_restore(uint32_t were_on);
 void pause_briefly(void);
 

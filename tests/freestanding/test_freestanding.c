@@ -120,6 +120,7 @@ void invalidate_context(uint64_t kind, uint64_t pcid)
 }
 
 uint32_t interrupts_off(void) { return 0; }
+bool interrupts_are_on(void) { return true; }
 void interrupts_restore(uint32_t were_on) { (void)were_on; }
 void pause_briefly(void) {}
 

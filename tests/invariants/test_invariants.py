@@ -4,7 +4,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NUMBER = r"(?:PR|GT|JB|OB|CA|PT|[A-Z])\d{1,2}"
+NUMBER = r"(?:PR|GT|JB|OB|CA|PT|CL|RD|[A-Z])\d{1,2}"
 
 
 def numbers_in(files, pattern):

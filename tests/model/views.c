@@ -432,6 +432,7 @@ uint32_t model_map_view_ex(struct model_process *process, uint64_t section, uint
     struct plan plan = {
         .offset = offset ? *offset : 0,
         .type = type,
+        .inherit = VIEW_UNMAP, /* ours: the extended form has none */
         .protect = services_without_targets(protect),
         .bounds = {LOWEST_USER_ADDRESS, UINT64_MAX, MODEL_GRANULARITY, false, false},
     };
@@ -467,6 +468,7 @@ void model_view_detach(struct model_process *process, struct model_region *regio
     control->views--;
     region->control = NULL;
     region->is_fixed = false;
+    region->is_unshared = false;
     model_control_release(process->system, control, region->reach);
 }
 

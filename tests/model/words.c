@@ -152,6 +152,25 @@ static const struct name SECTION_RIGHTS[] = {
     {SECTION_MAP_EXECUTE, "MAP_EXECUTE"}, {SECTION_EXTEND_SIZE, "EXTEND_SIZE"},
 };
 
+static const struct name MAP_ACCESSES[] = {
+    {FILE_MAP_ALL_ACCESS, "ALL_ACCESS"}, {FILE_MAP_COPY, "COPY"},
+    {FILE_MAP_WRITE, "WRITE"},           {FILE_MAP_READ, "READ"},
+    {FILE_MAP_EXECUTE, "EXECUTE"},       {FILE_MAP_SECTION_EXECUTE, "SECTION_EXECUTE"},
+};
+
+static const struct name ERRORS[] = {
+    {ERROR_SUCCESS, "SUCCESS"},
+    {ERROR_ACCESS_DENIED, "ERROR_ACCESS_DENIED"},
+    {ERROR_INVALID_HANDLE, "ERROR_INVALID_HANDLE"},
+    {ERROR_NOT_ENOUGH_MEMORY, "ERROR_NOT_ENOUGH_MEMORY"},
+    {ERROR_INVALID_PARAMETER, "ERROR_INVALID_PARAMETER"},
+    {ERROR_PARTIAL_COPY, "ERROR_PARTIAL_COPY"},
+    {ERROR_INVALID_ADDRESS, "ERROR_INVALID_ADDRESS"},
+    {ERROR_NOACCESS, "ERROR_NOACCESS"},
+    {ERROR_MAPPED_ALIGNMENT, "ERROR_MAPPED_ALIGNMENT"},
+    {ERROR_COMMITMENT_LIMIT, "ERROR_COMMITMENT_LIMIT"},
+};
+
 static const struct name ATTRIBUTES[] = {
     {SEC_BASED, "BASED"},     {SEC_NO_CHANGE, "NO_CHANGE"},       {SEC_FILE, "FILE"},
     {SEC_IMAGE, "IMAGE"},     {SEC_RESERVE, "RESERVE"},           {SEC_COMMIT, "COMMIT"},
@@ -174,6 +193,16 @@ char *words_of_status(char text[WORD_SIZE], uint32_t status)
         }
     }
     return words_of_number(text, status);
+}
+
+char *words_of_error(char text[WORD_SIZE], uint32_t error)
+{
+    for (size_t i = 0; i < COUNT_OF(ERRORS); i++) {
+        if (ERRORS[i].value == error) {
+            return strcpy(text, ERRORS[i].text);
+        }
+    }
+    return words_of_number(text, error);
 }
 
 /* Names of the bits, lowest first; bits without a name as a number at the end. */
@@ -266,6 +295,11 @@ static bool parse(const char *text, const struct name *names, size_t count, uint
     return true;
 }
 
+bool words_parse_status(const char *text, uint64_t *value)
+{
+    return parse_part(text, STATUSES, COUNT_OF(STATUSES), value);
+}
+
 bool words_parse_protect(const char *text, uint64_t *value)
 {
     return parse(text, PROTECTIONS, COUNT_OF(PROTECTIONS), value);
@@ -289,4 +323,9 @@ bool words_parse_section_rights(const char *text, uint64_t *value)
 bool words_parse_attributes(const char *text, uint64_t *value)
 {
     return parse(text, ATTRIBUTES, COUNT_OF(ATTRIBUTES), value);
+}
+
+bool words_parse_map_access(const char *text, uint64_t *value)
+{
+    return parse(text, MAP_ACCESSES, COUNT_OF(MAP_ACCESSES), value);
 }

@@ -15,6 +15,7 @@
 /* A status, number, protection, or memory type, written into text, which is returned. */
 char *words_of_number(char text[WORD_SIZE], uint64_t value);
 char *words_of_status(char text[WORD_SIZE], uint32_t status);
+char *words_of_error(char text[WORD_SIZE], uint32_t error); /* of Win32 */
 char *words_of_protect(char text[WORD_SIZE], uint32_t protect);
 char *words_of_type(char text[WORD_SIZE], uint32_t type);
 /* The type that a query shows; rights of handles; attributes of sections. */
@@ -25,10 +26,12 @@ char *words_of_attributes(char text[WORD_SIZE], uint32_t attributes);
 
 /* The value of a number, or of names joined by '|'. False when a part is neither. */
 bool words_parse_number(const char *text, uint64_t *value);
+bool words_parse_status(const char *text, uint64_t *value);
 bool words_parse_protect(const char *text, uint64_t *value);
 bool words_parse_type(const char *text, uint64_t *value);
 bool words_parse_file_rights(const char *text, uint64_t *value);
 bool words_parse_section_rights(const char *text, uint64_t *value);
 bool words_parse_attributes(const char *text, uint64_t *value);
+bool words_parse_map_access(const char *text, uint64_t *value); /* of MapViewOfFile */
 
 #endif

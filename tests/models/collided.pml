@@ -13,8 +13,10 @@
  * transition under (F) alone when the last of them trims it. Clusters are of one page; a page file
  * has the page throughout, so nothing is written here.
  *
- * One step is what is done under one lock, or one atomic word: what several locks protect together
- * is in several steps. Properties, each an assertion, or the end of every process:
+ * Blocks and pages change by the steps of collided.steps alone, made into inline functions step_NAME
+ * by protocol.py, each of which asserts its locks, its condition and what always holds. Where a frame
+ * stands and its slot are frames.steps' matter, and plain here. A step is what is done under one
+ * lock, or one atomic word. Properties, each an assertion, or the end of every process:
  *
  *   C1  one read at a time for the entry, submitted once
  *   C2  nobody maps a frame that is being read, or that has not the page's contents
@@ -53,17 +55,18 @@ bool is_slot_used = true;
 bool owner_lock, frame_lock[FRAMES], waiters_lock;
 
 /* rows of frames (F) */
-byte location[FRAMES], shares[FRAMES], references[FRAMES], block_of[FRAMES];
-bool is_being_read[FRAMES], has_owner[FRAMES], has_slot[FRAMES];
+byte location[FRAMES], shares[FRAMES], refs[FRAMES];
+bool reading[FRAMES], owner[FRAMES], given[FRAMES], has_slot[FRAMES];
+byte block_of[FRAMES]; /* that the page belongs to */
 bool has_page[FRAMES]; /* its contents are the page's */
 
 /* read blocks (Q) */
-byte users[BLOCKS], target[BLOCKS];
-bool is_done[BLOCKS], is_good[BLOCKS], is_submitted[BLOCKS];
+byte users[BLOCKS], waits[BLOCKS], target[BLOCKS];
+bool done[BLOCKS], good[BLOCKS], flying[BLOCKS];
 bool is_queued[FAULTERS], is_woken[FAULTERS];
 byte queue_of[FAULTERS];
 
-byte reads, failures, ended;
+byte reads, failures, cancels, ended;
 bool is_waiting; /* Fault(0) */
 
 #define acquire(lock) atomic { !lock -> lock = true }
@@ -77,16 +80,34 @@ bool is_waiting; /* Fault(0) */
 #define release_owner release(owner_lock)
 #endif
 
+/* Plants that leave a lock out are found by what comes of it. */
+#ifdef PLANT_FAULT_WITHOUT_OWNER_LOCK
+#define holds_W(f) true
+#else
+#define holds_W(f) owner_lock
+#endif
+#if defined(PLANT_TAKE_WITHOUT_FRAME_LOCK) || defined(PLANT_SEEN_READ_TOO_EARLY)
+#define holds_F(f) true
+#else
+#define holds_F(f) frame_lock[f]
+#endif
+#define holds_Q waiters_lock
+
+#include "collided.steps.h"
+
 /* --- core/phys --- */
 
 /* frame_free: to the free list (N). */
 inline put_free(f)
 {
-    d_step {
-        assert(location[f] != FREE && shares[f] == 0 && references[f] == 0);
-        assert(!is_being_read[f] && !has_owner[f] && !has_slot[f]);
-        location[f] = FREE;
-        has_page[f] = false
+    atomic {
+        step_put_free(f);
+        d_step {
+            assert(location[f] != FREE && !has_slot[f]);
+            location[f] = FREE;
+            has_page[f] = false;
+            block_of[f] = NONE
+        }
     }
 }
 
@@ -94,7 +115,7 @@ inline put_free(f)
 inline settle(f)
 {
     if
-    :: has_owner[f] -> location[f] = STANDBY; release(frame_lock[f])
+    :: owner[f] -> location[f] = STANDBY; release(frame_lock[f])
     :: else ->
         d_step {
             location[f] = ACTIVE;
@@ -111,10 +132,9 @@ inline settle(f)
 /* end_reference(); (F) is held, and released. */
 inline end_reference(f)
 {
-    assert(references[f] != 0);
-    references[f]--;
+    step_drop_reference(f);
     if
-    :: references[f] == 0 -> settle(f)
+    :: refs[f] == 0 -> settle(f)
     :: else -> release(frame_lock[f])
     fi
 }
@@ -123,19 +143,12 @@ inline end_reference(f)
 inline end_share(f)
 {
     acquire(frame_lock[f]);
-    assert(shares[f] != 0);
-    shares[f]--;
     if
-#ifdef PROTOTYPE
-    :: shares[f] != 0 -> release(frame_lock[f])
-    :: shares[f] == 0 ->
-        entry = TRANS(f);
-#else
+    :: shares[f] > 1 -> step_drop_share(f); release(frame_lock[f])
     :: else ->
-#endif
         if
-        :: references[f] > 1 -> location[f] = TRANSITION
-        :: else
+        :: refs[f] > 1 -> atomic { step_last_share_held(f); location[f] = TRANSITION }
+        :: else -> step_last_share(f)
         fi;
         end_reference(f)
     fi
@@ -144,8 +157,8 @@ inline end_share(f)
 /* frame_restore_entry(). (F) is held. */
 inline restore_entry(f)
 {
-    assert(entry == TRANS(f) && has_slot[f]);
-    entry = SLOT
+    assert(has_slot[f]);
+    step_restore(f)
 }
 
 /* --- core/paging/blocks.c --- */
@@ -153,9 +166,24 @@ inline restore_entry(f)
 /* leave_and_unlock(): (Q) is held, and released. */
 inline leave(b)
 {
-    assert(users[b] != 0);
-    users[b]--;
-    has_reference = users[b] == 0 && is_done[b] && is_good[b];
+    if
+    :: users[b] == 1 ->
+        atomic {
+            step_free(b);
+            d_step {
+                if
+                :: block_of[0] == b -> block_of[0] = NONE
+                :: else
+                fi;
+                if
+                :: block_of[1] == b -> block_of[1] = NONE
+                :: else
+                fi
+            }
+        }
+    :: else -> step_leave(b)
+    fi;
+    has_reference = users[b] == 0 && done[b] && good[b];
     release(waiters_lock);
     if
     :: has_reference ->
@@ -176,6 +204,7 @@ inline wake_all(b)
 {
     d_step {
         i = 0;
+        waits[b] = 0;
         do
         :: i < FAULTERS ->
             if
@@ -196,7 +225,7 @@ proctype Transfer(byte b)
     bool has_reference, is_read;
 end_idle:
     do
-    :: is_submitted[b] ->
+    :: flying[b] ->
         f = target[b];
         if
         :: has_page[f] = true; is_read = true
@@ -204,22 +233,20 @@ end_idle:
         :: failures < FAILURES -> failures++; is_read = false
 #endif
         fi;
-        is_good[b] = is_read;
         /* frame_end_read() */
         acquire(frame_lock[f]);
 #ifdef PLANT_SEEN_READ_TOO_EARLY
         release(frame_lock[f]);
 #endif
-        is_being_read[f] = false;
-        block_of[f] = NONE;
+        step_end_read(f);
         if
-        :: !is_read && has_owner[f] ->
+        :: !is_read && owner[f] ->
 #ifdef PLANT_FAILED_READ_STAYS
             has_page[f] = false;
 #else
             restore_entry(f);
             has_slot[f] = false;
-            has_owner[f] = false
+            step_undo_read(f)
 #endif
         :: else
         fi;
@@ -235,18 +262,21 @@ end_idle:
         fi;
 #endif
         /* block_finish() */
-        is_submitted[b] = false;
 #ifdef PLANT_WAKE_BEFORE_DONE
         acquire(waiters_lock);
         wake_all(b);
         release(waiters_lock);
-        acquire(waiters_lock);
-        is_done[b] = true;
-#else
-        acquire(waiters_lock);
-        is_done[b] = true;
-        wake_all(b);
 #endif
+        acquire(waiters_lock);
+        atomic {
+            if
+            :: is_read -> step_finish(b)
+            :: else -> step_fail(b)
+            fi;
+#ifndef PLANT_WAKE_BEFORE_DONE
+            wake_all(b)
+#endif
+        }
         leave(b);
         d_step { f = 0; is_read = false; has_reference = false }
     od
@@ -257,18 +287,15 @@ end_idle:
 /* A processor, or a process, reaches the page through its entry from now on. */
 inline see(f)
 {
-    assert(!is_being_read[f] && has_page[f] && location[f] == ACTIVE && shares[f] != 0)
+    assert(!reading[f] && has_page[f] && location[f] == ACTIVE && shares[f] != 0)
 }
 
 /* frame_reactivate() and entry_make_valid(); (F) is held, and released. */
 inline bring_back(f)
 {
-    assert(shares[f] == 0);
-    location[f] = ACTIVE;
-    shares[f] = 1;
-    references[f]++;
+    atomic { step_reactivate(f); location[f] = ACTIVE }
     see(f);
-    entry = VALID(f);
+    step_map(f);
     release(frame_lock[f])
 }
 
@@ -283,7 +310,7 @@ inline take_frame(f)
         :: else
         fi;
         if
-        :: f != NONE -> location[f] = ACTIVE; shares[f] = 1; references[f] = 1
+        :: f != NONE -> location[f] = ACTIVE; shares[f] = 1; refs[f] = 1
         :: else
         fi
     }
@@ -310,10 +337,16 @@ inline take_standby(f)
     }
     if
     :: f != NONE ->
-        assert(references[f] == 0 && shares[f] == 0);
         restore_entry(f);
-        d_step { has_owner[f] = false; has_slot[f] = false; has_page[f] = false }
-        d_step { location[f] = ACTIVE; shares[f] = 1; references[f] = 1 }
+        atomic {
+            step_take_standby(f);
+            d_step {
+                has_slot[f] = false;
+                has_page[f] = false;
+                location[f] = ACTIVE;
+                block_of[f] = NONE
+            }
+        }
 #ifndef PLANT_TAKE_WITHOUT_FRAME_LOCK
         release(frame_lock[f])
 #endif
@@ -332,7 +365,7 @@ inline take_block(b)
     :: else
     fi;
     if
-    :: b != NONE -> d_step { users[b] = 2; is_done[b] = false }
+    :: b != NONE -> step_take(b)
     :: else
     fi;
     release(waiters_lock)
@@ -348,23 +381,22 @@ inline begin_read(f, b)
     fi;
     if
     :: f != NONE && b == NONE ->
-        d_step { shares[f] = 0; references[f] = 0 }
+        d_step { shares[f] = 0; refs[f] = 0 }
         put_free(f)
     :: f != NONE && b != NONE ->
-        d_step { /* frame_begin_read(): nobody knows the frame */
-            assert(!is_being_read[f] && !has_owner[f] && !has_slot[f]);
-            assert(!(has_owner[1 - f] && is_being_read[1 - f])); /* C1 */
-            has_owner[f] = true;
-            has_slot[f] = true;
-            location[f] = TRANSITION;
-            shares[f] = 0;
-            references[f] = 1;
-            is_being_read[f] = true;
-            block_of[f] = b;
-            target[b] = f;
-            reads++
+        atomic { /* frame_begin_read(): nobody knows the frame */
+            d_step {
+                assert(!has_slot[f]);
+                assert(!(owner[1 - f] && reading[1 - f])); /* C1 */
+                has_slot[f] = true;
+                location[f] = TRANSITION;
+                block_of[f] = b;
+                target[b] = f;
+                reads++
+            }
+            step_begin_read(f)
         }
-        entry = TRANS(f)
+        step_name(f)
     :: else
     fi
 }
@@ -374,6 +406,7 @@ inline begin_read(f, b)
 #define IO_ERROR 2
 #define VIOLATION 3
 #define SHORTAGE 4
+#define GIVEN_UP 5
 
 proctype Fault(byte me)
 {
@@ -394,7 +427,7 @@ look:
 #ifndef PLANT_SHARE_WITHOUT_LOOKING
         :: entry != raw -> release(frame_lock[f]); goto look
 #endif
-        :: else -> shares[f]++; see(f); release(frame_lock[f])
+        :: else -> step_add_share(f); see(f); release(frame_lock[f])
         fi;
 #else
         see(f);
@@ -411,11 +444,11 @@ look:
         fi;
         if
 #ifndef PLANT_MAP_WHILE_READ
-        :: is_being_read[f] -> /* door_join() */
+        :: reading[f] -> /* door_join() */
+            step_collide(f);
             b = block_of[f];
             acquire(waiters_lock);
-            assert(users[b] != 0);
-            users[b]++;
+            step_join(b);
             release(waiters_lock);
             release(frame_lock[f]);
             result = PENDING
@@ -423,8 +456,20 @@ look:
         :: else -> bring_back(f); result = SUCCESS
         fi
     :: raw == SLOT ->
+        result = PENDING;
         if /* door_earlier_read() */
-        :: last != NONE && is_done[last] && !is_good[last] -> result = IO_ERROR
+        :: last != NONE ->
+            acquire(waiters_lock);
+            if
+            :: done[last] && !good[last] -> step_refuse(last); result = IO_ERROR
+            :: done[last] && good[last] -> step_again(last)
+            :: else
+            fi;
+            release(waiters_lock)
+        :: else
+        fi;
+        if
+        :: result == IO_ERROR
         :: else ->
             assert(!had_page); /* C5 */
             begin_read(f, b);
@@ -449,13 +494,13 @@ look:
         d_step { is_queued[me] = true; queue_of[me] = b }
 #else
         if
-        :: !is_done[b] -> d_step { is_queued[me] = true; queue_of[me] = b }
-        :: else -> is_woken[me] = true
+        :: !done[b] -> atomic { step_queue(b); d_step { is_queued[me] = true; queue_of[me] = b } }
+        :: else -> atomic { step_pass(b); is_woken[me] = true }
         fi;
 #endif
         release(waiters_lock);
         if
-        :: is_new -> assert(!is_submitted[b]); is_submitted[b] = true /* C1 */
+        :: is_new -> step_submit(b) /* C1 */
         :: else
         fi;
 #ifdef LIVENESS
@@ -463,10 +508,25 @@ look:
         is_woken[me];
         is_waiting = is_waiting && me != 0;
 #else
-        is_woken[me];
+        if
+        :: is_woken[me]
+#ifdef CANCELS
+        :: cancels < CANCELS -> /* ntmm_fault_cancel() */
+            cancels++;
+            acquire(waiters_lock);
+            if
+            :: is_queued[me] -> atomic { step_cancel(b); is_queued[me] = false }
+            :: else
+            fi;
+            release(waiters_lock);
+            block_leave(last);
+            result = GIVEN_UP;
+            goto over
 #endif
-        has_failed = has_failed || !is_good[b];
-        had_page = is_good[b];
+        fi;
+#endif
+        has_failed = has_failed || !good[b];
+        had_page = good[b];
 #ifdef PLANT_LEAVE_BEFORE_LOOKING
         block_leave(last);
         last = NONE;
@@ -478,6 +538,8 @@ look:
         goto again
     :: else
     fi;
+over:
+    skip;
     d_step {
         /* C5: an error is a failed read's; and when there was no other read, it is everybody's */
         assert(result != IO_ERROR || has_failed);
@@ -517,7 +579,7 @@ proctype Take()
     take_standby(f);
     if
     :: f != NONE ->
-        d_step { shares[f] = 0; references[f] = 0 }
+        d_step { shares[f] = 0; refs[f] = 0 }
         put_free(f)
     :: else
     fi;
@@ -542,14 +604,15 @@ look:
         :: else
         fi;
         entry = EMPTY;
-        d_step { /* frame_detach() */
-            is_ours = references[f] == 0;
+        is_ours = refs[f] == 0; /* frame_detach() */
+        if
 #ifdef PLANT_DELETE_WHILE_READ
-            is_ours = true;
+        :: true -> is_ours = true; atomic { step_detach(f); location[f] = ACTIVE }
+#else
+        :: is_ours -> atomic { step_detach(f); location[f] = ACTIVE }
+        :: else -> atomic { step_detach_held(f); location[f] = TRANSITION }
 #endif
-            has_owner[f] = false;
-            location[f] = (is_ours -> ACTIVE : TRANSITION)
-        }
+        fi;
         release(frame_lock[f])
     :: raw == SLOT -> d_step { entry = EMPTY; is_slot_used = false }; is_ours = false
     :: raw == EMPTY -> is_ours = false
@@ -557,14 +620,12 @@ look:
     if
     :: is_ours -> /* frame_delete() */
         acquire(frame_lock[f]);
+        is_ours = refs[f] == owner[f];
+        if
+        :: is_ours -> step_delete(f)
+        :: else -> step_delete_held(f)
+        fi;
         d_step {
-            if
-            :: has_owner[f] -> references[f]--
-            :: else
-            fi;
-            is_ours = references[f] == 0;
-            has_owner[f] = false;
-            shares[f] = 0;
             location[f] = (is_ours -> ACTIVE : TRANSITION);
             if
             :: is_ours -> assert(is_slot_used && has_slot[f]); has_slot[f] = false;
@@ -613,22 +674,23 @@ init
     }
     /* C4: this is reached; C6 */
     atomic {
-        ended == started && !is_submitted[0] && !is_submitted[1] &&
+        ended == started && !flying[0] && !flying[1] &&
             Transfer[1]@end_idle && Transfer[2]@end_idle;
-        assert(users[0] == 0 && users[1] == 0 && !waiters_lock && !owner_lock);
+        assert(users[0] == 0 && users[1] == 0 && waits[0] == 0 && waits[1] == 0);
+        assert(!waiters_lock && !owner_lock);
         assert(is_slot_used == (entry != EMPTY));
         f = 0;
         do
         :: f < FRAMES ->
-            assert(!is_being_read[f] && !frame_lock[f]);
+            assert(!reading[f] && !frame_lock[f]);
             if
             :: location[f] == FREE -> assert(entry != VALID(f) && entry != TRANS(f))
             :: location[f] == STANDBY ->
-                assert(entry == TRANS(f) && has_owner[f] && has_slot[f] && has_page[f]);
-                assert(shares[f] == 0 && references[f] == 0)
+                assert(entry == TRANS(f) && owner[f] && has_slot[f] && has_page[f]);
+                assert(shares[f] == 0 && refs[f] == 0)
             :: location[f] == ACTIVE ->
-                assert(entry == VALID(f) && has_owner[f] && has_slot[f] && has_page[f]);
-                assert(shares[f] == 1 && references[f] == 1)
+                assert(entry == VALID(f) && owner[f] && has_slot[f] && has_page[f]);
+                assert(shares[f] == 1 && refs[f] == 1)
             :: location[f] == TRANSITION -> assert(false)
             fi;
             f++

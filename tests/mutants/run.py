@@ -51,16 +51,18 @@ def read_mistakes(path):
     return mistakes
 
 
-def copy_tree(folder):
-    """The files of the repository, those alone that differ, so that a second run builds little."""
+def copy_tree(folder, edits={}):
+    """The files of the repository, those alone that differ, so that a second run builds little.
+    `edits` has functions that make of the bytes of a file those of its copy."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
     for name in filter(None, listed.stdout.decode().split("\0")):
         source, target = ROOT / name, folder / name
         if not source.is_file():
             continue
-        if not target.is_file() or target.read_bytes() != source.read_bytes():
+        data = edits.get(name, bytes)(source.read_bytes())
+        if not target.is_file() or target.read_bytes() != data:
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
+            target.write_bytes(data)
             target.chmod(source.stat().st_mode)
 
 

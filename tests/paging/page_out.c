@@ -44,7 +44,7 @@ static void empty_all(struct call *c)
     uint32_t slots = load32_acquire(&anchor_of(c)->slot_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct process *process = process_in_slot(c, slot);
-        lock_acquire(c, &process->working_set_lock, LOCK_WORKING_SET);
+        working_set_acquire(c, process);
         if (get64(&process->handle) != 0)
             empty_working_set(c, process);
         process_unlock_working_set(c, process);

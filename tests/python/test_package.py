@@ -57,6 +57,7 @@ def test_every_service_is_bound():
         "emulated_disk_image", "emulated_map_io", "emulated_platform", "emulated_read_disk",
         "emulated_set_event", "emulated_set_log", "emulated_spawn", "emulated_update",
         "check_with_storage", "fault_begin", "fault_cancel", "set_invalidation_sink",
+        "set_image_verifier",
         "free_user_physical_pages", "map_user_physical_pages_scatter",
         "emulated_query_host_file",
     }

@@ -57,6 +57,53 @@ def test_a_page_that_cannot_be_read():
         assert process.read(block, 1) == b"x"
 
 
+def test_a_page_in_a_bad_frame_moves_or_is_lost(system, process):
+    block = process.allocate(2 * PAGE)
+    process.write(block, b"a")
+    process.write(block + PAGE, b"b")
+    before = system.memory()
+
+    def frame(address):
+        return process.translate(address).physical_address // PAGE
+
+    moved = frame(block)
+    assert system.mark_frame_bad(moved, readable=True) == ntmm.BadFrame.MOVED
+    assert process.read(block, 1) == b"a" and frame(block) != moved
+    assert system.mark_frame_bad(frame(block + PAGE)) == ntmm.BadFrame.LOST
+    with pytest.raises(ntmm.InPageError) as raised:
+        process.read(block + PAGE, 1)
+    assert raised.value.io_status == ntmm._core.NTMM_STATUS_HARDWARE_MEMORY_ERROR
+    memory = system.memory()
+    assert memory.bad_pages == before.bad_pages + 2
+    assert memory.commit_limit_pages == before.commit_limit_pages - 2
+    assert system.frame(moved).location == ntmm.FrameLocation.BAD
+    system.mark_frame_good(moved)
+    assert system.memory().bad_pages == before.bad_pages + 1
+    with pytest.raises(ntmm.InvalidParameter):
+        system.mark_frame_good(moved)
+
+
+def test_frames_go_and_come():
+    with ntmm.System(ram=MIB) as system, system.create_process() as process:
+        block = process.allocate(4 * PAGE)
+        process.write(block, b"a")
+        before = system.memory()
+        number = process.translate(block).physical_address // PAGE
+        system.remove_frames(number, 1)
+        assert process.read(block, 1) == b"a"
+        memory = system.memory()
+        assert memory.total_pages == before.total_pages - 1
+        assert memory.commit_limit_pages == before.commit_limit_pages - 1
+        with pytest.raises(ntmm.InvalidParameter):
+            system.remove_frames(number, 1)
+        with pytest.raises(ntmm.NtStatusError):
+            system.remove_frames(0, 1)
+        system.add_frames(number, 1)
+        assert system.memory().total_pages == before.total_pages
+        with pytest.raises(ntmm.NtStatusError):
+            system.add_frames(number, 1)
+
+
 def test_zero_pages_need_no_slot():
     with ntmm.System(ram=MIB, zeros_need_no_slot=True) as system:
         system.add_page_file(2 * MIB)

@@ -35,7 +35,8 @@ def status_of(call):
 
 
 def test_every_call_of_sections_and_files_is_used_by_the_package():
-    """Each is reached by a method, not only as a function of ntmm._core."""
+    """Each is reached by a method, not only as a function of ntmm._core; but the verifier, which
+    the core calls back while it makes an image, has no binding."""
     used = set()
     for source in (ROOT / "bindings" / "python" / "ntmm").glob("*.py"):
         for node in ast.walk(ast.parse(source.read_text())):
@@ -46,7 +47,7 @@ def test_every_call_of_sections_and_files_is_used_by_the_package():
         text = (ROOT / "core" / "include" / "ntmm" / header).read_text()
         declared |= set(re.findall(r"^NTMM_API[^;(]*?\b(ntmm_\w+)\(", text, re.MULTILINE))
     assert len(declared) > 20
-    assert declared - used == set()
+    assert declared - used == {"ntmm_set_image_verifier"}
 
 
 # Create, open, query

@@ -60,6 +60,7 @@ def test_no_byte_is_lost_by_one_program(part, how):
     assert report["memory"]["user_peak_pages"] < pages / 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", INTERLEAVINGS, ids=name_of)
 @pytest.mark.parametrize("part", PARTS, ids=name_of)
 def test_no_byte_is_lost_by_programs_together(prefixes, part, how):

@@ -3,6 +3,8 @@
  */
 #include "sim/sim.h"
 
+#include "platform/emulated/machine.h"
+
 #include <ntmm/inspect.h>
 #include <ntmm/paging.h>
 #include <ntmm/process.h>
@@ -16,6 +18,7 @@
 #define PAGE_FILE_INITIAL UINT64_C(0x400000)
 #define TRIES 1000u                  /* of a call that errors fail */
 #define SWITCHES_OF_ROUND 400000000u /* until a round is held to be stuck */
+#define ROUNDS_OF_HASH 8u            /* between two hashes of RAM */
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
 _Noreturn void sim_fail(struct sim *sim, const char *why)
@@ -69,8 +72,12 @@ static void run_worker(void *context)
         if (!sim_keeps(sim, worker->index, number) ||
             world->count + COMPARED_RECORD_OPERATIONS > world->limit)
             continue;
-        records_draw(world, &state, record);
-        compared_run_record(world, record, &worker->operation);
+        if (extra_is_due(splitmix64(&state))) {
+            extra_run(worker, &state);
+        } else {
+            records_draw(world, &state, record);
+            compared_run_record(world, record, &worker->operation);
+        }
     }
     sim->unfinished--;
 }
@@ -89,6 +96,7 @@ static void begin_worker(struct sim *sim, uint32_t index)
         .first_cpu = 2 * index,
         .tries = TRIES,
     };
+    worker->operation = (struct operation){0};
     compared_join(&worker->world, sim->shape.headers[index]);
 }
 
@@ -133,7 +141,7 @@ static void begin_system(struct sim *sim)
         .size = sizeof machine,
         .version = NTMM_EMULATED_CONFIG_VERSION,
         .ram_bytes = sim->shape.ram_bytes,
-        .cpu_count = 2 * SIM_WORKERS + SIM_SHARERS,
+        .cpu_count = SIM_CPUS + (sim->shape.is_crowded ? SIM_CROWD : 0),
         .seed = sim->seed,
         .flags = sim->shape.emulated_flags | NTMM_EMULATED_CHECK_LEVEL,
         .step_limit = SWITCHES_OF_ROUND,
@@ -162,14 +170,51 @@ static void heal(struct sim *sim, uint64_t device)
          "a device is unknown");
 }
 
+void sim_boot(struct sim *sim)
+{
+    frames_note_machine(sim->seed);
+    begin_system(sim);
+    for (uint32_t i = 0; i < sim->shape.worker_count; i++)
+        begin_worker(sim, i);
+    owners_begin(sim);
+}
+
+static void mix(struct sim_result *result, uint64_t value)
+{
+    result->hash = (result->hash ^ value) * FNV_PRIME;
+}
+
+/* Statuses of the models are the workers' own, and equal to what was found. */
+static void mix_statuses(struct sim *sim, const struct compared *world)
+{
+    for (unsigned i = 0; i < world->count; i++)
+        mix(sim->result, world->outcomes[i].status);
+}
+
+void sim_forget_worlds(struct sim *sim)
+{
+    struct ntmm_emulated_statistics statistics;
+    ntmm_emulated_query(sim->emu, &statistics);
+    mix(sim->result, statistics.schedule_hash);
+    sim->steps_before += statistics.completions;
+    sim->errors_before += statistics.injected_errors;
+    owners_forget(sim);
+    for (uint32_t i = 0; i < sim->shape.worker_count; i++) {
+        struct compared *world = &sim->workers[i].world;
+        sim->steps_before += world->count + world->again;
+        sim->result->again += world->again;
+        mix_statuses(sim, world);
+        extra_forget(&sim->workers[i]);
+        compared_abandon(world);
+    }
+}
+
 static void stop_errors(struct sim *sim)
 {
     sim->is_running = false;
     sim->system->failures = (struct allocation_failures){0};
-    for (uint32_t i = 0; i < sim->shape.page_file_count; i++)
-        heal(sim, sim->page_files[i]);
-    if (sim->sharing != NULL)
-        heal(sim, sharing_device(sim));
+    for (uint64_t device = 0; device < sim->emu->disk_count; device++)
+        heal(sim, device);
 }
 
 static void check_system(struct sim *sim)
@@ -193,9 +238,16 @@ static void run_round(struct sim *sim)
     struct ntmm_emulated_statistics statistics;
     spawn_workers(sim);
     sharing_spawn(sim);
+    crowd_spawn(sim);
+    owners_spawn(sim);
     background_spawn(sim);
+    power_spawn(sim);
     sim->is_running = true;
     ntmm_status status = ntmm_emulated_run(sim->emu);
+    if (sim->is_cut) {
+        power_come_back(sim);
+        return;
+    }
     stop_errors(sim);
     must(sim, status != NTMM_STATUS_CANT_WAIT, "a round does not end");
     must(sim, status == NTMM_STATUS_SUCCESS, "everybody waits for somebody");
@@ -205,13 +257,16 @@ static void run_round(struct sim *sim)
     for (uint32_t i = 0; i < sim->shape.worker_count; i++)
         compared_check_processes(&sim->workers[i].world);
     sharing_check(sim);
+    crowd_check(sim);
+    owners_check(sim);
 }
 
 static uint64_t steps_of(struct sim *sim)
 {
     struct ntmm_emulated_statistics statistics;
     ntmm_emulated_query(sim->emu, &statistics);
-    uint64_t steps = statistics.completions + sim->background_calls + sharing_steps(sim);
+    uint64_t steps = sim->steps_before + statistics.completions + sim->background_calls;
+    steps += sharing_steps(sim) + crowd_steps(sim) + sim->owner_steps;
     for (uint32_t i = 0; i < sim->shape.worker_count; i++)
         steps += sim->workers[i].world.count + sim->workers[i].world.again;
     return steps;
@@ -230,23 +285,26 @@ static bool is_over(struct sim *sim)
         if (records[SIM_WORKERS + i] < sim->keep->limit)
             return false;
     }
+    for (uint32_t i = 0; i < sim->shape.owner_count; i++) {
+        if (records[SIM_WORKERS + SIM_SHARERS + i] < sim->keep->limit)
+            return false;
+    }
     return true;
 }
 
-static void mix(struct sim_result *result, uint64_t value)
-{
-    result->hash = (result->hash ^ value) * FNV_PRIME;
-}
-
-/* Statuses of the models are the workers' own, and equal to what was found. */
 static void take_result(struct sim *sim, struct sim_result *result)
 {
     struct ntmm_emulated_statistics statistics;
     ntmm_emulated_query(sim->emu, &statistics);
     mix(result, statistics.schedule_hash);
     result->steps = steps_of(sim);
-    result->again = sharing_again(sim);
-    result->errors = statistics.injected_errors;
+    result->again += sharing_again(sim) + sim->owner_again;
+    for (uint32_t i = 0; i < SERVICE_COUNT; i++)
+        result->services[i] = sim->services[i];
+    result->errors = sim->errors_before + statistics.injected_errors;
+    result->boots = sim->boots;
+    for (uint32_t i = 0; i < TURN_COUNT; i++)
+        result->turns += sim->turns[i];
     result->refused_charges = sim->refused_charges;
     for (uint32_t i = 0; i < POINT_COUNT; i++) {
         result->points[i] = sim->points[i];
@@ -255,17 +313,20 @@ static void take_result(struct sim *sim, struct sim_result *result)
     for (uint32_t i = 0; i < sim->shape.worker_count; i++) {
         const struct compared *world = &sim->workers[i].world;
         result->again += world->again;
-        for (unsigned j = 0; j < world->count; j++)
-            mix(result, world->outcomes[j].status);
+        mix_statuses(sim, world);
     }
 }
 
 static void end(struct sim *sim)
 {
     struct ntmm_teardown left;
-    for (uint32_t i = 0; i < sim->shape.worker_count; i++)
+    for (uint32_t i = 0; i < sim->shape.worker_count; i++) {
+        extra_end(&sim->workers[i]);
         compared_leave(&sim->workers[i].world);
+    }
     sharing_end(sim);
+    crowd_end(sim);
+    owners_end(sim);
     ntmm_emulated_destroy(sim->emu, &left);
     must(sim,
          left.lost_pages == 0 && left.outstanding_commit == 0 && left.live_objects == 0 &&
@@ -287,16 +348,19 @@ void sim_run(uint64_t seed, uint64_t steps, const struct keep *keep, struct sim_
     prng_seed(&sim->errors, seed ^ 0x4552524F52u);
     shape_draw(seed, &sim->shape);
     schedule_begin(sim);
-    begin_system(sim);
-    for (uint32_t i = 0; i < sim->shape.worker_count; i++)
-        begin_worker(sim, i);
+    sim_boot(sim);
     sharing_begin(sim);
-    while (!is_over(sim)) {
+    crowd_begin(sim);
+    for (uint64_t round = 1; !is_over(sim); round++) {
         run_round(sim);
-        mix(result, ntmm_emulated_hash(sim->emu));
+        if (round % ROUNDS_OF_HASH == 0)
+            mix(result, ntmm_emulated_hash(sim->emu));
+        turns_take(sim);
     }
+    mix(result, ntmm_emulated_hash(sim->emu));
     take_result(sim, result);
     end(sim);
     schedule_end();
+    frames_flush();
     free(sim);
 }

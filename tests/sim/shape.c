@@ -15,6 +15,21 @@ static uint32_t draw_of(struct prng *prng, const uint32_t *values, size_t count)
     return values[prng_below(prng, count)];
 }
 
+static bool wants_crowd;
+
+void shape_want_crowd(void) { wants_crowd = true; }
+
+/* Slow devices and processors that take turns often, so that who faults meets who waits. */
+static void make_crowded(struct shape *shape)
+{
+    shape->is_crowded = true;
+    shape->worker_count = 1;
+    shape->sharer_count = shape->owner_count = 0;
+    shape->cut_mask = shape->turn_mask = 0;
+    shape->latency_pumps = 16;
+    shape->switch_mask &= 7;
+}
+
 void shape_draw(uint64_t seed, struct shape *shape)
 {
     struct prng prng;
@@ -35,19 +50,30 @@ void shape_draw(uint64_t seed, struct shape *shape)
         uint64_t bits = prng_next(&prng) & ~(uint64_t)(HEADER_PAGED | HEADER_OLD_BUILD);
         shape->headers[i] = (uint8_t)(bits | (shape->is_old_build ? HEADER_OLD_BUILD : 0));
     }
+    shape->valid_pages = DRAW(&prng, SIM_SHARED_PAGES, SIM_SHARED_PAGES / 3, 0);
+    shape->cut_mask = DRAW(&prng, 0, 0, 3, 7);
+    shape->turn_mask = DRAW(&prng, 0, 0, 3, 15);
+    shape->owner_count = DRAW(&prng, 0, 1, SIM_OWNERS);
     uint64_t pages = 96 + (uint64_t)shape->worker_count * DRAW(&prng, 96, 160, 1024);
+    if (shape->owner_count != 0)
+        pages += DRAW(&prng, 32, 1536); /* the latter hold a large page */
     shape->ram_bytes = pages * NTMM_PAGE_SIZE;
+    if (wants_crowd)
+        make_crowded(shape);
 }
 
 void shape_print(const struct shape *shape)
 {
-    printf("  RAM %" PRIu64 " KiB, %u workers, %u sharers, %u page files, latency up to %u\n"
+    printf("  RAM %" PRIu64
+           " KiB, %u workers, %u sharers, %u owners, %u page files, latency up to %u\n"
            "  pumps, clusters of %u and %u pages, a switch at 1 of %u points, %s,\n"
-           "  an error each %u yields, 1 of %u charges refused, %u records a round\n",
-           shape->ram_bytes / 1024, shape->worker_count, shape->sharer_count,
+           "  an error each %u yields, 1 of %u charges refused, %u records a round,\n"
+           "  power cut in 1 of %u rounds, a snapshot after 1 of %u\n",
+           shape->ram_bytes / 1024, shape->worker_count, shape->sharer_count, shape->owner_count,
            shape->page_file_count, shape->latency_pumps, shape->read_cluster, shape->write_cluster,
            shape->switch_mask + 1,
            shape->emulated_flags & NTMM_EMULATED_PREEMPT ? "preempted" : "not preempted",
            shape->error_period, shape->refusal_mask != 0 ? shape->refusal_mask + 1 : 0,
-           shape->round_records);
+           shape->round_records, shape->cut_mask != 0 ? shape->cut_mask + 1 : 0,
+           shape->turn_mask != 0 ? shape->turn_mask + 1 : 0);
 }

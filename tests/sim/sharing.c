@@ -9,6 +9,13 @@
  *
  * The values are known to their owner alone: what it wrote last must be there whenever it looks,
  * and at the end in the file, as ntmm_read_file gives it after a flush and as the device has it.
+ *
+ * They rise, so that after a power cut (power.c) each can be judged. The file's device has a write
+ * cache, and behind the valid data of the file it holds garbage.
+ *
+ *     values    1 5 9 13 17     of a word, rising
+ *     flushed     5             when the last flush that succeeded began
+ *     disk        5, 9, 13, 17  or, when nothing of it was flushed, 0; all other bytes are 0
  */
 #include "sim/sim.h"
 
@@ -19,9 +26,13 @@
 #include <ntmm/virtual.h>
 #include <ntmm/working_set.h>
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define PAGES 96u
+#define GARBAGE 0xEE
+#define PAGES SIM_SHARED_PAGES
 #define PAGE UINT64_C(0x1000)
 #define FILE_BYTES (PAGES * PAGE)
 #define PROCESSES 2u
@@ -35,12 +46,16 @@ struct sharer {
     uint32_t next_record;
     uint64_t base[PART_COUNT]; /* of its views */
     uint64_t values[PART_COUNT][PAGES];
+    uint64_t begun[PAGES];   /* of the file: the last value that a store or write began with */
+    uint64_t flushed[PAGES]; /* of the file: what no power cut can take */
+    uint64_t last_value;
     uint64_t steps;
     uint64_t again;
 };
 
 struct sharing {
     uint64_t device;
+    uint64_t valid_bytes; /* as told after a flush */
     ntmm_handle file;
     ntmm_handle section[PART_COUNT];
     ntmm_handle process[PROCESSES];
@@ -65,44 +80,60 @@ static bool is_to_repeat(struct sharer *s, ntmm_status status, uint32_t *tries)
     s->steps++;
     if (status == NTMM_STATUS_SUCCESS)
         return false;
-    if (!compared_is_for_want(status) || ++*tries > TRIES)
+    if (!compared_is_for_want(status) || ++*tries > TRIES) {
+        printf("# sharer %u: status 0x%08" PRIX32 " in try %u\n", s->index, (uint32_t)status,
+               *tries);
         sim_fail(s->sim, "a sharer's call fails");
+    }
     s->again++;
     return true;
 }
 
+/* Above all others of this sharer. */
+static uint64_t new_value(struct sharer *s, enum part part, uint32_t page)
+{
+    s->last_value += SIM_SHARERS + 1;
+    if (part == PART_FILE)
+        s->begun[page] = s->last_value + s->index;
+    return s->last_value + s->index;
+}
+
 static void store(struct sharer *s, enum part part, uint32_t page)
 {
-    uint64_t value = s->values[part][page] * 5 + s->index + 1;
+    uint64_t value = new_value(s, part, page);
+    le64 word;
     uint32_t tries = 0;
     ntmm_status status;
+    set64(&word, value);
     do {
         status = ntmm_emulated_store(s->sim->emu, cpu_of(s), s->base[part] + offset_of(s, page),
-                                     &value, sizeof value, NULL, NULL);
+                                     &word, sizeof word, NULL, NULL);
     } while (is_to_repeat(s, status, &tries));
     s->values[part][page] = value;
 }
 
 static void load(struct sharer *s, enum part part, uint32_t page)
 {
-    uint64_t value = 0;
+    le64 word = {0};
     uint32_t tries = 0;
     ntmm_status status;
     do {
         status = ntmm_emulated_load(s->sim->emu, cpu_of(s), s->base[part] + offset_of(s, page),
-                                    &value, sizeof value, NULL, NULL);
+                                    &word, sizeof word, NULL, NULL);
     } while (is_to_repeat(s, status, &tries));
-    if (value != s->values[part][page])
+    if (get64(&word) != s->values[part][page])
         sim_fail(s->sim, "a store to shared memory is lost");
 }
 
 static void write_file(struct sharer *s, uint32_t page)
 {
-    uint64_t value = s->values[PART_FILE][page] * 7 + s->index + 1, written;
+    uint64_t value = new_value(s, PART_FILE, page), written;
+    le64 word;
     uint32_t tries = 0;
+    set64(&word, value);
     while (is_to_repeat(s,
                         ntmm_write_file(s->sim->system, s->sim->sharing->file, offset_of(s, page),
-                                        &value, sizeof value, &written),
+                                        &word, sizeof word, &written),
                         &tries)) {
     }
     s->values[PART_FILE][page] = value;
@@ -110,28 +141,64 @@ static void write_file(struct sharer *s, uint32_t page)
 
 static void read_file(struct sharer *s, uint32_t page)
 {
-    uint64_t value = 0, moved;
+    le64 word = {0};
+    uint64_t moved;
     uint32_t tries = 0;
     while (is_to_repeat(s,
                         ntmm_read_file(s->sim->system, s->sim->sharing->file, offset_of(s, page),
-                                       &value, sizeof value, &moved),
+                                       &word, sizeof word, &moved),
                         &tries)) {
     }
-    if (value != s->values[PART_FILE][page])
+    if (get64(&word) != s->values[PART_FILE][page])
         sim_fail(s->sim, "a write to a shared file is lost");
+}
+
+/* The values that all sharers have in the file now. */
+static void note_values(const struct sharing *sharing, uint64_t values[SIM_SHARERS][PAGES])
+{
+    for (uint32_t i = 0; i < SIM_SHARERS; i++)
+        memcpy(values[i], sharing->sharers[i].values[PART_FILE], sizeof values[i]);
+}
+
+/* A flush of pages [first, end) succeeded, which began when the values were these. */
+static void note_flush(struct sim *sim, uint32_t first, uint32_t end,
+                       uint64_t values[SIM_SHARERS][PAGES])
+{
+    struct sharing *sharing = sim->sharing;
+    struct ntmm_file_information information;
+    if (ntmm_query_file(sim->system, sharing->file, &information) != NTMM_STATUS_SUCCESS)
+        sim_fail(sim, "a shared file is unknown");
+    if (information.valid_bytes > sharing->valid_bytes)
+        sharing->valid_bytes = information.valid_bytes;
+    for (uint32_t i = 0; i < SIM_SHARERS; i++) {
+        uint64_t *flushed = sharing->sharers[i].flushed;
+        for (uint32_t page = first; page < end; page++)
+            flushed[page] = flushed[page] > values[i][page] ? flushed[page] : values[i][page];
+    }
 }
 
 static void flush(struct sharer *s, uint32_t page)
 {
+    uint64_t values[SIM_SHARERS][PAGES];
+    uint32_t pages = page + 4 > PAGES ? 1 : 4, tries = 0;
     struct ntmm_io_status io;
-    uint32_t tries = 0;
     ntmm_status status;
     do {
-        uint64_t base = s->base[PART_FILE] + page * PAGE, size = 4 * PAGE;
-        if (page + 4 > PAGES)
-            size = PAGE;
+        uint64_t base = s->base[PART_FILE] + page * PAGE, size = pages * PAGE;
+        note_values(s->sim->sharing, values);
         status = ntmm_flush_virtual_memory(s->sim->system, process_of(s), &base, &size, &io);
     } while (is_to_repeat(s, status, &tries));
+    note_flush(s->sim, page, page + pages, values);
+}
+
+static void flush_file(struct sharer *s)
+{
+    uint64_t values[SIM_SHARERS][PAGES];
+    uint32_t tries = 0;
+    do {
+        note_values(s->sim->sharing, values);
+    } while (is_to_repeat(s, ntmm_flush_file(s->sim->system, s->sim->sharing->file, 0, 0), &tries));
+    note_flush(s->sim, 0, PAGES, values);
 }
 
 static void map(struct sharer *s, enum part part)
@@ -186,8 +253,12 @@ static void run_record(struct sharer *s, uint64_t state)
     uint32_t page = (uint32_t)(draw >> 8) % PAGES;
     switch (draw >> 32 & 15) {
     case 0:
-        unmap(s, part);
-        map(s, part);
+        if (draw >> 40 & 3) {
+            unmap(s, part);
+            map(s, part);
+        } else {
+            flush_file(s);
+        }
         break;
     case 1:
         flush(s, page);
@@ -239,13 +310,16 @@ static void must(struct sim *sim, ntmm_status status)
         sim_fail(sim, "what sharers share cannot be made or ended");
 }
 
-static void begin_file(struct sim *sim)
+/* contents: of the device, FILE_BYTES */
+static void begin_file(struct sim *sim, const uint8_t *contents)
 {
     struct sharing *sharing = sim->sharing;
     const struct ntmm_emulated_file_config device = {
         .size = sizeof device,
         .version = NTMM_EMULATED_FILE_VERSION,
+        .contents = contents,
         .size_bytes = FILE_BYTES,
+        .flags = NTMM_EMULATED_FILE_WRITE_CACHE,
         .maximum_latency_pumps = sim->shape.latency_pumps,
     };
     must(sim, ntmm_emulated_add_file(sim->emu, &device, &sharing->device, NULL));
@@ -254,7 +328,7 @@ static void begin_file(struct sim *sim)
         .version = NTMM_FILE_CONFIG_VERSION,
         .device = sharing->device,
         .size_bytes = FILE_BYTES,
-        .valid_bytes = FILE_BYTES,
+        .valid_bytes = sharing->valid_bytes,
     };
     must(sim, ntmm_create_file(sim->system, &file, NTMM_FILE_READ_DATA | NTMM_FILE_WRITE_DATA,
                                &sharing->file));
@@ -270,28 +344,88 @@ static void begin_sections(struct sim *sim)
                                       part == PART_FILE ? sharing->file : 0));
 }
 
-void sharing_begin(struct sim *sim)
+/* All that lives in the system; what is on the device stays. */
+static void join_system(struct sim *sim, const uint8_t *contents)
 {
     const struct ntmm_process_config config = {
         .size = sizeof config,
         .version = NTMM_PROCESS_CONFIG_VERSION,
     };
-    if (sim->shape.sharer_count == 0)
-        return;
-    sim->sharing = calloc(1, sizeof *sim->sharing);
-    if (sim->sharing == NULL)
-        sim_fail(sim, "no memory");
-    begin_file(sim);
+    begin_file(sim, contents);
     begin_sections(sim);
     for (uint32_t i = 0; i < PROCESSES; i++)
         must(sim, ntmm_create_process(sim->system, &config, &sim->sharing->process[i]));
     for (uint32_t i = 0; i < sim->shape.sharer_count; i++) {
         struct sharer *s = &sim->sharing->sharers[i];
-        s->sim = sim;
-        s->index = i;
         map(s, PART_FILE);
         map(s, PART_MEMORY);
     }
+}
+
+void sharing_begin(struct sim *sim)
+{
+    static uint8_t contents[FILE_BYTES];
+    if (sim->shape.sharer_count == 0)
+        return;
+    sim->sharing = calloc(1, sizeof *sim->sharing);
+    if (sim->sharing == NULL)
+        sim_fail(sim, "no memory");
+    for (uint32_t i = 0; i < SIM_SHARERS; i++)
+        sim->sharing->sharers[i] = (struct sharer){.sim = sim, .index = i};
+    sim->sharing->valid_bytes = sim->shape.valid_pages * PAGE;
+    memset(contents, 0, sizeof contents);
+    memset(contents + sim->sharing->valid_bytes, GARBAGE,
+           sizeof contents - sim->sharing->valid_bytes);
+    join_system(sim, contents);
+}
+
+/* --- after a power cut --- */
+
+/* A page as the new system shows it: each word is one that was stored and not older than what was
+ * flushed, and nothing else was ever written. */
+static void adopt_page(struct sim *sim, uint32_t page)
+{
+    le64 words[PAGE / 8];
+    uint64_t moved;
+    if (ntmm_read_file(sim->system, sim->sharing->file, page * PAGE, words, sizeof words, &moved) !=
+        NTMM_STATUS_SUCCESS)
+        sim_fail(sim, "a shared file cannot be read after a power cut");
+    for (uint32_t i = 0; i < SIM_SHARERS; i++) {
+        struct sharer *s = &sim->sharing->sharers[i];
+        uint64_t value = get64(&words[i]);
+        if (value < s->flushed[page])
+            sim_fail(sim, "a power cut took what had been flushed");
+        if (value > s->begun[page] || (value != 0 && value % (SIM_SHARERS + 1) != i))
+            sim_fail(sim, "after a power cut a file has what nobody wrote");
+        s->values[PART_FILE][page] = s->begun[page] = s->flushed[page] = value;
+        s->values[PART_MEMORY][page] = 0;
+        set64(&words[i], 0);
+    }
+    for (uint32_t i = 0; i < PAGE / 8; i++) {
+        if (get64(&words[i]) != 0)
+            sim_fail(sim, "after a power cut a file has garbage where nobody wrote");
+    }
+}
+
+void *sharing_take_contents(struct sim *sim)
+{
+    if (sim->sharing == NULL)
+        return NULL;
+    void *contents = malloc(FILE_BYTES);
+    const void *image = ntmm_emulated_disk_image(sim->emu, sim->sharing->device, NULL);
+    if (contents == NULL || image == NULL)
+        sim_fail(sim, "no memory");
+    return memcpy(contents, image, FILE_BYTES);
+}
+
+void sharing_join_again(struct sim *sim, void *contents)
+{
+    if (sim->sharing == NULL)
+        return;
+    join_system(sim, contents);
+    free(contents);
+    for (uint32_t page = 0; page < PAGES; page++)
+        adopt_page(sim, page);
 }
 
 void sharing_spawn(struct sim *sim)
@@ -319,14 +453,16 @@ void sharing_check(struct sim *sim)
 /* On the device, as somebody else would read it. */
 static void compare_device(struct sim *sim)
 {
+    struct ntmm_file_information information;
     const uint8_t *device = ntmm_emulated_disk_image(sim->emu, sim->sharing->device, NULL);
+    must(sim, ntmm_query_file(sim->system, sim->sharing->file, &information));
     for (uint32_t i = 0; i < sim->shape.sharer_count; i++) {
         struct sharer *s = &sim->sharing->sharers[i];
         for (uint32_t page = 0; page < PAGES; page++) {
-            le64 word;
-            __builtin_memcpy(&word, device + offset_of(s, page), sizeof word);
-            /* the sharers' values are words of the host */
-            if (word.raw != s->values[PART_FILE][page])
+            le64 word = {0};
+            if (page * PAGE < information.valid_bytes)
+                memcpy(&word, device + offset_of(s, page), sizeof word);
+            if (get64(&word) != s->values[PART_FILE][page])
                 sim_fail(sim, "a shared file is not on its device after a flush");
         }
     }

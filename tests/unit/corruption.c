@@ -55,7 +55,7 @@ static void make_bad(struct machine *m)
     struct call c = machine_call(m);
     uint64_t frame;
     assert_true(frame_allocate_zeroed(&c, NTMM_USE_FREE, &frame));
-    frame_enlist(&c, frame, NTMM_FRAME_BAD);
+    frame_make_bad(&c, frame);
 }
 
 static void make_regions(struct machine *m)

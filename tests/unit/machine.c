@@ -269,6 +269,14 @@ struct anchor *machine_anchor(struct machine *m)
 
 struct partition *machine_partition(struct machine *m) { return &machine_anchor(m)->partition; }
 
+void machine_set_commit_limit(struct machine *m, uint64_t pages)
+{
+    struct partition *partition = machine_partition(m);
+    uint64_t difference = pages - get64(&partition->commit_limit);
+    set64(&partition->commit_limit, pages);
+    set64(&partition->commit_extra, get64(&partition->commit_extra) + difference);
+}
+
 struct process *machine_object(struct machine *m)
 {
     struct call c = machine_call(m);

@@ -58,6 +58,16 @@ struct machine *machine_open(const struct machine_setup *setup);
 struct machine *machine_open_bare(const struct machine_setup *setup);
 void machine_close(struct machine *m);
 
+/* The tests write and read words in the order of this host. Where the processor looks into one, it
+ * must be little-endian: this host's word whose bytes are so ordered, and back. */
+static inline uint64_t machine_word(uint64_t value)
+{
+    le64 word;
+    set64(&word, value);
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
 /* A process more; it is not attached. */
 ntmm_handle machine_add_process(struct machine *m);
 
@@ -111,6 +121,9 @@ struct anchor *machine_anchor(struct machine *m);
 struct partition *machine_partition(struct machine *m);
 struct process *machine_object(struct machine *m);
 struct vad *machine_vad(struct machine *m, uint64_t va);
+
+/* Let the commit limit be something else, as if the configuration had said so. */
+void machine_set_commit_limit(struct machine *m, uint64_t pages);
 
 /* The entry of an address at a level, 1..4; the tables exist. */
 le64 *machine_entry(struct machine *m, uint64_t va, uint32_t level);

@@ -48,7 +48,7 @@ static void trim_table(struct machine *m, uint64_t va)
 {
     struct call c = machine_call(m);
     struct process *process = machine_object(m);
-    lock_acquire(&c, &process->working_set_lock, LOCK_WORKING_SET);
+    working_set_acquire(&c, process);
     struct gather g;
     gather_begin(&g, process, NTMM_SHOOTDOWN_TRIM);
     assert_int_equal(table_trim(&c, process, va >> NTMM_PAGE_SHIFT, &g), 1);

@@ -145,3 +145,16 @@ void pe_set_guard(struct pe_file *file, uint32_t at, const struct pe_guard *guar
         pe_set32(file, at + 0x54, (uint32_t)guard->count);
     }
 }
+
+void pe_add_relocations(struct pe_file *file, uint16_t characteristics)
+{
+    uint32_t header = pe_add_section(file, 0x40, 0x200, PE_READ);
+    uint32_t rva = pe_get32(file, header + 12);
+    uint32_t at = pe_get32(file, header + 20);
+    pe_set32(file, at, 0x1000);
+    pe_set32(file, at + 4, 12);
+    pe_set16(file, at + 8, 10u << 12 | 0x10);
+    pe_set16(file, at + 10, 10u << 12 | 0xFFC);
+    pe_set_directory(file, PE_DIRECTORY_RELOCATION, rva, 12);
+    pe_set16(file, PE_DLL_CHARACTERISTICS, characteristics);
+}

@@ -101,6 +101,10 @@ void pe_set_guard(struct pe_file *file, uint32_t at, const struct pe_guard *guar
 /* The address at which the place of pe_add_guard is mapped, at the preferred base. */
 uint64_t pe_guard_address(const struct pe_file *file);
 
+/* Relocations of 64 bits in a section of their own: of a word of .text, and of one that straddles
+ * its two pages; and DllCharacteristics. */
+void pe_add_relocations(struct pe_file *file, uint16_t characteristics);
+
 void pe_set_directory(struct pe_file *file, uint32_t index, uint32_t rva, uint32_t size);
 
 /* The place of section n's header. */

@@ -299,7 +299,7 @@ void scenario_assert_same(const struct step *step, const struct view *before,
     const uint64_t *b = (const uint64_t *)(const void *)after;
     for (size_t i = 0; i < sizeof *before / sizeof *a; i++) {
         if (a[i] != b[i])
-            fail_msg("a failed step changed word %zu of the view from %llx to %llx: %s", i,
+            fail_msg("a failed step changed word %u of the view from %llx to %llx: %s", (unsigned)i,
                      (unsigned long long)a[i], (unsigned long long)b[i], step->what);
     }
 }

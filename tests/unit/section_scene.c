@@ -60,20 +60,6 @@ static void map(struct machine *m, ntmm_handle section, ntmm_handle process, uin
     machine_assert_sound(m);
 }
 
-/* A word of .text and one that straddles its two pages are relocated. */
-static void add_relocations(struct pe_file *pe)
-{
-    uint32_t header = pe_add_section(pe, 0x40, 0x200, PE_READ);
-    uint32_t rva = pe_get32(pe, header + 12);
-    uint32_t at = pe_get32(pe, header + 20);
-    pe_set32(pe, at, 0x1000);
-    pe_set32(pe, at + 4, 12);
-    pe_set16(pe, at + 8, 10u << 12 | 0x10);
-    pe_set16(pe, at + 10, 10u << 12 | 0xFFC);
-    pe_set_directory(pe, PE_DIRECTORY_RELOCATION, rva, 12);
-    pe_set16(pe, PE_DLL_CHARACTERISTICS, 0x160);
-}
-
 static void make_image(struct machine *m)
 {
     struct pe_file *pe = calloc(1, sizeof *pe);
@@ -82,7 +68,7 @@ static void make_image(struct machine *m)
     pe_make(pe, true);
     uint32_t header = pe_add_section(pe, 2 * PAGE, 0x200, PE_READ | PE_WRITE | PE_SHARED);
     scene.shared_page = pe_get32(pe, header + 12) / PAGE;
-    add_relocations(pe);
+    pe_add_relocations(pe, 0x160);
     scene.image = make_section(m, 0, NTMM_SEC_IMAGE,
                                make_file(m, pe->bytes, pe->size_bytes, NULL, 0), NULL, 0);
     free(pe);

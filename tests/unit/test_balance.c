@@ -72,7 +72,7 @@ static struct ntmm_process_information query(struct machine *m, ntmm_handle proc
     return information;
 }
 
-static void tell(struct machine *m, const char *name, ntmm_handle process)
+static void print_sizes(struct machine *m, const char *name, ntmm_handle process)
 {
     struct ntmm_process_information i = query(m, process);
     print_message("%s: working set %llu (minimum %llu), aged %llu, trimmed %llu, soft %llu, "
@@ -126,7 +126,7 @@ static void more_than_memory_is_written_and_read_back(void **state)
         must_fill(m, BASE, LARGE);
         must_hold(m, BASE, LARGE);
     }
-    tell(m, "4 MiB in 1 MiB", m->process);
+    print_sizes(m, "4 MiB in 1 MiB", m->process);
     assert_true(machine_counter(m, NTMM_COUNTER_HARD_FAULTS) >= 2 * LARGE_PAGES);
     close_released(m);
 }
@@ -184,7 +184,7 @@ static void a_hot_page_survives(void **state)
             lost += m->fault.kind == NTMM_FAULT_KIND_HARD;
         }
     }
-    tell(m, "one hot page", m->process);
+    print_sizes(m, "one hot page", m->process);
     assert_true(lost <= 1);
     close_released(m);
 }
@@ -232,8 +232,8 @@ static void different_minima_keep_different_sizes(void **state)
     must_allocate(m, BASE, LARGE, NTMM_PAGE_READWRITE);
     ntmm_handle other = add_process(m, 140, 150, LARGE);
     use_equally(m, 400, 3);
-    tell(m, "minimum 20", m->process);
-    tell(m, "minimum 140", other);
+    print_sizes(m, "minimum 20", m->process);
+    print_sizes(m, "minimum 140", other);
     assert_true(query(m, other).working_set_pages >= 140);
     assert_true(machine_process(m).working_set_pages < 100);
     assert_true(machine_process(m).counters[NTMM_COUNTER_PAGES_TRIMMED] > 0);
@@ -247,8 +247,8 @@ static void equal_minima_keep_like_sizes(void **state)
     must_allocate(m, BASE, LARGE, NTMM_PAGE_READWRITE);
     ntmm_handle other = add_process(m, 20, 40, LARGE);
     use_equally(m, 400, 3);
-    tell(m, "first", m->process);
-    tell(m, "second", other);
+    print_sizes(m, "first", m->process);
+    print_sizes(m, "second", other);
     uint64_t a = machine_process(m).counters[NTMM_COUNTER_PAGES_TRIMMED];
     uint64_t b = query(m, other).counters[NTMM_COUNTER_PAGES_TRIMMED];
     assert_true(a < b + b / 4 && b < a + a / 4);
@@ -272,9 +272,9 @@ static void above_the_maximum_goes_first(void **state)
     for (uint64_t va = BASE; available(m) > 0; va += PAGE)
         must_write(m, va, va);
     reclaim(m, 1);
-    tell(m, "used", m->process);
-    tell(m, "within", others[0]);
-    tell(m, "above", others[1]);
+    print_sizes(m, "used", m->process);
+    print_sizes(m, "within", others[0]);
+    print_sizes(m, "above", others[1]);
     assert_int_equal(machine_process(m).counters[NTMM_COUNTER_PAGES_TRIMMED], 0);
     assert_int_equal(query(m, others[0]).counters[NTMM_COUNTER_PAGES_TRIMMED], 0);
     assert_true(query(m, others[1]).counters[NTMM_COUNTER_PAGES_TRIMMED] > 0);

@@ -465,6 +465,7 @@ static uint64_t read_device(void *context, uint64_t address, uint32_t size)
     struct device *d = context;
     uint64_t value = 0;
     memcpy(&value, (uint8_t *)d->registers + (address - d->base), size);
+    value = machine_word(value);
     log_access(d, address, size, value, false);
     return value;
 }
@@ -472,7 +473,8 @@ static uint64_t read_device(void *context, uint64_t address, uint32_t size)
 static void write_device(void *context, uint64_t address, uint32_t size, uint64_t value)
 {
     struct device *d = context;
-    memcpy((uint8_t *)d->registers + (address - d->base), &value, size);
+    uint64_t bytes = machine_word(value);
+    memcpy((uint8_t *)d->registers + (address - d->base), &bytes, size);
     log_access(d, address, size, value, true);
 }
 
@@ -514,8 +516,8 @@ static void devices_see_each_access(void **state)
     struct ntmm_cpu *cpu = ntmm_emulated_cpu(m->emu, 0);
     uint32_t value32;
     uint16_t value16;
-    must_write(m, BASE + 16, 0x1122334455667788u);
-    assert_int_equal(must_read(m, BASE + 16), 0x1122334455667788u);
+    must_write(m, BASE + 16, machine_word(0x1122334455667788u));
+    assert_int_equal(must_read(m, BASE + 16), machine_word(0x1122334455667788u));
     assert_int_equal(ntmm_cpu_read32(cpu, BASE + 20, &value32), NTMM_CPU_OK); /* always a miss */
     assert_int_equal(value32, 0x11223344);
     assert_int_equal(ntmm_cpu_read16(cpu, BASE + 18, &value16), NTMM_CPU_OK);
@@ -527,7 +529,7 @@ static void devices_see_each_access(void **state)
     must_have_logged(&d, 3, 18, 2, false);
     must_have_logged(&d, 4, 17, 1, true);
     assert_int_equal(d.count, 5);
-    assert_int_equal(d.registers[2], 0x112233445566EE88u);
+    assert_int_equal(d.registers[2], machine_word(0x112233445566EE88u));
 
     d.count = 0; /* 11 bytes from 4091: 1, 4 | 4, 2 over the end of a page */
     assert_int_equal(ntmm_emulated_load(m->emu, 0, BASE + PAGE - 5, odd, sizeof odd, NULL, NULL),
@@ -543,7 +545,7 @@ static void devices_see_each_access(void **state)
                      NTMM_STATUS_SUCCESS);
     must_have_logged(&d, 0, 16, 4, false);
     must_have_logged(&d, 1, 16, 4, true);
-    assert_int_equal(d.registers[2], 0x112233445566EE89u);
+    assert_int_equal(d.registers[2], machine_word(0x112233445566EE89u));
 
     uint64_t word, copied;
     assert_int_equal(ntmm_read_virtual_memory(m->system, m->process, BASE, &word, 8, &copied),

@@ -33,7 +33,7 @@ static bool is_target(struct machine *m, uint64_t va) { return query(m, va).is_v
 /* The 8 bytes that code in the process reads before it calls an address. */
 static uint64_t word_of(struct machine *m, uint64_t va)
 {
-    return must_read(m, query(m, va).bitmap_base + (va >> 9) * 8);
+    return machine_word(must_read(m, query(m, va).bitmap_base + (va >> 9) * 8));
 }
 
 static void set_target(struct machine *m, uint64_t va, uint64_t flags)

@@ -44,6 +44,12 @@ static uint64_t begin_inside(struct machine *m)
     return va_of(m);
 }
 
+static uint64_t make_it_private(struct machine *m)
+{
+    set32(&bitmap(m)->type, VAD_PRIVATE);
+    return va_of(m);
+}
+
 static uint64_t let_it_change(struct machine *m)
 {
     struct vad *vad = bitmap(m);
@@ -56,6 +62,7 @@ static const struct corruption corruptions[] = {
     {"TG1", "no region is where the bitmap should be", name_a_free_address},
     {"TG1", "another region is", name_another_region},
     {"TG1", "it begins inside the region", begin_inside},
+    {"TG1", "it is private memory", make_it_private},
     {"TG1", "services may change it", let_it_change},
 };
 

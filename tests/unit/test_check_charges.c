@@ -1,5 +1,5 @@
 /*
- * The checker finds each broken invariant of charges and locks, and names it: C1 to C3, L1.
+ * The checker finds each broken invariant of charges and locks, and names it: C1 to C4, L1.
  */
 #include "unit/corruption.h"
 
@@ -13,13 +13,20 @@ static uint64_t pass_the_limit(struct machine *m)
 {
     uint64_t charge = get64(&machine_partition(m)->commit);
     set64(&machine_partition(m)->commit_limit, 0);
-    set64(&machine_partition(m)->commit_reserve, charge - 1);
+    set64(&machine_partition(m)->commit_reserve,
+          charge - 1 - get64(&machine_partition(m)->bad.count));
     return 0;
 }
 
 static uint64_t forget_peak(struct machine *m)
 {
     set64(&machine_partition(m)->commit_peak, 0);
+    return 0;
+}
+
+static uint64_t forget_a_bad_frame(struct machine *m)
+{
+    set64(&machine_partition(m)->commit_limit, get64(&machine_partition(m)->commit_limit) + 1);
     return 0;
 }
 
@@ -57,6 +64,7 @@ static const struct corruption corruptions[] = {
     {"C1", "a page more is charged than is promised", overcharge},
     {"C2", "the charge passes limit and reserve", pass_the_limit},
     {"C3", "the peak is below the charge", forget_peak},
+    {"C4", "a bad frame does not lower the limit", forget_a_bad_frame},
     {"L1", "the node stays locked", leave_node_locked},
     {"L1", "a list stays locked", leave_list_locked},
     {"L1", "a slab class stays locked", leave_slab_locked},

@@ -1,5 +1,5 @@
 /*
- * The checker finds each broken invariant of large pages, and names it: V6, V11, P9, P12.
+ * The checker finds each broken invariant of large pages, and names it: V6, V11, P7 to P9, P12.
  *
  *   LARGE_AT  two leaves of 2 MiB, the second READONLY
  *   PLAIN     4 pages, written
@@ -154,6 +154,26 @@ static uint64_t mistake_large_pages(struct machine *m)
     return SMALL;
 }
 
+static uint64_t forget_modified(struct machine *m)
+{
+    uint64_t frame = leaf_frame(m, LARGE_AT) + 77;
+    pfn_change_state(machine_row(m, frame), PFN_MODIFIED, 0);
+    return frame;
+}
+
+static uint64_t share_one_frame(struct machine *m)
+{
+    uint64_t frame = leaf_frame(m, LARGE_AT) + 77;
+    set32(&machine_row(m, frame)->share_count, 2);
+    return frame;
+}
+
+static uint64_t have_no_protection(struct machine *m)
+{
+    set64(&machine_row(m, leaf_frame(m, LARGE_AT))->original_pte, entry_software(PROT_NOACCESS));
+    return LARGE_AT;
+}
+
 static uint64_t miscount_frames(struct machine *m)
 {
     struct partition *partition = machine_partition(m);
@@ -174,6 +194,9 @@ static const struct corruption corruptions[] = {
     {"V11", "a region lacks a small leaf", lose_small_page},
     {"V11", "a small leaf is in transition", trim_small_page},
     {"V11", "small leaves are not of their region's size", mistake_large_pages},
+    {"V11", "a leaf has no protection", have_no_protection},
+    {"P7", "a frame of a leaf is shared", share_one_frame},
+    {"P8", "a frame of a leaf is not modified", forget_modified},
     {"P9", "a frame of a leaf names another entry", mistake_frame_of_leaf},
     {"P12", "more frames than leaves have", miscount_frames},
     {"P9", "a leaf names frames that are not there", lead_leaf_astray},

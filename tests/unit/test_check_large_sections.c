@@ -77,6 +77,15 @@ static uint64_t lose_page(struct machine *m)
     return area_object(m, LARGE_AT);
 }
 
+/* Out of memory, as a page of another section may be. */
+static uint64_t trim_page(struct machine *m)
+{
+    uint64_t frame = frame_of(m, 5);
+    set64(prototype_of(m, 5).entry,
+          invalid_encode(entry_transition(PROT_READWRITE, frame), m->system->invalid_mask));
+    return prototype_object(m, 5);
+}
+
 /* Two pages of a run change places, rows and all. */
 static uint64_t mix_run(struct machine *m)
 {
@@ -187,6 +196,7 @@ static uint64_t begin_inside_leaf(struct machine *m)
 
 static const struct corruption corruptions[] = {
     {"PT3", "a page of a section of large pages is not there", lose_page},
+    {"PT3", "a page of a section of large pages is in transition", trim_page},
     {"PT3", "pages of a run are not in order", mix_run},
     {"PT3", "pages that stay are not promised", forget_promise},
     {"PT3", "a section of page files is promised to stay", promise_for_nothing},

@@ -377,6 +377,19 @@ static uint64_t lack_a_leaf(struct machine *m)
     return place(1, 0);
 }
 
+static uint64_t lead_dummy_astray(struct machine *m)
+{
+    struct call c = machine_call(m);
+    set64(&machine_partition(m)->dummy_frame, 0x123456);
+    return frame_ref(&c, 0x123456);
+}
+
+static uint64_t have_a_maximum_beyond_measure(struct machine *m)
+{
+    set64(&file_of(m, 1)->maximum_pages, NTMM_PAGING_FILE_MAXIMUM_PAGES + 1);
+    return place(1, 0);
+}
+
 static uint64_t suspect_too_many(struct machine *m)
 {
     set32(&file_of(m, 1)->suspect_count, 1);
@@ -522,6 +535,34 @@ static uint64_t write_a_frame_twice(struct machine *m)
     struct transfer_block *block = write_block(m);
     block->spans[1].frame = block->spans[0].frame;
     return block->spans[0].frame;
+}
+
+static uint64_t write_no_frame(struct machine *m)
+{
+    write_block(m)->spans[1].frame = 0x123456;
+    return 0x123456;
+}
+
+static uint64_t read_into_no_frame(struct machine *m)
+{
+    m->system->transfers.reads[block_of(m, page(8), 1)].spans[1].frame = 0x123456;
+    return 0x123456;
+}
+
+static uint64_t keep_no_frame(struct machine *m)
+{
+    struct transfer_block *block = m->system->transfers.reads;
+    while (block->users == 0 || !block->is_done)
+        block++;
+    assert_int_equal(block->target_frame, frame_at(m, page(20), 1));
+    block->target_frame = 0x123456;
+    return 0x123456;
+}
+
+static uint64_t write_to_no_file(struct machine *m)
+{
+    write_block(m)->file = 5;
+    return 5;
 }
 
 static uint64_t miscount_blocks(struct machine *m)
@@ -684,6 +725,7 @@ static const struct corruption corruptions[] = {
     {"G2", "slot 0 is free", free_slot_0},
     {"G2", "larger than the maximum", outgrow_the_maximum},
     {"G2", "smaller than at first", fall_below_the_initial_size},
+    {"G2", "a maximum that no file can have", have_a_maximum_beyond_measure},
     {"G2", "no leaf", lack_a_leaf},
     {"G2", "a suspect, and nothing is bad", suspect_too_many},
     {"G3", "more slots than ever", miscount_peak_of_slots},
@@ -692,19 +734,24 @@ static const struct corruption corruptions[] = {
     {"G5", "frames of page files", miscount_paging_frames},
     {"G5", "17 files", add_a_file_that_is_not},
     {"G5", "a file's number", renumber_a_file},
+    {"G5", "the dummy page is nowhere", lead_dummy_astray},
     {"G5", "a map that is nowhere", lead_a_map_astray},
     {"G5", "two files with one map", share_a_map},
     {"G5", "a map in a page", lead_a_map_to_a_page},
     {"G5", "a frame of no file", use_a_frame_for_no_file},
     {"G6", "a write that is not", miscount_writes},
+    {"G6", "a write to no file", write_to_no_file},
     {"I1", "a frame names another block", name_another_block},
     {"I1", "a read without a block", read_without_a_block},
     {"I1", "a read is forgotten", forget_a_read},
     {"I1", "two spans of one frame", read_into_a_frame_twice},
     {"I1", "another slot is read", read_another_slot},
+    {"I1", "a read into no frame", read_into_no_frame},
+    {"I1", "a page that was read is in no frame", keep_no_frame},
     {"I3", "a write without a block", write_without_a_block},
     {"I3", "a write is forgotten", forget_a_write},
     {"I3", "two spans of one frame", write_a_frame_twice},
+    {"I3", "no frame is written", write_no_frame},
     {"I3", "an orphan without its slot", forget_the_slot_of_an_orphan},
     {"B1", "a block too many", miscount_blocks},
     {"B1", "a wait for a free block", wait_for_a_free_block},

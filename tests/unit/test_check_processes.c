@@ -4,6 +4,7 @@
  */
 #include "unit/corruption.h"
 
+#include "phys/slots.h"
 #include "space/job.h"
 #include "x64/formats.h"
 
@@ -249,6 +250,20 @@ static uint64_t slot_without_file(struct machine *m)
     return COMMITTED + 8 * PAGE;
 }
 
+static uint64_t damaged_with_slot(struct machine *m)
+{
+    set64(machine_entry(m, COMMITTED + 8 * PAGE, 1),
+          field_set(entry_damaged(PROT_READWRITE), SW_PAGEFILE_HIGH, 7));
+    return COMMITTED + 8 * PAGE;
+}
+
+static uint64_t damaged_in_memory(struct machine *m)
+{
+    store64_relaxed(&machine_row(m, machine_frame(m, COMMITTED))->original_pte,
+                    entry_damaged(PROT_READWRITE));
+    return COMMITTED;
+}
+
 static uint64_t no_protection(struct machine *m)
 {
     set64(machine_entry(m, COMMITTED + 8 * PAGE, 1), entry_software(PROT_NOCACHE));
@@ -408,6 +423,39 @@ static uint64_t lead_job_astray(struct machine *m)
     return 0;
 }
 
+static uint64_t name_an_entry_of_the_root(struct machine *m)
+{
+    uint64_t root = get64(&machine_object(m)->root_frame);
+    set64(&machine_row(m, root)->entry_address, 8);
+    return root;
+}
+
+static uint64_t lose_directory(struct machine *m)
+{
+    set64(&machine_anchor(m)->directory_ref, 0);
+    return 0;
+}
+
+static uint64_t count_too_many_slots(struct machine *m)
+{
+    set32(&machine_anchor(m)->slot_count, PROCESSES_MAX + PROCESSES_PER_FRAME);
+    return 0;
+}
+
+static uint64_t lead_jobs_astray(struct machine *m)
+{
+    set64(&machine_anchor(m)->job_frames, 0xDEAD000000ull);
+    return 0xDEAD000000ull;
+}
+
+static uint64_t close_circle_of_jobs(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint64_t ref = get64(&machine_anchor(m)->job_frames);
+    set64(core_at(c.bias, ref), ref);
+    return ref;
+}
+
 static const struct corruption corruptions[] = {
     {"V1", "two VADs overlap", overlap},
     {"V1", "a gap is wrong", mistake_gap},
@@ -434,6 +482,7 @@ static const struct corruption corruptions[] = {
     {"V6", "a table forbids writes", protect_table},
     {"V6", "the root is no table", mistake_root},
     {"V6", "the root belongs to another table", mistake_roots_table},
+    {"V6", "the root names an entry", name_an_entry_of_the_root},
     {"V7", "an entry allows writes that the page does not", grant_write},
     {"V7", "an entry allows execution that the page does not", grant_execute},
     {"V7", "a clean entry lets the processor write", write_without_dirty},
@@ -446,6 +495,8 @@ static const struct corruption corruptions[] = {
     {"V10", "the hint is about a table that is not there", hint_of_no_table},
     {"V9", "a software entry names a page-file slot", slot_without_file},
     {"V9", "a software entry has no protection", no_protection},
+    {"V9", "a damaged page has a slot", damaged_with_slot},
+    {"V9", "a page in memory is damaged", damaged_in_memory},
     {"JB1", "a job's members are miscounted", miscount_members},
     {"JB1", "a job's commit is off", miscount_commit_of_job},
     {"JB1", "a process is in no job that is", lead_job_astray},
@@ -464,7 +515,11 @@ static const struct corruption corruptions[] = {
     {"PR2", "the process's size is off", miscount_virtual},
     {"PR3", "the process's count of tables is off", miscount_tables},
     {"PR4", "the count of process frames is off", miscount_process_pages},
+    {"PR1", "more slots than there can be", count_too_many_slots},
+    {"PR1", "slots without a directory", lose_directory},
     {"PR4", "the directory refers to nothing", lead_directory_astray},
+    {"PR4", "the frames of jobs are nowhere", lead_jobs_astray},
+    {"PR4", "the frames of jobs go round", close_circle_of_jobs},
     {"PR4", "the directory refers into a frame", lead_slots_astray},
 };
 

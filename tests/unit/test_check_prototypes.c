@@ -99,6 +99,13 @@ static uint64_t mistake_original(struct machine *m)
     return frame_in(m, data_entry(m, 0));
 }
 
+static uint64_t damage_in_memory(struct machine *m)
+{
+    struct pfn *row = row_in(m, pages_entry(m, 0));
+    store64_relaxed(&row->original_pte, entry_damaged(PROT_READWRITE));
+    return frame_in(m, pages_entry(m, 0));
+}
+
 static uint64_t withdraw_an_active_page(struct machine *m)
 {
     le64 *entry = data_entry(m, 0);
@@ -426,6 +433,7 @@ static const struct corruption of_pages[] = {
     {"PT1", "a valid entry has other rights", be_valid_with_other_rights},
     {"PT1", "an entry in transition has other rights", be_in_transition_with_other_rights},
     {"PT1", "a frame of a file is of page files", mistake_original},
+    {"PT1", "a page in memory is damaged", damage_in_memory},
     {"PT1", "an active frame's entry is in transition", withdraw_an_active_page},
     {"PT1", "a frame's entry is valid, and it is not active", be_valid_on_standby},
     {"PT1", "a value of a file is another", mistake_subsection},

@@ -2,7 +2,6 @@
  * The checker finds each broken invariant of objects and control areas, and names it: OB1 to OB3,
  * CA1 to CA6, and what sections add to L1 and S4.
  */
-#include "section/file_lock.h"
 #include "unit/corruption.h"
 #include "unit/section_scene.h"
 
@@ -159,6 +158,12 @@ static uint64_t close_chain(struct machine *m)
 static uint64_t miscount_slots(struct machine *m)
 {
     add_32(&machine_anchor(m)->object_slots, 1);
+    return 0;
+}
+
+static uint64_t count_too_many_slots(struct machine *m)
+{
+    set32(&machine_anchor(m)->object_slots, OBJECTS_MAX + OBJECT_SLOTS_PER_FRAME);
     return 0;
 }
 
@@ -334,6 +339,15 @@ static uint64_t end_an_area_with_sections(struct machine *m)
 {
     set32(&pages_area(m)->flags, get32(&pages_area(m)->flags) | AREA_ENDING);
     return scene_ref(m, pages_area(m));
+}
+
+/* The view of it is there still. */
+static uint64_t end_an_area_with_views(struct machine *m)
+{
+    struct control_area *area = sparse_area(m);
+    assert_int_equal(ntmm_close_section(m->system, scene()->sparse), NTMM_STATUS_SUCCESS);
+    set32(&area->flags, get32(&area->flags) | AREA_ENDING);
+    return scene_ref(m, area);
 }
 
 static uint64_t lead_list_astray(struct machine *m)
@@ -514,23 +528,6 @@ static uint64_t forget_a_transfer(struct machine *m)
     return scene_ref(m, data_area(m));
 }
 
-static uint64_t lock_for_no_handle(struct machine *m)
-{
-    struct file *file = core_at(m->system->bias, scene_object(m, scene()->file));
-    assert_int_equal(ntmm_lock_file(m->system, scene()->file, 0, 1, 0, NTMM_LOCK_FAIL_IMMEDIATELY),
-                     NTMM_STATUS_SUCCESS);
-    struct file_lock *lock = core_at(m->system->bias, get64(&file->locks));
-    set64(&lock->handle, scene()->unmapped_file);
-    return scene_ref(m, lock);
-}
-
-static uint64_t lock_that_is_no_lock(struct machine *m)
-{
-    struct file *file = core_at(m->system->bias, scene_object(m, scene()->file));
-    set64(&file->locks, scene_object(m, scene()->unmapped_file));
-    return scene_object(m, scene()->file);
-}
-
 static uint64_t forget_age(struct machine *m)
 {
     store64_relaxed(&data_area(m)->age.since, 0);
@@ -682,6 +679,7 @@ static const struct corruption of_objects[] = {
     {"OB1", "free slots are not on the chain", cut_chain},
     {"OB1", "the free chain goes round", close_chain},
     {"OB2", "slots do not fill frames", miscount_slots},
+    {"OB2", "more slots than there can be", count_too_many_slots},
     {"OB2", "slots without a directory", lose_directory},
     {"OB2", "the directory is nowhere", lead_directory_astray},
     {"OB2", "slots begin inside a frame", lead_into_a_frame},
@@ -711,6 +709,7 @@ static const struct corruption of_areas[] = {
     {"CA1", "a view that writes does not say so", forget_that_a_view_writes},
     {"CA1", "a call refers to an area, and there is none", keep_a_call},
     {"CA1", "an area is ending and has sections", end_an_area_with_sections},
+    {"CA1", "an area is ending and has views", end_an_area_with_views},
     {"CA1", "the list of areas leads nowhere", lead_list_astray},
     {"CA1", "a link back is wrong", mistake_link_back},
     {"CA1", "a view names nothing", lead_view_astray},
@@ -750,8 +749,6 @@ static const struct corruption of_areas[] = {
     {"CA6", "a list names nothing", list_no_frame},
     {"CA6", "frames of a record are miscounted", miscount_frames_of_record},
     {"CA6", "frames of all records are miscounted", miscount_frames_of_images},
-    {"OB4", "a lock is of another file's handle", lock_for_no_handle},
-    {"OB4", "a lock is something else", lock_that_is_no_lock},
     {"CA7", "areas that were kept are miscounted", miscount_kept_areas},
     {"CA8", "a file with modified pages has no age", forget_age},
     {"CA8", "the partition's oldest age is a later one", make_oldest_age_later},

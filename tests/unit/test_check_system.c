@@ -1,6 +1,6 @@
 /*
  * The checker finds each broken invariant of the anchor, active frames and slabs, and names it: A1
- * to A3, P7 P9, S1 to S4.
+ * to A3, P7 P9, S1 to S6.
  */
 #include "unit/corruption.h"
 
@@ -158,6 +158,25 @@ static uint64_t own_free_frame(struct machine *m)
     return frame;
 }
 
+/* The last word: no link of a chain. */
+static uint64_t use_after_release(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint64_t object = slab_allocate(&c, SLAB_VAD, 0);
+    uint64_t last = get16(&machine_anchor(m)->slabs[SLAB_VAD].object_size) / 8 - 1;
+    assert_true(object != 0);
+    slab_release(&c, object);
+    set64((le64 *)core_at(c.bias, object) + last, 1);
+    return object;
+}
+
+static uint64_t write_before_objects(struct machine *m)
+{
+    struct slab *slab = slab_with_room(m);
+    ((uint8_t *)slab)[get32(&slab->first) - 1] = 1;
+    return slab_frame(m);
+}
+
 static uint64_t miscount_slab(struct machine *m)
 {
     set32(&slab_with_room(m)->used, get32(&slab_with_room(m)->used) + 1);
@@ -184,6 +203,13 @@ static uint64_t lead_free_chain_astray(struct machine *m)
     return slab_frame(m);
 }
 
+static uint64_t lack_a_row(struct machine *m)
+{
+    struct frame_range *range = &machine_anchor(m)->ranges[0];
+    set64(&range->frame_count, get64(&range->frame_count) - 1);
+    return 0;
+}
+
 static uint64_t miscount_slab_frames(struct machine *m)
 {
     set64(&vad_class(m)->frame_count, 1);
@@ -207,6 +233,23 @@ static uint64_t forget_partial(struct machine *m)
 {
     set64(&vad_class(m)->partial, 0);
     return 0;
+}
+
+static uint64_t lead_partial_into_a_slab(struct machine *m)
+{
+    le64 *partial = &vad_class(m)->partial;
+    set64(partial, get64(partial) + 64);
+    return get64(partial);
+}
+
+/* That of the scenario's first region. */
+static uint64_t list_a_full_slab(struct machine *m)
+{
+    struct call c = machine_call(m);
+    uint64_t ref = vad_ref(&c, machine_vad(m, COMMITTED)) & ~(PAGE - 1);
+    assert_int_equal(get64(&((struct slab *)core_at(c.bias, ref))->free), 0);
+    set64(&vad_class(m)->partial, ref);
+    return ref;
 }
 
 static uint64_t lead_partial_astray(struct machine *m)
@@ -302,8 +345,9 @@ static const struct corruption corruptions[] = {
     {"A1", "no anchor", anchor_without_magic},
     {"A1", "the anchor of another core base", anchor_of_another_base},
     {"A1", "the anchor of another swizzle mask", anchor_of_another_mask},
-    {"A2", "the ranges do not sum to the total", miscount_total},
+    {"P17", "the ranges do not sum to the total", miscount_total},
     {"A2", "the ranges' metadata do not sum", miscount_metadata},
+    {"A2", "a range has a row less than frames", lack_a_row},
     {"A2", "a metadata frame is used", use_metadata},
     {"A3", "more was repurposed than there was", miscount_repurposed},
     {"A3", "low memory above high memory", exchange_thresholds},
@@ -323,11 +367,15 @@ static const struct corruption corruptions[] = {
     {"S1", "an object in use has no owner", disown_object},
     {"S1", "an object in use is on the free chain", chain_object_in_use},
     {"S1", "the free chain leads out of the slab", lead_free_chain_astray},
+    {"S5", "an object is written to after its release", use_after_release},
+    {"S6", "something is written before the objects of a slab", write_before_objects},
     {"S2", "the class's count of frames is off", miscount_slab_frames},
     {"S2", "the class's count of objects is off", miscount_objects},
     {"S2", "the partial list is broken backwards", mistake_partial_link},
     {"S2", "a slab with room is not on the partial list", forget_partial},
     {"S2", "the partial list leads out of the slabs", lead_partial_astray},
+    {"S2", "the partial list leads into a slab", lead_partial_into_a_slab},
+    {"S2", "a full slab is on the partial list", list_a_full_slab},
     {"S3", "a slab has another tag", mistake_tag},
     {"S3", "a slab's row has no tag", mistake_row_tag},
     {"S3", "a slab is of no kind", mistake_kind},

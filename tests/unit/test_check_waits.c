@@ -39,6 +39,21 @@ static void waits_are_counted_and_linked(void **state)
     machine_close(m);
 }
 
+/* The queues that no scene has waits in: `object` is 3, and 3 + 1 + block of a block. */
+static void empty_queues_are_counted(void **state)
+{
+    (void)state;
+    struct machine *m = machine_open(NULL);
+    set32(&m->system->for_file_lock.count, 1);
+    machine_assert_broken(m, "I2", 3);
+    set32(&m->system->for_file_lock.count, 0);
+    set32(&m->system->transfers.writes[1].waits.count, 1);
+    machine_assert_broken(m, "I2", 4 + READ_BLOCKS + 1);
+    set32(&m->system->transfers.writes[1].waits.count, 0);
+    machine_assert_sound(m);
+    machine_close(m);
+}
+
 static void small_scratch_is_refused(void **state)
 {
     (void)state;
@@ -105,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_are_counted_and_linked),
+        cmocka_unit_test(empty_queues_are_counted),
         cmocka_unit_test(small_scratch_is_refused),
         cmocka_unit_test(any_flipped_bit_is_survived),
     };

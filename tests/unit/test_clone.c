@@ -16,22 +16,6 @@
 
 #define AT UINT64_C(0x10000000)
 
-static void allocate_at(struct clone_world *k, uint64_t base, uint64_t pages, uint32_t type,
-                        uint32_t protect)
-{
-    uint64_t size = pages * PAGE;
-    check_ok(ntmm_allocate_virtual_memory(k->w.system, k->parent, &base, 0, &size, type, protect));
-}
-
-static void free_at(struct clone_world *k, ntmm_handle process, uint64_t base, uint64_t pages,
-                    uint32_t type)
-{
-    uint64_t size = pages * PAGE;
-    check_ok(ntmm_free_virtual_memory(k->w.system, process, &base, &size, type));
-}
-
-#define BOTH (NTMM_MEM_RESERVE | NTMM_MEM_COMMIT)
-
 /* --- contents --- */
 
 static void both_go_their_own_way(void **state)
@@ -132,6 +116,51 @@ static void more_than_memory_is_cloned(void **state)
     expect_pages(&k, k.child, AT, 1500);
     expect_pages(&k, k.parent, AT, 1500);
     end_clones(&k);
+}
+
+/* All frames but so many are physical pages of the process. */
+static void leave_frames(struct clone_world *k, ntmm_handle process, uint64_t left)
+{
+    static uint64_t frames[2048];
+    struct ntmm_memory_information memory;
+    ntmm_query_memory(k->w.system, &memory);
+    uint64_t count = memory.zeroed_pages + memory.free_pages - left;
+    for (uint32_t i = 0; i < 8; i++)
+        count += memory.standby_pages[i];
+    assert_in_range(count, 1, 2048);
+    check_ok(ntmm_allocate_user_physical_pages(k->w.system, process, &count, frames));
+}
+
+/* However few frames there are: a page that is read for its copy is not taken for it, for ever. */
+static void cloning_ends_with_few_frames(void **state)
+{
+    struct clone_world k;
+    uint32_t succeeded = 0;
+    (void)state;
+    for (uint64_t left = 0; left < 48; left++) {
+        begin_clones(&k);
+        ntmm_handle other = make_process(&k.w);
+        allocate_at(&k, AT, 20, BOTH, NTMM_PAGE_READWRITE);
+        allocate_at(&k, AT + 64 * MIB, 3, BOTH, NTMM_PAGE_READWRITE);
+        fill_pages(&k, k.parent, AT, 20);
+        fill_pages(&k, k.parent, AT + 64 * MIB, 3);
+        page_out_everything(k.w.emu);
+        leave_frames(&k, other, left);
+        ntmm_status status = ntmm_clone_process(k.w.system, k.parent, NULL, &k.child);
+        check_world(&k.w);
+        end_one(&k, &other);
+        if (status == NTMM_STATUS_SUCCESS) {
+            succeeded++;
+            expect_pages(&k, k.child, AT, 20);
+            expect_pages(&k, k.child, AT + 64 * MIB, 3);
+        } else {
+            assert_int_equal(status, NTMM_STATUS_NO_MEMORY);
+            assert_int_equal(k.child, 0);
+        }
+        expect_pages(&k, k.parent, AT, 20);
+        end_clones(&k);
+    }
+    assert_in_range(succeeded, 1, 47);
 }
 
 /* --- states of pages --- */
@@ -457,13 +486,7 @@ static void images_are_shared_and_their_data_is_not(void **state)
 
 /* --- charges --- */
 
-static struct ntmm_memory_information memory(struct clone_world *k)
-{
-    struct ntmm_memory_information information;
-    ntmm_query_memory(k->w.system, &information);
-    return information;
-}
-
+/* Ten pages were touched, and five of these decommitted: one block. */
 static void commit_is_charged_again(void **state)
 {
     struct clone_world k;
@@ -484,13 +507,19 @@ static void commit_is_charged_again(void **state)
     assert_int_equal(child.working_set_pages, 0);
     assert_int_equal(child.table_pages, parent.table_pages);
     assert_int_equal(after.commit_pages - before.commit_pages,
-                     97 + child.table_pages + (after.slab_pages - before.slab_pages) +
+                     97 + BLOCK_FRAMES + child.table_pages +
+                         (after.slab_pages - before.slab_pages) +
                          (after.process_pages - before.process_pages));
     uint64_t commit = memory(&k).commit_pages - after.slab_pages - after.process_pages;
     end_one(&k, &k.child);
     after = memory(&k);
     assert_int_equal(commit - (after.commit_pages - after.slab_pages - after.process_pages),
                      97 + child.table_pages);
+    for (uint64_t i = 0; i < 5; i++) /* nobody is left to share with */
+        poke(&k, k.parent, AT + i * PAGE, i);
+    after = memory(&k);
+    assert_int_equal(commit - (after.commit_pages - after.slab_pages - after.process_pages),
+                     97 + BLOCK_FRAMES + child.table_pages);
     end_clones(&k);
 }
 
@@ -673,6 +702,7 @@ int main(void)
         cmocka_unit_test(pages_that_are_out_are_cloned),
         cmocka_unit_test(pages_on_lists_are_cloned),
         cmocka_unit_test(more_than_memory_is_cloned),
+        cmocka_unit_test(cloning_ends_with_few_frames),
         cmocka_unit_test(every_page_keeps_its_state),
         cmocka_unit_test(a_guard_is_met_in_both),
         cmocka_unit_test(services_work_on_the_child),

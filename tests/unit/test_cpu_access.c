@@ -36,6 +36,44 @@ static void every_size_at_every_offset(void **state)
     assert_int_equal(ntmm_cpu_store(&m->cpu, VA, in, 65), NTMM_CPU_INVALID_SIZE);
 }
 
+/* The inline accesses of a word: missed at first, hit then, over the end of a page, refused. */
+#define WORD_OF(bits)                                                                              \
+    static void word_of_##bits(struct machine *m, uint##bits##_t value)                            \
+    {                                                                                              \
+        const uint64_t places[] = {VA + 64, VA + 64, VA + 4096 - 1, VA + 4096};                    \
+        uint##bits##_t seen = 0;                                                                   \
+        for (uint32_t i = 0; i < 4; i++, value += 3) {                                             \
+            assert_int_equal(ntmm_cpu_write##bits(&m->cpu, places[i], value), NTMM_CPU_OK);        \
+            assert_int_equal(ntmm_cpu_read##bits(&m->cpu, places[i], &seen), NTMM_CPU_OK);         \
+            assert_true(seen == value);                                                            \
+            seen = 0;                                                                              \
+            assert_int_equal(ntmm_cpu_fetch##bits(&m->cpu, places[i], &seen), NTMM_CPU_OK);        \
+            assert_true(seen == value);                                                            \
+            assert_int_equal(*at(m, DATA + places[i] - VA), (uint8_t)value);                       \
+        }                                                                                          \
+        seen = 0x5A;                                                                               \
+        const uint64_t none = VA + 2 * 4096;                                                       \
+        assert_page_fault(m, ntmm_cpu_read##bits(&m->cpu, none - 1, &seen), 0, none);              \
+        assert_page_fault(m, ntmm_cpu_fetch##bits(&m->cpu, none, &seen), 0x10, none);              \
+        assert_page_fault(m, ntmm_cpu_write##bits(&m->cpu, none - 1, value), 2, none);             \
+        assert_int_equal(seen, 0x5A);                                                              \
+    }
+
+WORD_OF(16)
+WORD_OF(32)
+WORD_OF(64)
+
+static void words_of_every_size(void **state)
+{
+    struct machine *m = *state;
+    map(m, VA, 1, DATA | P | W);
+    map(m, VA + 4096, 1, (DATA + 4096) | P | W);
+    map(m, VA + 2 * 4096, 1, 0);
+    word_of_16(m, 0x1234);
+    word_of_32(m, 0x12345678);
+    word_of_64(m, 0x123456789ABCDEF0);
+}
+
 static void m1_crossing_store_is_all_or_nothing(void **state)
 {
     struct machine *m = *state;
@@ -283,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         machine_test(every_size_at_every_offset),
+        machine_test(words_of_every_size),
         machine_test(m1_crossing_store_is_all_or_nothing),
         machine_test(crossing_load_and_fetch_name_the_failing_page),
         machine_test(update_every_size),

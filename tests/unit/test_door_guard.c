@@ -175,6 +175,32 @@ static void without_commit_the_stack_overflows(void **state)
     machine_close(m);
 }
 
+/* What the thread says of its stack is the thread's: it cannot make pages outside its region. */
+static void a_stack_that_is_none_overflows(void **state)
+{
+    static const struct {
+        uint64_t page, limit, deallocation;
+        const char *after;
+    } cases[] = {
+        {0, STACK_BASE - PAGE, BASE - 8 * PAGE, "C-------------GC"}, /* a guard below it */
+        {8, STACK_BASE + 4 * PAGE, BASE, "-------GC-----GC"},        /* pages above it */
+        {8, STACK_BASE - PAGE, BASE + 8 * PAGE, "--------C-----GC"}, /* its lowest page */
+        {8, STACK_BASE - PAGE, BASE + 7 * PAGE, "--------C-----GC"}, /* the last to be had */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ntmm_thread_stack stack;
+        struct machine *m = open_stack(&stack, 1);
+        must_commit(m, BASE + cases[i].page * PAGE, PAGE, GUARDED_RW);
+        stack.stack_limit = cases[i].limit;
+        stack.deallocation_stack = cases[i].deallocation;
+        assert_int_equal(try_write(m, BASE + cases[i].page * PAGE, 1), NTMM_STATUS_STACK_OVERFLOW);
+        expect_strip(m, cases[i].after);
+        machine_assert_sound(m);
+        machine_close(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +211,7 @@ int main(void)
         cmocka_unit_test(a_guarantee_widens_the_guard),
         cmocka_unit_test(another_threads_guard_is_raised),
         cmocka_unit_test(without_commit_the_stack_overflows),
+        cmocka_unit_test(a_stack_that_is_none_overflows),
     };
     return cmocka_run_group_tests_name("door_guard", tests, NULL, NULL);
 }

@@ -72,6 +72,21 @@ static void impossible_configurations_are_refused(void **state)
     expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
     c.flags = 0x80000000u;
     expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
+    c = config_of(MIB);
+    c.size--;
+    expect_refused(c, NTMM_STATUS_INFO_LENGTH_MISMATCH);
+    c = config_of(MIB);
+    c.reserved = 1;
+    expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
+    c = config_of(MIB);
+    c.physical_address_bits = 31;
+    expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
+    c = config_of(MIB);
+    c.base_pa = UINT64_C(1) << 47;
+    expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
+    c = config_of(MIB);
+    c.arena = (void *)(uintptr_t)0x1008;
+    expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
 }
 
 static void a_hole_must_lie_inside(void **state)
@@ -84,6 +99,11 @@ static void a_hole_must_lie_inside(void **state)
     expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
     c.hole_base_pa = 17 * MIB;
     expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
+    c.hole_base_pa = 18 * MIB; /* behind the end */
+    expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
+    c.hole_bytes = UINT64_C(1) << 47;
+    expect_refused(c, NTMM_STATUS_INVALID_PARAMETER_1);
+    c.hole_bytes = MIB;
     c.hole_base_pa = 17 * MIB - 4096;
     struct ntmm_emulated *emu = make_machine(c);
     const struct ntmm_platform *p = ntmm_emulated_platform(emu);
@@ -305,6 +325,66 @@ static void a_saved_machine_is_restored(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* What the caller says must be what the file says, of an arena of the caller's in full. */
+static void what_the_caller_says_of_a_saved_machine_must_agree(void **state)
+{
+    (void)state;
+    char path[] = "test_machine_XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    struct ntmm_emulated *a = make_content_machine(), *b = NULL;
+    assert_int_equal(ntmm_emulated_save(a, path), NTMM_STATUS_SUCCESS);
+    struct ntmm_emulated_config c = config_of(0), wrong[5];
+    for (size_t i = 0; i < 5; i++)
+        wrong[i] = c;
+    wrong[0].base_pa = 4096;
+    wrong[1].hole_base_pa = 4096;
+    wrong[2].hole_bytes = 4096;
+    wrong[3].size = wrong[4].version = 0;
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(ntmm_emulated_restore(&wrong[i], path, &b),
+                         i < 3 ? NTMM_STATUS_INVALID_PARAMETER_1
+                               : NTMM_STATUS_INFO_LENGTH_MISMATCH);
+    c.arena = aligned_alloc(4096, 12 * 4096);
+    assert_non_null(c.arena);
+    assert_int_equal(ntmm_emulated_restore(&c, path, &b), NTMM_STATUS_INVALID_PARAMETER_1);
+    c.ram_bytes = 8 * 4096;
+    assert_int_equal(ntmm_emulated_restore(&c, path, &b), NTMM_STATUS_INVALID_PARAMETER_1);
+    assert_null(b);
+    c.hole_bytes = 4 * 4096;
+    assert_int_equal(ntmm_emulated_restore(&c, path, &b), NTMM_STATUS_SUCCESS);
+    assert_ptr_equal(ntmm_emulated_arena(b, NULL), c.arena);
+    assert_true(ntmm_emulated_hash(a) == ntmm_emulated_hash(b));
+    ntmm_emulated_destroy(b, NULL);
+    ntmm_emulated_destroy(a, NULL);
+    free(c.arena);
+    assert_int_equal(close(file), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void leave_at_once(void *context) { (void)context; }
+
+static void ignore_completion(struct ntmm_io *io) { (void)io; }
+
+/* In motion: a coroutine that did not finish, a transfer that did not end. */
+static void a_machine_in_motion_is_not_saved(void **state)
+{
+    (void)state;
+    const struct ntmm_emulated_disk_config disk = {
+        .size = sizeof disk, .version = NTMM_EMULATED_DISK_VERSION, .size_bytes = 4096};
+    struct ntmm_emulated *a = make_content_machine();
+    const struct ntmm_platform *p = ntmm_emulated_platform(a);
+    struct ntmm_io io = {.operation = NTMM_IO_FLUSH, .complete = ignore_completion};
+    assert_int_equal(ntmm_emulated_spawn(a, 0, leave_at_once, NULL, 0), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_save(a, "test_machine_none"), NTMM_STATUS_CANT_WAIT);
+    assert_int_equal(ntmm_emulated_run(a), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_add_disk(a, &disk, &io.device), NTMM_STATUS_SUCCESS);
+    assert_int_equal(p->submit(p->context, &io), NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_emulated_save(a, "test_machine_none"), NTMM_STATUS_CANT_WAIT);
+    assert_int_equal(access("test_machine_none", F_OK), -1);
+    ntmm_emulated_destroy(a, NULL);
+}
+
 static void files_that_are_not_machines_are_refused(void **state)
 {
     (void)state;
@@ -320,12 +400,12 @@ static void files_that_are_not_machines_are_refused(void **state)
     assert_int_equal(ntmm_emulated_save(a, path), NTMM_STATUS_SUCCESS);
     assert_int_equal(ftruncate(file, 9 * 4096 - 1), 0);
     assert_int_equal(ntmm_emulated_restore(&empty, path, &b), NTMM_STATUS_FILE_INVALID);
+    assert_int_equal(close(file), 0);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(ntmm_emulated_restore(&empty, path, &b), NTMM_STATUS_OBJECT_NAME_NOT_FOUND);
     assert_int_equal(ntmm_emulated_save(a, "/nonexistent-directory/ram"), NTMM_STATUS_UNSUCCESSFUL);
     assert_null(b);
     ntmm_emulated_destroy(a, NULL);
-    assert_int_equal(close(file), 0);
 }
 
 static void count_log(void *context, uint32_t level, const char *text)
@@ -587,6 +667,8 @@ int main(void)
         cmocka_unit_test(content_errors_come_when_asked_for),
         cmocka_unit_test(the_hash_sees_every_byte_but_no_address),
         cmocka_unit_test(a_saved_machine_is_restored),
+        cmocka_unit_test(what_the_caller_says_of_a_saved_machine_must_agree),
+        cmocka_unit_test(a_machine_in_motion_is_not_saved),
         cmocka_unit_test(files_that_are_not_machines_are_refused),
         cmocka_unit_test(sinks_are_called),
         cmocka_unit_test(accesses_need_a_process),

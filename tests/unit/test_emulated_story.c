@@ -222,8 +222,23 @@ static void write_story(const char *path, const struct story *y)
     assert_int_equal(fclose(file), 0);
 }
 
+/* The arena in the file is loaded, and not at this address. */
+static bool restore_elsewhere(const struct ntmm_emulated_config *c, const void *not_here,
+                              struct ntmm_emulated **emu)
+{
+    struct ntmm_emulated *first;
+    if (ntmm_emulated_restore(c, "arena", &first) != NTMM_STATUS_SUCCESS)
+        return false;
+    *emu = first;
+    if (ntmm_emulated_arena(first, NULL) != not_here)
+        return true;
+    ntmm_status status = ntmm_emulated_restore(c, "arena", emu); /* the first is in its place */
+    ntmm_emulated_destroy(first, NULL);
+    return status == NTMM_STATUS_SUCCESS;
+}
+
 /* The other process: continue the story in directory `where` and print the hash. */
-static int continue_elsewhere(const char *where)
+static int continue_elsewhere(const char *where, const void *not_here)
 {
     struct ntmm_emulated_config c = {
         .size = sizeof c, .version = NTMM_EMULATED_CONFIG_VERSION, .cpu_count = 2};
@@ -234,7 +249,7 @@ static int continue_elsewhere(const char *where)
     FILE *file = fopen("story", "rb");
     if (file == NULL || fread(&y, sizeof y, 1, file) != 1 || fclose(file) != 0)
         return 1;
-    if (ntmm_emulated_restore(&c, "arena", &w.emu) != NTMM_STATUS_SUCCESS ||
+    if (!restore_elsewhere(&c, not_here, &w.emu) ||
         ntmm_emulated_attach_system(w.emu, &w.system) != NTMM_STATUS_SUCCESS)
         return 1;
     run_story(&w, &y, 1000);
@@ -252,7 +267,8 @@ static uint64_t hash_from_another_process(const char *where, const void *not_her
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     assert_true(length > 0);
     program[length] = 0;
-    assert_true(snprintf(command, sizeof command, "'%s' continue %s", program, where) > 0);
+    assert_true(snprintf(command, sizeof command, "'%s' continue %s %llu", program, where,
+                         (unsigned long long)(uintptr_t)not_here) > 0);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     assert_int_equal(fscanf(pipe, "%p %llu", &arena, &hash), 2);
@@ -297,8 +313,8 @@ static void a_saved_system_continues_elsewhere_to_the_same_hash(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "continue") == 0)
-        return continue_elsewhere(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "continue") == 0)
+        return continue_elsewhere(argv[2], (void *)(uintptr_t)strtoull(argv[3], NULL, 10));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_systems_interleaved_are_two_systems),
         cmocka_unit_test(two_systems_in_two_threads_are_two_systems),

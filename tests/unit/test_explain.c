@@ -267,7 +267,7 @@ static void uses_of_frames(void **state)
     uint64_t slab = ref_frame(&c, vad_ref(&c, machine_vad(m, BASE)));
     assert_int_equal(ntmm_query_frame(m->system, slab, &f), NTMM_STATUS_SUCCESS);
     assert_int_equal(f.use, NTMM_USE_SLAB);
-    assert_memory_equal(&f.tag, "VadS", 4);
+    assert_int_equal(f.tag, 'V' | 'a' << 8 | 'd' << 16 | 'S' << 24);
     assert_int_equal(f.used, 1);
     machine_close(m);
 }

@@ -191,11 +191,47 @@ static void test_some_of_the_cache_is_kept(void **state)
     sweep(NTMM_EMULATED_CUT_KEEPS_SOME | NTMM_EMULATED_CUT_TEARS);
 }
 
+/* What a flush could not make durable is not told as valid: the machine after a power cut would
+ * take what the disk holds there for the file's. */
+static void fail_a_flush(bool is_flushed_again)
+{
+    struct power p;
+    const struct ntmm_emulated_disk_errors errors = {
+        .operations = 1u << NTMM_IO_FLUSH, .count = 1, .status = NTMM_STATUS_DEVICE_DATA_ERROR};
+    struct ntmm_file_information information;
+    open_power(&p, 1);
+    write_beside(&p, 9);
+    check_ok(ntmm_emulated_inject_disk(p.w.emu, p.device, &errors));
+    assert_int_equal(ntmm_flush_file(p.w.system, p.file, 0, 0), NTMM_STATUS_DEVICE_DATA_ERROR);
+    check_ok(ntmm_query_file(p.w.system, p.file, &information));
+    assert_int_equal(information.valid_bytes, FIRST_PAGES * PAGE);
+    if (is_flushed_again) {
+        flush_file(&p, 0, 10);
+        assert_int_equal(p.valid_bytes, 10 * PAGE);
+    }
+    check_ok(ntmm_emulated_cut_power(p.w.emu, p.device, 0));
+    expect_on_disk(&p);
+    check_world(&p.w);
+    check_ok(ntmm_emulated_restore_power(p.w.emu, p.device));
+    check_ok(ntmm_end_process(p.w.system, p.process));
+    close_section(&p.w, p.section);
+    close_file(&p.w, p.file);
+    end_world(&p.w);
+}
+
+static void test_valid_data_waits_for_the_device(void **state)
+{
+    (void)state;
+    fail_a_flush(false);
+    fail_a_flush(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cache_is_lost),
         cmocka_unit_test(test_some_of_the_cache_is_kept),
+        cmocka_unit_test(test_valid_data_waits_for_the_device),
     };
     return cmocka_run_group_tests_name("file_power_cut", tests, NULL, NULL);
 }

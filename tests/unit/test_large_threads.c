@@ -6,11 +6,10 @@
  *                a maker: one or two large pages, given back; two move most of what there is
  */
 #include "unit/storage.h"
+#include "unit/together.h"
 
 #include "base/prng.h"
 #include "workingset/rows.h"
-
-#include <pthread.h>
 
 #define WORKERS 2u
 #define PAGES 400u
@@ -24,7 +23,6 @@ struct world;
 
 struct worker {
     struct world *world;
-    pthread_t thread;
     ntmm_handle process;
     uint32_t index; /* its processor */
     uint64_t base;
@@ -80,12 +78,14 @@ static void step(struct worker *w)
     }
 }
 
+/* Longer while the maker had no luck or no processor. */
 static void work(void *context)
 {
     struct worker *w = context;
-    for (uint32_t i = 0; i < w->world->rounds; i++)
+    struct world *world = w->world;
+    for (uint32_t i = 0; i < world->rounds || (!world->made && i < 16 * world->rounds); i++)
         step(w);
-    w->world->is_over++;
+    world->is_over++;
 }
 
 /* One that is refused is no error: others hold what it needs. */
@@ -113,6 +113,7 @@ static void make(void *context)
         make_leaves(world, 1 + i % 2);
         ntmm_emulated_yield(world->m->emu);
     }
+    make_leaves(world, 2); /* nobody is in the way: this one is made */
 }
 
 static uint64_t kept_frame(struct world *world, uint32_t i)
@@ -182,18 +183,12 @@ static void close_world(struct world *world)
 
 /* --- host threads --- */
 
-static void *run_worker(void *context)
+/* The workers and one more, all at once. */
+static void begin(struct world *world, struct together all[WORKERS + 1])
 {
-    struct worker *w = context;
-    ntmm_emulated_bind_thread(w->world->m->emu, w->index);
-    work(w);
-    return NULL;
-}
-
-static void *run_maker(void *context)
-{
-    make(context);
-    return NULL;
+    for (uint32_t i = 0; i < WORKERS; i++)
+        all[i] = (struct together){.function = work, .context = &world->workers[i]};
+    all[WORKERS] = (struct together){.function = make, .context = world};
 }
 
 static void run_threads(bool has_two)
@@ -206,15 +201,10 @@ static void run_threads(bool has_two)
         .core = {.extra_commit_pages = 4000},
     };
     struct world world = {.rounds = ROUNDS};
-    pthread_t maker;
+    struct together all[WORKERS + 1];
     open_world(&world, &setup, has_two);
-    assert_int_equal(pthread_create(&maker, NULL, run_maker, &world), 0);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(
-            pthread_create(&world.workers[i].thread, NULL, run_worker, &world.workers[i]), 0);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        pthread_join(world.workers[i].thread, NULL);
-    pthread_join(maker, NULL);
+    begin(&world, all);
+    run_threads_together(world.m, all, WORKERS + 1);
     close_world(&world);
 }
 
@@ -244,16 +234,10 @@ static void coroutines_in_any_order(void **state)
             .core = {.extra_commit_pages = 4000},
         };
         struct world world = {.rounds = ROUNDS / 20};
-        struct ntmm_emulated_statistics statistics;
+        struct together all[WORKERS + 1];
         open_world(&world, &setup, seed % 2);
-        for (uint32_t i = 0; i < WORKERS; i++)
-            assert_int_equal(ntmm_emulated_spawn(world.m->emu, i, work, &world.workers[i], 0),
-                             NTMM_STATUS_SUCCESS);
-        assert_int_equal(ntmm_emulated_spawn(world.m->emu, WORKERS, make, &world, 0),
-                         NTMM_STATUS_SUCCESS);
-        assert_int_equal(ntmm_emulated_run(world.m->emu), NTMM_STATUS_SUCCESS);
-        ntmm_emulated_query(world.m->emu, &statistics);
-        assert_int_equal(statistics.violations, 0);
+        begin(&world, all);
+        run_coroutines_together(world.m, all, WORKERS + 1);
         close_world(&world);
     }
 }

@@ -335,7 +335,7 @@ static void a_sweep_passes_over_locks(void **state)
     assert_int_equal(try_lock(m, BASE, PAGE, NTMM_MAP_SYSTEM), NTMM_STATUS_SUCCESS);
     for (uint32_t i = 0; i < 9; i++) {
         struct wsl_pass pass = {.examine = 64, .trim_age = WSL_AGE_NONE};
-        lock_acquire(&c, &process->working_set_lock, LOCK_WORKING_SET);
+        working_set_acquire(&c, process);
         set64(&process->hand, 0);
         wsl_sweep(&c, process, &pass);
         process_unlock_working_set(&c, process);

@@ -4,6 +4,9 @@
  */
 #include "section_world.h"
 
+#include "base/instance.h"
+
+#include <ntmm/borrow.h>
 #include <ntmm/fault.h>
 #include <ntmm/statistics.h>
 
@@ -194,6 +197,110 @@ static void test_larger_than_memory(void **state)
 }
 
 /* Reading fails: the exception says so; writing fails: the page stays modified. */
+/* Transfers of the platform, as they are asked for. */
+static struct {
+    ntmm_status (*submit)(void *context, struct ntmm_io *io);
+    struct {
+        uint64_t page;
+        uint32_t pages;
+    } writes[16];
+    uint32_t count;
+} seen;
+
+static ntmm_status note_writes(void *context, struct ntmm_io *io)
+{
+    if (io->operation == NTMM_IO_WRITE) {
+        assert_true(seen.count < 16);
+        seen.writes[seen.count].page = io->offset_bytes / PAGE;
+        seen.writes[seen.count++].pages = io->span_count;
+    }
+    return seen.submit(context, io);
+}
+
+static void watch_writes(struct fixture *f)
+{
+    struct ntmm_platform *platform = &f->w.system->platform;
+    seen.count = 0;
+    seen.submit = platform->submit;
+    platform->submit = note_writes;
+}
+
+static void expect_write(uint32_t index, uint64_t page, uint32_t pages)
+{
+    assert_true(index < seen.count);
+    assert_int_equal(seen.writes[index].page, page);
+    assert_int_equal(seen.writes[index].pages, pages);
+}
+
+static void write_page(struct fixture *f, ntmm_handle file, uint64_t page)
+{
+    uint64_t moved;
+    uint8_t byte = (uint8_t)page;
+    check_ok(ntmm_write_file(f->w.system, file, page * PAGE, &byte, 1, &moved));
+}
+
+/* The oldest modified page, with what is modified beside it in the file, in one transfer; then the
+ * next oldest. */
+static void test_the_writer_goes_by_file_offset(void **state)
+{
+    static const uint8_t order[] = {20, 5, 3, 21, 4, 19, 30, 6};
+    struct fixture *f = *state;
+    uint64_t device = add_memory_file(&f->w, 40 * PAGE, 40 * PAGE, 0);
+    ntmm_handle file = open_device(&f->w, device, 40 * PAGE);
+    for (size_t i = 0; i < sizeof order; i++)
+        write_page(f, file, order[i]);
+    watch_writes(f);
+    assert_int_equal(ntmm_write_mapped_pages(f->w.system, 100), 8);
+    assert_int_equal(seen.count, 3);
+    expect_write(0, 19, 3);
+    expect_write(1, 3, 4);
+    expect_write(2, 30, 1);
+    f->w.system->platform.submit = seen.submit;
+    close_file(&f->w, file);
+    for (size_t i = 0; i < sizeof order; i++)
+        assert_int_equal(image(f, device)[order[i] * PAGE], order[i]);
+}
+
+/* Pages of the range that are modified, and no other; how it went is said twice. */
+static void test_a_flush_is_of_its_range(void **state)
+{
+    struct fixture *f = *state;
+    struct ntmm_io_status io = {.status = 77, .information = 77};
+    const struct ntmm_emulated_disk_errors errors = {
+        .operations = 1u << NTMM_IO_WRITE, .count = 1, .status = NTMM_STATUS_DEVICE_DATA_ERROR};
+    uint64_t device = add_memory_file(&f->w, 40 * PAGE, 40 * PAGE, 0);
+    ntmm_handle file = open_device(&f->w, device, 40 * PAGE);
+    ntmm_handle section = make_section(&f->w, 0, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, file);
+    uint64_t a = map(&f->w, section, f->first, NTMM_PAGE_READWRITE);
+    for (uint64_t page = 2; page < 12; page++)
+        store8(f, 0, a + page * PAGE, 0xA0);
+    uint64_t base = a + 4 * PAGE + 5, size = 3 * PAGE;
+    watch_writes(f);
+    check_ok(ntmm_flush_virtual_memory(f->w.system, f->first, &base, &size, &io));
+    assert_int_equal(base, a + 4 * PAGE);
+    assert_int_equal(size, 4 * PAGE);
+    assert_int_equal(io.status, NTMM_STATUS_SUCCESS);
+    assert_int_equal(io.information, 0);
+    assert_int_equal(seen.count, 1);
+    expect_write(0, 4, 4);
+    check_ok(ntmm_emulated_inject_disk(f->w.emu, device, &errors));
+    base = a + 9 * PAGE;
+    size = PAGE;
+    assert_int_equal(ntmm_flush_virtual_memory(f->w.system, f->first, &base, &size, &io),
+                     NTMM_STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(io.status, NTMM_STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(io.information, 0);
+    f->w.system->platform.submit = seen.submit;
+    assert_int_equal(image(f, device)[3 * PAGE], pattern(3 * PAGE));
+    assert_int_equal(image(f, device)[7 * PAGE], 0xA0);
+    assert_int_equal(image(f, device)[8 * PAGE], pattern(8 * PAGE));
+    assert_int_equal(image(f, device)[9 * PAGE], pattern(9 * PAGE));
+    unmap(&f->w, f->first, a);
+    close_section(&f->w, section);
+    close_file(&f->w, file);
+    assert_int_equal(image(f, device)[9 * PAGE], 0xA0);
+}
+
 static void test_failing_device(void **state)
 {
     struct fixture *f = *state;
@@ -263,7 +370,7 @@ static void test_page_is_no_table(void **state)
     assert_int_equal(load64(&w, 1, b, &value), NTMM_STATUS_NO_MEMORY);
     release(&w, first, filler);
     check_ok(load64(&w, 1, b, &value));
-    assert_int_equal(value & 0xFF, pattern(0));
+    assert_int_equal(*(uint8_t *)&value, pattern(0));
     check_ok(ntmm_end_process(w.system, first));
     check_ok(ntmm_end_process(w.system, second));
     close_section(&w, section);
@@ -271,13 +378,68 @@ static void test_page_is_no_table(void **state)
     end_world(&w);
 }
 
+/* More frames are needed than there are, and the only page that could be written is not: the device
+ * fails a thousand times, at once or later. Who needs them gives up before that. */
+static void use_device_that_fails(uint32_t is_refused)
+{
+    struct world w;
+    struct ntmm_emulated_disk_errors errors = {.operations = 1u << NTMM_IO_WRITE,
+                                               .is_refused = is_refused,
+                                               .count = is_refused ? UINT64_MAX : 1000,
+                                               .status = NTMM_STATUS_INSUFFICIENT_RESOURCES};
+    uint64_t base = 1ull << 40, size = 1ull << 30, value = 9;
+    make_world(&w, (struct ntmm_emulated_config){.ram_bytes = 1 * MIB}, 4096);
+    (void)add_page_file(&w, 1 * MIB);
+    ntmm_handle process = make_process(&w);
+    attach(&w, 0, process);
+    uint64_t device = add_memory_file(&w, 8 * PAGE, 16 * MIB, 0);
+    ntmm_handle file = open_device(&w, device, 8 * PAGE);
+    ntmm_handle section = make_section(&w, 0, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, file);
+    uint64_t view = map(&w, section, process, NTMM_PAGE_READWRITE);
+    check_ok(ntmm_emulated_store(w.emu, 0, view, &value, 8, NULL, NULL));
+    check_ok(ntmm_emulated_inject_disk(w.emu, device, &errors));
+    assert_int_equal(
+        ntmm_map_borrowed(w.system, process, &base, &size, NTMM_PAGE_READWRITE, UINT64_C(1) << 30),
+        NTMM_STATUS_NO_MEMORY);
+    check_world(&w);
+    assert_int_not_equal(*(uint8_t *)ntmm_emulated_disk_image(w.emu, device, NULL), 9);
+    check_ok(ntmm_emulated_inject_disk(w.emu, device, NULL));
+    unmap(&w, process, view);
+    close_section(&w, section);
+    close_file(&w, file);
+    value = 0;
+    memcpy(&value, ntmm_emulated_disk_image(w.emu, device, NULL), 8);
+    assert_int_equal(value, 9);
+    check_ok(ntmm_end_process(w.system, process));
+    end_world(&w);
+}
+
+static void test_device_takes_nothing(void **state)
+{
+    (void)state;
+    use_device_that_fails(1);
+}
+
+static void test_device_writes_nothing(void **state)
+{
+    (void)state;
+    use_device_that_fails(0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_read),           TEST(test_coherence),
-        TEST(test_extend),         TEST(test_larger_than_memory),
-        TEST(test_failing_device), TEST(test_page_is_no_table),
+        TEST(test_read),
+        TEST(test_coherence),
+        TEST(test_extend),
+        TEST(test_larger_than_memory),
+        TEST(test_failing_device),
+        TEST(test_page_is_no_table),
+        TEST(test_device_takes_nothing),
+        TEST(test_device_writes_nothing),
+        TEST(test_the_writer_goes_by_file_offset),
+        TEST(test_a_flush_is_of_its_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

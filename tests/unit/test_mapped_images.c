@@ -52,20 +52,6 @@ static ntmm_status map_image(struct fixture *f, ntmm_handle section, ntmm_handle
                                     NTMM_VIEW_SHARE, 0, NTMM_PAGE_READONLY);
 }
 
-/* Relocations of 64 bits: one in .text, and one that straddles its two pages. */
-static void add_relocations(struct pe_file *pe)
-{
-    uint32_t header = pe_add_section(pe, 0x40, 0x200, PE_READ);
-    uint32_t rva = pe_get32(pe, header + 12);
-    uint32_t at = pe_get32(pe, header + 20);
-    pe_set32(pe, at, 0x1000);
-    pe_set32(pe, at + 4, 12);
-    pe_set16(pe, at + 8, 10u << 12 | 0x10);
-    pe_set16(pe, at + 10, 10u << 12 | 0xFFC);
-    pe_set_directory(pe, PE_DIRECTORY_RELOCATION, rva, 12);
-    pe_set16(pe, PE_DLL_CHARACTERISTICS, 0x160);
-}
-
 static void compare_with_flat(struct fixture *f, uint32_t cpu, uint64_t view, uint64_t base)
 {
     struct image image;
@@ -91,7 +77,7 @@ static void test_relocated_and_shared(void **state)
 {
     struct fixture *f = *state;
     pe_make(&f->pe, true);
-    add_relocations(&f->pe);
+    pe_add_relocations(&f->pe, 0x160);
     ntmm_handle file = open_pe(f);
     ntmm_handle section = make_image(f, file);
     uint64_t a = 0, b = 0;
@@ -181,6 +167,62 @@ static void test_protections(void **state)
     close_file(&f->w, file);
 }
 
+static ntmm_status ask_image(struct fixture *f, uint64_t address,
+                             struct ntmm_memory_image_information *found)
+{
+    uint64_t written = 0;
+    memset(found, 0xA5, sizeof *found);
+    ntmm_status status = ntmm_query_virtual_memory_class(f->w.system, f->first, address,
+                                                         NTMM_MEMORY_IMAGE_INFORMATION, found,
+                                                         sizeof *found, &written);
+    assert_int_equal(written, status == NTMM_STATUS_SUCCESS ? sizeof *found : 0);
+    return status;
+}
+
+/* 3.3: base and size of the whole image, whichever part of it is mapped. */
+static void test_image_information(void **state)
+{
+    struct fixture *f = *state;
+    struct ntmm_memory_image_information found;
+    struct image image;
+    pe_make(&f->pe, true);
+    pe_add_section(&f->pe, 0x20000, 0, PE_READ);
+    check_ok(pe_parse(&f->pe, &image));
+    ntmm_handle file = open_pe(f);
+    ntmm_handle section = make_image(f, file);
+    uint64_t a = 0, b = 0, c = 0, offset = 0x10000, size = 0;
+    check_ok(map_image(f, section, f->first, &a));
+    check_ok(ask_image(f, a + 0x5000, &found));
+    assert_int_equal(found.image_base, a);
+    assert_int_equal(found.size_of_image, image.image_pages * PAGE);
+    assert_int_equal(found.flags, 0);
+    assert_true(
+        NTMM_SUCCEEDED(ntmm_map_view_of_section(f->w.system, section, f->first, &b, 0, 0, &offset,
+                                                &size, NTMM_VIEW_SHARE, 0, NTMM_PAGE_READONLY)));
+    check_ok(ask_image(f, b, &found)); /* without its first 64 KiB */
+    assert_int_equal(found.image_base, b - 0x10000);
+    assert_int_equal(found.size_of_image, image.image_pages * PAGE);
+    assert_int_equal(found.flags, 1);
+    size = 0x2000;
+    assert_true(
+        NTMM_SUCCEEDED(ntmm_map_view_of_section(f->w.system, section, f->first, &c, 0, 0, NULL,
+                                                &size, NTMM_VIEW_SHARE, 0, NTMM_PAGE_READONLY)));
+    check_ok(ask_image(f, c, &found)); /* without its end */
+    assert_int_equal(found.image_base, c);
+    assert_int_equal(found.flags, 1);
+    unmap(&f->w, f->first, a);
+    unmap(&f->w, f->first, b);
+    unmap(&f->w, f->first, c);
+    close_section(&f->w, section);
+    section = make_section(&f->w, 0, NTMM_PAGE_READONLY, NTMM_SEC_COMMIT, file);
+    a = map(&f->w, section, f->first, NTMM_PAGE_READONLY);
+    assert_int_equal(ask_image(f, a, &found), NTMM_STATUS_INVALID_ADDRESS); /* data */
+    unmap(&f->w, f->first, a);
+    assert_int_equal(ask_image(f, a, &found), NTMM_STATUS_INVALID_ADDRESS);
+    close_section(&f->w, section);
+    close_file(&f->w, file);
+}
+
 static void test_statuses(void **state)
 {
     struct fixture *f = *state;
@@ -207,13 +249,6 @@ static void test_statuses(void **state)
     assert_int_equal(basic.allocation_attributes, NTMM_SEC_FILE | NTMM_SEC_IMAGE);
     close_section(&f->w, section);
     check_ok(ntmm_can_delete_file(f->w.system, file));
-    close_file(&f->w, file);
-    pe_make(&f->pe, true);
-    pe_set16(&f->pe, 0, 0x5A5A);
-    file = open_pe(f);
-    assert_int_equal(ntmm_create_section(f->w.system, &other, NTMM_SECTION_ALL_ACCESS, NULL, NULL,
-                                         NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
-                     NTMM_STATUS_INVALID_IMAGE_NOT_MZ);
     close_file(&f->w, file);
     pe_make(&f->pe, false);
     file = open_pe(f);
@@ -321,16 +356,46 @@ static void test_reads_outlive_areas(void **state)
     }
 }
 
+/* Nothing is left of an image that is none. */
+static void test_what_is_no_image(void **state)
+{
+    static const struct {
+        uint32_t offset;
+        uint16_t value;
+        uint8_t system; /* of an NE header */
+        ntmm_status status;
+    } SPOILED[] = {
+        {0, 0x5A5A, 0, NTMM_STATUS_INVALID_IMAGE_NOT_MZ},
+        {PE_OFFSET, 0x4551, 0, NTMM_STATUS_INVALID_IMAGE_PROTECT},
+        {PE_OFFSET, 0x454C, 0, NTMM_STATUS_INVALID_IMAGE_LE_FORMAT},
+        {PE_OFFSET, 0x454E, 1, NTMM_STATUS_INVALID_IMAGE_NE_FORMAT},
+        {PE_OFFSET, 0x454E, 2, NTMM_STATUS_INVALID_IMAGE_WIN_16},
+        {PE_OFFSET + 4, 0x1234, 0, NTMM_STATUS_INVALID_IMAGE_FORMAT}, /* machine */
+    };
+    struct fixture *f = *state;
+    for (uint32_t i = 0; i < sizeof SPOILED / sizeof SPOILED[0]; i++) {
+        ntmm_handle section = 0;
+        pe_make(&f->pe, true);
+        pe_set16(&f->pe, SPOILED[i].offset, SPOILED[i].value);
+        if (SPOILED[i].system)
+            f->pe.bytes[PE_OFFSET + 0x36] = SPOILED[i].system;
+        ntmm_handle file = open_pe(f);
+        assert_int_equal(ntmm_create_section(f->w.system, &section, NTMM_SECTION_ALL_ACCESS, NULL,
+                                             NULL, NTMM_PAGE_READONLY, NTMM_SEC_IMAGE, file),
+                         SPOILED[i].status);
+        assert_int_equal(section, 0);
+        close_file(&f->w, file);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_relocated_and_shared),
-        TEST(test_protections),
-        TEST(test_statuses),
-        TEST(test_size_before_locks),
-        TEST(test_size_before_name),
-        TEST(test_reads_outlive_areas),
+        TEST(test_relocated_and_shared), TEST(test_protections),
+        TEST(test_image_information),    TEST(test_statuses),
+        TEST(test_size_before_locks),    TEST(test_size_before_name),
+        TEST(test_reads_outlive_areas),  TEST(test_what_is_no_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,6 +169,51 @@ static void a_pass_goes_on_where_its_budget_ended(void **state)
     close_fixture(&f);
 }
 
+/* Far apart, so that between them no page was ever looked at: two writes, and nothing between. */
+static void a_pass_steps_over_what_is_not_there(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f, 2600, 20 * SECOND);
+    const uint64_t pages[] = {0, 1500, 2599};
+    for (uint32_t i = 0; i < 3; i++)
+        store8(&f, f.base + pages[i] * PAGE, 0x41);
+    pass_time(&f, 20 * SECOND);
+    assert_int_equal(ntmm_write_mapped_pages(f.w.system, 0), 0); /* without a budget nothing */
+    assert_int_equal(written(&f), 0);
+    assert_int_equal(ntmm_write_mapped_pages(f.w.system, 64), 3);
+    finish_writes(&f);
+    assert_int_equal(written(&f), 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(on_device(&f, pages[i] * PAGE), 0x41);
+    close_fixture(&f);
+}
+
+/* Two files are due and the budget is one page: the other file is still due afterwards. */
+static void a_budget_is_for_all_files(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f, 4, 20 * SECOND);
+    uint64_t device = add_memory_file(&f.w, 4 * PAGE, 16 * MIB, 0);
+    ntmm_handle file = open_device(&f.w, device, 4 * PAGE);
+    uint8_t byte = 0x51;
+    uint64_t moved;
+    store8(&f, f.base, 0x51);
+    check_ok(ntmm_write_file(f.w.system, file, 0, &byte, 1, &moved));
+    pass_time(&f, 20 * SECOND);
+    for (uint32_t round = 1; round <= 2; round++) {
+        assert_int_equal(ntmm_write_mapped_pages(f.w.system, 1), 1);
+        check_world(&f.w);
+        finish_writes(&f);
+        assert_int_equal(written(&f), round);
+    }
+    assert_int_equal(on_device(&f, 0), 0x51);
+    assert_int_equal(byte_of(&f, device, 0), 0x51);
+    close_file(&f.w, file);
+    close_fixture(&f);
+}
+
 /* A write that fails leaves the page modified, and it is tried again a life later. */
 static void a_write_that_fails_is_tried_again(void **state)
 {
@@ -199,6 +244,8 @@ int main(void)
         cmocka_unit_test(listed_pages_are_written_when_they_are_old),
         cmocka_unit_test(a_file_waits_for_its_own_time),
         cmocka_unit_test(a_pass_goes_on_where_its_budget_ended),
+        cmocka_unit_test(a_pass_steps_over_what_is_not_there),
+        cmocka_unit_test(a_budget_is_for_all_files),
         cmocka_unit_test(a_write_that_fails_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

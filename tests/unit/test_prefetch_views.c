@@ -8,6 +8,8 @@
 #include "pe_file.h"
 #include "pe_flat.h"
 
+#include "paging/page_out.h"
+
 #include <ntmm/statistics.h>
 #include <ntmm/working_set.h>
 
@@ -166,6 +168,66 @@ static void pages_may_go_into_the_working_set(void **state)
     close_fixture(&f);
 }
 
+static void store(struct fixture *f, uint64_t va, uint64_t value)
+{
+    check_ok(ntmm_emulated_store(f->w.emu, 0, va, &value, sizeof value, NULL, NULL));
+}
+
+static void expect(struct fixture *f, uint64_t va, uint64_t expected)
+{
+    uint64_t value = ~expected;
+    check_ok(ntmm_emulated_load(f->w.emu, 0, va, &value, sizeof value, NULL, NULL));
+    assert_int_equal(value, expected);
+}
+
+/* Private pages behind a span without a table; a view, some pages of which are in memory; one with
+ * a copy of its own; one of a section that is committed in part. What has contents comes, the rest
+ * stays what it was. */
+static void pages_of_all_kinds_come(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f, 16 * MIB, 20, 26100);
+    (void)add_page_file(&f.w, 4 * MIB);
+    uint64_t base = 0x40000000, size = 4 * MIB, at;
+    check_ok(ntmm_allocate_virtual_memory(f.w.system, f.process, &base, 0, &size,
+                                          NTMM_MEM_RESERVE | NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE));
+    uint64_t copy = map(&f.w, f.section, f.process, NTMM_PAGE_WRITECOPY);
+    ntmm_handle reserved = make_section(&f.w, 8 * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_RESERVE, 0);
+    uint64_t part = map(&f.w, reserved, f.process, NTMM_PAGE_READWRITE);
+    at = part + 2 * PAGE;
+    size = 2 * PAGE;
+    check_ok(ntmm_allocate_virtual_memory(f.w.system, f.process, &at, 0, &size, NTMM_MEM_COMMIT,
+                                          NTMM_PAGE_READWRITE));
+    store(&f, base + 2 * MIB + PAGE, 11);
+    store(&f, copy + 3 * PAGE, 12);
+    store(&f, part + 2 * PAGE, 13);
+    page_out_everything(f.w.emu);
+    check_world(&f.w);
+    expect_pattern(&f, f.base, 7, 1);
+    expect_pattern(&f, f.base, 15, 1);
+    prefetch(&f, 0, UINT64_MAX, NTMM_PREFETCH_TO_WORKING_SET);
+    uint64_t hard = counter(&f, NTMM_COUNTER_HARD_FAULTS);
+    uint64_t soft = counter(&f, NTMM_COUNTER_TRANSITION_FAULTS);
+    uint64_t zero = counter(&f, NTMM_COUNTER_DEMAND_ZERO_FAULTS);
+    expect(&f, base + 2 * MIB + PAGE, 11);
+    expect(&f, copy + 3 * PAGE, 12);
+    expect(&f, part + 2 * PAGE, 13);
+    expect_pattern(&f, f.base, 0, 20);
+    expect_pattern(&f, copy, 4, 16);
+    assert_int_equal(counter(&f, NTMM_COUNTER_HARD_FAULTS), hard);
+    assert_int_equal(counter(&f, NTMM_COUNTER_TRANSITION_FAULTS), soft);
+    assert_int_equal(counter(&f, NTMM_COUNTER_DEMAND_ZERO_FAULTS), zero);
+    expect(&f, base + 2 * MIB, 0); /* had none: it came now */
+    assert_int_equal(counter(&f, NTMM_COUNTER_DEMAND_ZERO_FAULTS), zero + 1);
+    expect(&f, part + 3 * PAGE, 0);
+    assert_int_equal(query(&f.w, f.process, part).state, NTMM_MEM_RESERVE);
+    unmap(&f.w, f.process, copy);
+    unmap(&f.w, f.process, part);
+    close_section(&f.w, reserved);
+    close_fixture(&f);
+}
+
 /* A file larger than memory: one call reads no more than there was room for. */
 static void a_prefetch_ends_where_memory_does(void **state)
 {
@@ -211,20 +273,6 @@ static void failures_are_passed_over(void **state)
     close_fixture(&f);
 }
 
-/* Relocations of 64 bits: one in .text, and one that straddles its two pages. */
-static void add_relocations(struct pe_file *pe)
-{
-    uint32_t header = pe_add_section(pe, 0x40, 0x200, PE_READ);
-    uint32_t rva = pe_get32(pe, header + 12);
-    uint32_t at = pe_get32(pe, header + 20);
-    pe_set32(pe, at, 0x1000);
-    pe_set32(pe, at + 4, 12);
-    pe_set16(pe, at + 8, 10u << 12 | 0x10);
-    pe_set16(pe, at + 10, 10u << 12 | 0xFFC);
-    pe_set_directory(pe, PE_DIRECTORY_RELOCATION, rva, 12);
-    pe_set16(pe, PE_DLL_CHARACTERISTICS, 0x160);
-}
-
 /* Pages of an image are what they are when faulted: relocated for all. */
 static void image_pages_are_relocated(void **state)
 {
@@ -236,7 +284,7 @@ static void image_pages_are_relocated(void **state)
     uint64_t base = 0, size = 0;
     open_fixture(&f, 16 * MIB, 4, 0);
     pe_make(&pe, true);
-    add_relocations(&pe);
+    pe_add_relocations(&pe, 0x160);
     ntmm_handle file = open_contents(&f.w, pe.bytes, pe.size_bytes);
     ntmm_handle section = make_section(&f.w, 0, NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file);
     check_ok(ntmm_map_view_of_section(f.w.system, section, f.process, &base, 0, 0, NULL, &size,
@@ -270,6 +318,7 @@ int main(void)
         cmocka_unit_test(access_does_not_matter),
         cmocka_unit_test(what_lies_in_page_files_comes_too),
         cmocka_unit_test(pages_may_go_into_the_working_set),
+        cmocka_unit_test(pages_of_all_kinds_come),
         cmocka_unit_test(a_prefetch_ends_where_memory_does),
         cmocka_unit_test(failures_are_passed_over),
         cmocka_unit_test(image_pages_are_relocated),

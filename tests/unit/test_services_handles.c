@@ -450,6 +450,23 @@ static void large_pages_need_a_privilege_before_a_process(void **state)
     machine_close(m);
 }
 
+/* covers 2.1#13 2.1#13<15 */
+static void a_process_that_is_ending_before_dynamic_code(void **state)
+{
+    const struct machine_setup setup = {.process = {.flags = NTMM_PROCESS_NO_DYNAMIC_CODE}};
+    struct machine *m = machine_open(&setup);
+    (void)state;
+    assert_int_equal(try_allocate(m, BASE, PAGE, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
+                                  NTMM_PAGE_EXECUTE_READWRITE),
+                     NTMM_STATUS_DYNAMIC_CODE_BLOCKED);
+    set32(&machine_object(m)->state, PROCESS_ENDING);
+    assert_int_equal(try_allocate(m, BASE, PAGE, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT,
+                                  NTMM_PAGE_EXECUTE_READWRITE),
+                     NTMM_STATUS_PROCESS_IS_TERMINATING);
+    set32(&machine_object(m)->state, PROCESS_LIVE);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +477,7 @@ int main(void)
         cmocka_unit_test(a_handle_without_rights_is_denied),
         cmocka_unit_test(a_process_that_is_ending_serves_nobody),
         cmocka_unit_test(large_pages_need_a_privilege_before_a_process),
+        cmocka_unit_test(a_process_that_is_ending_before_dynamic_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

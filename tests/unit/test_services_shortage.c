@@ -7,6 +7,7 @@
 #include "unit/storage.h"
 
 #include <ntmm/access.h>
+#include <ntmm/borrow.h>
 #include <ntmm/job.h>
 #include <ntmm/memory.h>
 #include <ntmm/physical.h>
@@ -223,6 +224,61 @@ static void a_lock_of_a_page_that_cannot_be_read(void **state)
     machine_close(m);
 }
 
+/* --- tables of a long range, many at once --- */
+
+#define FILLED_PAGES 1400u
+#define FOREIGN_FRAME (UINT64_C(1) << 30) /* far above RAM: the embedder's */
+#define PAGES_OF_TABLE 512u
+
+/* Most of RAM holds pages that can go. */
+static struct machine *open_filled(void)
+{
+    const struct machine_setup setup = {.hardware = {.ram_bytes = 8 * MIB},
+                                        .core = {.extra_commit_pages = EXTRA_COMMIT}};
+    struct machine *m = machine_open(&setup);
+    must_add_file(m, 16 * MIB, 0, NULL);
+    must_allocate(m, BASE, FILLED_PAGES * PAGE, NTMM_PAGE_READWRITE);
+    must_fill(m, BASE, FILLED_PAGES * PAGE);
+    return m;
+}
+
+static ntmm_status map_tables(struct machine *m, uint64_t tables)
+{
+    uint64_t base = BASE + SPREAD, size = tables * PAGES_OF_TABLE * PAGE;
+    return ntmm_map_borrowed(m->system, m->process, &base, &size, NTMM_PAGE_READWRITE,
+                             FOREIGN_FRAME);
+}
+
+/* None is made and given back before there are frames for all of them. */
+static void tables_are_made_when_all_fit(void **state)
+{
+    (void)state;
+    struct machine *m = open_filled();
+    uint64_t made = machine_counter(m, NTMM_COUNTER_TABLES_CREATED);
+    uint64_t tables = machine_process(m).table_pages;
+    assert_int_equal(map_tables(m, 1024), NTMM_STATUS_SUCCESS);
+    made = machine_counter(m, NTMM_COUNTER_TABLES_CREATED) - made;
+    assert_in_range(machine_process(m).table_pages - tables, 1024, 1024 + 4);
+    assert_int_equal(made, machine_process(m).table_pages - tables);
+    machine_assert_sound(m);
+    machine_close(m);
+}
+
+/* With more of them than frames, none is made. */
+static void tables_that_never_fit(void **state)
+{
+    (void)state;
+    struct machine *m = open_filled();
+    uint64_t made = machine_counter(m, NTMM_COUNTER_TABLES_CREATED);
+    uint64_t tables = machine_process(m).table_pages;
+    assert_int_equal(map_tables(m, 4096), NTMM_STATUS_NO_MEMORY);
+    assert_int_equal(machine_counter(m, NTMM_COUNTER_TABLES_CREATED), made);
+    assert_int_equal(machine_process(m).table_pages, tables);
+    machine_assert_sound(m);
+    must_hold(m, BASE, FILLED_PAGES * PAGE);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +290,8 @@ int main(void)
         cmocka_unit_test(jobs_end_where_memory_does),
         cmocka_unit_test(the_process_table_has_2048_places),
         cmocka_unit_test(a_lock_of_a_page_that_cannot_be_read),
+        cmocka_unit_test(tables_are_made_when_all_fit),
+        cmocka_unit_test(tables_that_never_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,25 @@ static void the_limit_follows_a_guard_that_is_set(void **state)
     end_world(&t.w);
 }
 
+/* covers 2.5#6 */
+static void the_limit_follows_a_guard_that_is_committed(void **state)
+{
+    struct thread t;
+    (void)state;
+    begin(&t);
+    assert_int_equal(make_stack(&t, 0x8000, 0x100000, 1, 1), NTMM_STATUS_SUCCESS);
+    uint64_t page = t.stack.stack_limit - 5 * PAGE, size = PAGE;
+    assert_int_equal(ntmm_allocate_virtual_memory(t.w.system, t.process, &page, 0, &size,
+                                                  NTMM_MEM_COMMIT,
+                                                  NTMM_PAGE_READWRITE | NTMM_PAGE_GUARD),
+                     NTMM_STATUS_SUCCESS);
+    ntmm_follow_stack_guard(&t.stack, page, size, NTMM_PAGE_READWRITE | NTMM_PAGE_GUARD);
+    assert_int_equal(t.stack.stack_limit, page + PAGE);
+    assert_int_equal(touch(&t, page), NTMM_STATUS_SUCCESS);
+    assert_int_equal(t.stack.stack_limit, page);
+    end_world(&t.w);
+}
+
 static void a_region_alone_is_reserved(void **state)
 {
     struct thread t;
@@ -215,6 +234,7 @@ int main(void)
         cmocka_unit_test(it_grows_page_by_page_and_overflows_once),
         cmocka_unit_test(guaranteed_bytes_widen_the_guard),
         cmocka_unit_test(the_limit_follows_a_guard_that_is_set),
+        cmocka_unit_test(the_limit_follows_a_guard_that_is_committed),
         cmocka_unit_test(a_region_alone_is_reserved),
         cmocka_unit_test(bad_requests_leave_nothing),
     };

@@ -210,6 +210,32 @@ static void bad_attachments_are_refused(void **state)
     attempt_close(&a);
 }
 
+/* A direct map of 32-bit pointers holds no frame 4 GiB above another. */
+static void ranges_out_of_reach_are_refused(void **state)
+{
+    const struct ntmm_frame_range low = {.base_frame = 0, .frame_count = 64};
+    const struct ntmm_frame_range high = {.base_frame = 128, .frame_count = 64};
+    const struct ntmm_frame_range far = {.base_frame = 0xFFFC0, .frame_count = 64};
+    (void)state;
+    if (sizeof(void *) > sizeof(uint32_t))
+        skip();
+    struct attempt a = attempt_open();
+    struct ntmm_platform wide = a.platform;
+    struct ntmm_system *system;
+    expect_ranges(a, low, far, NTMM_STATUS_INVALID_PARAMETER_4);
+    a.ranges[0] = low;
+    a.ranges[1] = high;
+    wide.ranges = a.ranges;
+    wide.range_count = 2;
+    assert_int_equal(ntmm_create_system(a.storage, a.size, &a.config, &wide, &system),
+                     NTMM_STATUS_SUCCESS);
+    struct call c = call_begin(system);
+    set64(&anchor_of(&c)->ranges[1].base_frame, far.base_frame);
+    a.ranges[1] = far;
+    assert_int_equal(attach(&a, &wide), NTMM_STATUS_INVALID_PARAMETER_3);
+    attempt_close(&a);
+}
+
 static void expect_process(struct machine *m, struct ntmm_process_config config,
                            ntmm_status expected)
 {
@@ -264,6 +290,7 @@ int main(void)
         cmocka_unit_test(bad_platforms_are_refused),
         cmocka_unit_test(bad_ranges_are_refused),
         cmocka_unit_test(bad_attachments_are_refused),
+        cmocka_unit_test(ranges_out_of_reach_are_refused),
         cmocka_unit_test(bad_processes_are_refused),
     };
     return cmocka_run_group_tests_name("sweep_arguments", tests, NULL, NULL);

@@ -72,15 +72,14 @@ static void commit_runs_out_everywhere(void **state)
     const struct machine_setup setup = {.hardware = {.ram_bytes = RAM_BYTES}};
     (void)state;
     struct machine *m = machine_open_bare(&setup);
-    le64 *limit = &machine_partition(m)->commit_limit;
     set64(&machine_partition(m)->commit_reserve, 0);
     for (uint32_t i = 0; i < scenario_steps; i++) {
         uint64_t charge = get64(&machine_partition(m)->commit);
         for (uint32_t room = 0; room < scenario[i].commit; room++) {
-            set64(limit, charge + room);
+            machine_set_commit_limit(m, charge + room);
             expect_shortage(m, &scenario[i], NTMM_STATUS_COMMITMENT_LIMIT);
         }
-        set64(limit, charge + scenario[i].commit);
+        machine_set_commit_limit(m, charge + scenario[i].commit);
         expect_done(m, &scenario[i]);
     }
     machine_close(m);

@@ -336,15 +336,15 @@ static void without_commit_for_the_mark_the_write_fails(void **state)
     (void)state;
     struct machine *m = open_watched(4);
     must_read(m, BASE);
-    le64 *limit = &machine_partition(m)->commit_limit;
+    const le64 *limit = &machine_partition(m)->commit_limit;
     uint64_t enough = get64(limit);
-    set64(limit, get64(&machine_partition(m)->commit));
+    machine_set_commit_limit(m, get64(&machine_partition(m)->commit));
     assert_int_equal(try_write(m, BASE, 1), NTMM_STATUS_COMMITMENT_LIMIT);
     assert_int_equal(try_write(m, BASE + PAGE, 1), NTMM_STATUS_COMMITMENT_LIMIT);
     machine_assert_sound(m);
     assert_int_equal(marks(m, 4), 0);
     assert_int_equal(get64(limit), get64(&machine_partition(m)->commit));
-    set64(limit, enough);
+    machine_set_commit_limit(m, enough);
     must_write(m, BASE, 1);
     machine_close(m);
 }
@@ -394,6 +394,23 @@ static void wrong_arguments_have_their_status(void **state)
     word = 1;
     assert_int_equal(ntmm_get_write_watch(m->system, 0, 0, BASE, PAGE, &word, &word, &granularity),
                      NTMM_STATUS_INVALID_HANDLE);
+    machine_close(m);
+}
+
+/* Bit i of the whole is page i of the range, in words of 64. */
+static void a_bitmap_has_words(void **state)
+{
+    (void)state;
+    struct machine *m = open_watched(130);
+    static const uint64_t written[] = {1, 63, 64, 65, 129};
+    uint64_t bitmap[3] = {5, 5, 5}, count;
+    for (uint32_t i = 0; i < 5; i++)
+        must_write(m, BASE + written[i] * PAGE, 1);
+    assert_int_equal(
+        ntmm_get_write_watch_bitmap(m->system, m->process, 0, BASE, 130 * PAGE, bitmap, 3, &count),
+        NTMM_STATUS_SUCCESS);
+    assert_int_equal(count, 5);
+    assert_true(bitmap[0] == (1ull << 63 | 2) && bitmap[1] == 3 && bitmap[2] == 2);
     machine_close(m);
 }
 
@@ -532,6 +549,7 @@ int main(void)
         cmocka_unit_test(each_allocation_of_a_first_write_may_fail),
         cmocka_unit_test(without_commit_for_the_mark_the_write_fails),
         cmocka_unit_test(wrong_arguments_have_their_status),
+        cmocka_unit_test(a_bitmap_has_words),
         cmocka_unit_test(wrong_arguments_of_the_others),
         cmocka_unit_test(marks_are_those_of_an_array),
     };

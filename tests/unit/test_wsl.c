@@ -22,7 +22,7 @@ static struct wsl_pass sweep(struct machine *m, uint64_t examine, uint64_t trim,
     struct call c = machine_call(m);
     struct process *process = machine_object(m);
     struct wsl_pass pass = {.examine = examine, .trim = trim, .trim_age = trim_age};
-    lock_acquire(&c, &process->working_set_lock, LOCK_WORKING_SET);
+    working_set_acquire(&c, process);
     wsl_sweep(&c, process, &pass);
     process_unlock_working_set(&c, process);
     return pass;

@@ -19,7 +19,7 @@ static void x1_fields_partition_every_format(void **state)
     (void)state;
     uint64_t covered[X64_FORMAT_COUNT] = {0};
     unsigned width_sum[X64_FORMAT_COUNT] = {0};
-    for (size_t i = 0; i < x64_field_count; i++) {
+    for (size_t i = 0; i < X64_FIELD_COUNT; i++) {
         const struct x64_field *f = &x64_fields[i];
         uint64_t mask = field_mask(f->shift | f->width << 8);
         assert_int_equal(covered[f->format] & mask, 0);
@@ -38,7 +38,7 @@ static void x1_fields_partition_every_format(void **state)
 static void fields_round_trip(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < x64_field_count; i++) {
+    for (size_t i = 0; i < X64_FIELD_COUNT; i++) {
         unsigned field = x64_fields[i].shift | x64_fields[i].width << 8;
         uint64_t mask = field_mask(field);
         for (unsigned bit = 0; bit <= x64_fields[i].width; bit++) {
@@ -82,7 +82,7 @@ static void field_list_names_what_windows_names(void **state)
 {
     (void)state;
     unsigned seen = 0;
-    for (size_t i = 0; i < x64_field_count; i++) {
+    for (size_t i = 0; i < X64_FIELD_COUNT; i++) {
         const struct x64_field *f = &x64_fields[i];
         seen += f->format == X64_FORMAT_SW && strcmp(f->name, "PageFileHigh") == 0 &&
                 f->shift == 32 && f->width == 32;

@@ -48,6 +48,10 @@ enum verb {
     VERB_UNMAP_VIEW,
     VERB_FLUSH,
     VERB_SAME_FILE,
+    VERB_VIRTUAL_FREE,
+    VERB_WRITE_PROCESS_MEMORY,
+    VERB_MAP_VIEW_OF_FILE,
+    VERB_ERROR_OF,
     VERB_COUNT,
 };
 
@@ -103,6 +107,7 @@ extern const uint32_t case_count;
 
 /* Words for numbers, as tests/model/words.c has them, ended by a NULL. */
 extern const struct name status_names[];
+extern const struct name error_names[];
 extern const struct name protect_names[];
 extern const struct name type_names[];
 extern const struct name kind_names[];

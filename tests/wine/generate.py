@@ -23,8 +23,9 @@ CALLERS = ["live", "other", "null", "stale", "wrong-kind"]
 # What the words of a step are: A address, P pointer to an address, N number, S pointer to a
 # number, T type, R protection, W caller, B bytes, C count of bytes to read, O "NULL" or nothing,
 # X extended parameters to the end, K kind of access, H handle, D handle that is made, F and Z
-# rights of a file and a section, G attributes, U flags of unmapping or nothing, Y type, zero bits,
-# size to commit and disposition of a view, as options to the end.
+# rights of a file and a section, G attributes, M access of MapViewOfFile, E status, U flags of
+# unmapping or nothing, Y type, zero bits, size to commit and disposition of a view, as options to
+# the end.
 VERBS = {
     "as": "W",
     "allocate": "PNSTR",
@@ -63,6 +64,10 @@ VERBS = {
     "unmap-view": "AU",
     "flush": "PS",
     "same-file": "AA",
+    "virtual-free": "ANT",
+    "write-process-memory": "ANN",
+    "map-view-of-file": "HMNNA",
+    "error-of": "E",
 }
 # Words behind those, of which the program knows nothing: option or its beginning to reason.
 OPTIONS = {
@@ -97,8 +102,9 @@ def names_of(table):
 STATUSES, PROTECTIONS, TYPES = map(names_of, ("STATUSES", "PROTECTIONS", "TYPES"))
 KINDS, ATTRIBUTES = map(names_of, ("KINDS", "ATTRIBUTES"))
 FILE_RIGHTS, SECTION_RIGHTS = map(names_of, ("FILE_RIGHTS", "SECTION_RIGHTS"))
+MAP_ACCESSES, ERRORS = map(names_of, ("MAP_ACCESSES", "ERRORS"))
 NAMES = {"T": TYPES, "R": PROTECTIONS, "F": FILE_RIGHTS, "Z": SECTION_RIGHTS, "G": ATTRIBUTES,
-         "U": TYPES}
+         "U": TYPES, "M": MAP_ACCESSES, "E": STATUSES}
 
 
 def number(word):
@@ -331,6 +337,7 @@ def name_table(name, rows):
 def source(cases, skips):
     lines = ["/* Made by generate.py from tests/conformance. */", '#include "case_table.h"', ""]
     lines += name_table("status_names", STATUSES)
+    lines += name_table("error_names", ERRORS)
     lines += name_table("protect_names", PROTECTIONS)
     lines += name_table("type_names", TYPES)
     lines += name_table("kind_names", KINDS)

@@ -12,6 +12,7 @@
 #include "regions.h"
 #include "section_steps.h"
 #include "text.h"
+#include "win32_steps.h"
 
 #include "conformance/named.h"
 
@@ -318,9 +319,6 @@ static void step_as(struct run *run, const struct step *step)
 
 static void run_verb(struct run *run, const struct step *step)
 {
-    if (section_steps_run(step, run->process, &found)) {
-        return;
-    }
     switch (step->verb) {
     case VERB_AS:
         step_as(run, step);
@@ -374,6 +372,14 @@ static void run_verb(struct run *run, const struct step *step)
         break;
     default:
         break;
+    }
+}
+
+static void run_any(struct run *run, const struct step *step)
+{
+    if (!section_steps_run(step, run->process, &found) &&
+        !win32_steps_run(step, run->process, &found)) {
+        run_verb(run, step);
     }
 }
 
@@ -433,7 +439,7 @@ static void run_step(struct run *run, const struct case_data *data, const struct
     if (is_out_of_reach(step) || !take_names(step, &taken)) {
         text_add(&found, "not run");
     } else {
-        run_verb(run, &taken);
+        run_any(run, &taken);
     }
     named_take(&names, step->expected, found.bytes, TEXT_SIZE);
     text_measure(&found);

@@ -16,7 +16,7 @@ static uint64_t handles[NUMBER_LIMIT];
 
 static bool is_success(uint32_t status) { return status < 0x80000000u; }
 
-static uint64_t handle_at(const struct step *step, uint32_t at)
+uint64_t section_steps_handle(const struct step *step, uint32_t at)
 {
     uint64_t number = step->arguments[at];
 
@@ -55,13 +55,13 @@ static void step_create(const struct step *step, struct text *found)
     } else if (step->verb == VERB_CREATE_IMAGE) {
         status = create_image(step, &handle);
     } else if (step->verb == VERB_OPEN_FILE) {
-        status = os_open_file(handle_at(step, 1), (uint32_t)step->arguments[2], &handle);
+        status = os_open_file(section_steps_handle(step, 1), (uint32_t)step->arguments[2], &handle);
     } else if (step->verb == VERB_DUPLICATE_SECTION) {
-        status = os_duplicate(handle_at(step, 1), (uint32_t)step->arguments[2], &handle);
+        status = os_duplicate(section_steps_handle(step, 1), (uint32_t)step->arguments[2], &handle);
     } else {
         status = os_create_section(is_null ? 0 : &handle, (uint32_t)step->arguments[1],
                                    step->nulls & 1u << 2 ? 0 : &size, (uint32_t)step->arguments[3],
-                                   (uint32_t)step->arguments[4], handle_at(step, 5));
+                                   (uint32_t)step->arguments[4], section_steps_handle(step, 5));
     }
     keep(step, status, handle, found);
 }
@@ -73,7 +73,7 @@ static void step_read_file(const struct step *step, struct text *found)
     uint8_t *bytes = step->nulls & 1u << 3 ? 0 : data;
     uint64_t first;
 
-    text_status(found, os_read_file(handle_at(step, 0), step->arguments[1], bytes,
+    text_status(found, os_read_file(section_steps_handle(step, 0), step->arguments[1], bytes,
                                     (uint32_t)step->arguments[2], &moved));
     text_number(found, moved);
     first = moved > SHOWN_BYTES ? moved - SHOWN_BYTES : 0;
@@ -87,7 +87,7 @@ static void step_write_file(const struct step *step, struct text *found)
     uint64_t moved = UNTOUCHED;
     bool is_null = step->nulls & 1u << 2;
 
-    text_status(found, os_write_file(handle_at(step, 0), step->arguments[1],
+    text_status(found, os_write_file(section_steps_handle(step, 0), step->arguments[1],
                                      is_null ? 0 : step->bytes, is_null ? 1 : step->size, &moved));
     text_number(found, moved);
 }
@@ -96,9 +96,9 @@ static void step_size(const struct step *step, struct text *found)
 {
     uint64_t size = step->arguments[1];
     bool is_extend = step->verb == VERB_EXTEND_SECTION;
-    uint32_t status = is_extend
-                          ? os_extend_section(handle_at(step, 0), step->nulls & 1u << 1 ? 0 : &size)
-                          : os_file_size(handle_at(step, 0), &size);
+    uint32_t status = is_extend ? os_extend_section(section_steps_handle(step, 0),
+                                                    step->nulls & 1u << 1 ? 0 : &size)
+                                : os_file_size(section_steps_handle(step, 0), &size);
 
     text_status(found, status);
     if (is_success(status)) {
@@ -113,7 +113,7 @@ static void step_query_section(const struct step *step, struct text *found)
     static uint64_t words[CLASS_WORDS];
     uint64_t returned = UNTOUCHED;
     uint32_t status =
-        os_query_section(handle_at(step, 0), (uint32_t)step->arguments[1],
+        os_query_section(section_steps_handle(step, 0), (uint32_t)step->arguments[1],
                          step->nulls & 1u << 3 ? 0 : words, step->arguments[2], &returned);
 
     text_status(found, status);
@@ -144,9 +144,10 @@ static void step_map(const struct step *step, uint64_t process, struct text *fou
         pointers[i] = step->nulls & 1u << (i + 1) ? 0 : &now[i];
     }
     if (step->verb == VERB_MAP_VIEW_EX) {
-        status = os_map_view_ex(handle_at(step, 0), process, pointers[0], pointers[1], pointers[2],
-                                (uint32_t)step->arguments[4], (uint32_t)step->arguments[5],
-                                step->parameters, step->parameter_count);
+        status =
+            os_map_view_ex(section_steps_handle(step, 0), process, pointers[0], pointers[1],
+                           pointers[2], (uint32_t)step->arguments[4], (uint32_t)step->arguments[5],
+                           step->parameters, step->parameter_count);
     } else {
         struct os_view view = {
             .protect = (uint32_t)step->arguments[4],
@@ -156,8 +157,8 @@ static void step_map(const struct step *step, uint64_t process, struct text *fou
             .inherit = (uint32_t)step->arguments[8],
         };
 
-        status =
-            os_map_view(handle_at(step, 0), process, pointers[0], pointers[1], pointers[2], &view);
+        status = os_map_view(section_steps_handle(step, 0), process, pointers[0], pointers[1],
+                             pointers[2], &view);
     }
     if (is_success(status) && step->floats_bytes) {
         places_float(step->floats_at, now[0], step->floats_bytes);
@@ -193,11 +194,11 @@ static uint32_t run_plain(const struct step *step, uint64_t process)
     switch (step->verb) {
     case VERB_CLOSE_FILE:
     case VERB_CLOSE_SECTION:
-        return os_close(handle_at(step, 0));
+        return os_close(section_steps_handle(step, 0));
     case VERB_SET_FILE_SIZE:
-        return os_set_file_size(handle_at(step, 0), step->arguments[1]);
+        return os_set_file_size(section_steps_handle(step, 0), step->arguments[1]);
     case VERB_FLUSH_FILE:
-        return os_flush_file(handle_at(step, 0));
+        return os_flush_file(section_steps_handle(step, 0));
     case VERB_UNMAP_VIEW:
         return os_unmap_view(process, place(step->arguments[0]), (uint32_t)step->arguments[1]);
     default:

@@ -74,17 +74,21 @@ void text_number(struct text *text, uint64_t value)
     add_number(text, value);
 }
 
-void text_status(struct text *text, uint32_t status)
+static void add_name(struct text *text, uint32_t value, const struct name *names)
 {
     begin_word(text);
-    for (const struct name *name = status_names; name->text; name++) {
-        if (name->value == status) {
+    for (const struct name *name = names; name->text; name++) {
+        if (name->value == value) {
             text_add(text, name->text);
             return;
         }
     }
-    add_number(text, status);
+    add_number(text, value);
 }
+
+void text_status(struct text *text, uint32_t status) { add_name(text, status, status_names); }
+
+void text_error(struct text *text, uint32_t error) { add_name(text, error, error_names); }
 
 /* Names of the bits, lowest first; bits without a name as a number at the end. */
 static void add_bits(struct text *text, uint32_t value, const struct name *names)

@@ -25,6 +25,7 @@ void text_number(struct text *text, uint64_t value);
 void text_decimal(struct text *text, uint64_t value);     /* without a blank */
 void text_hexadecimal(struct text *text, uint64_t value); /* without a blank */
 void text_status(struct text *text, uint32_t status);
+void text_error(struct text *text, uint32_t error); /* of Win32 */
 void text_protect(struct text *text, uint32_t protect);
 void text_type(struct text *text, uint32_t type);
 void text_kind(struct text *text, uint32_t kind);

@@ -298,6 +298,15 @@ class Reason(IntEnum):
     PROCESS = _core.NTMM_SHOOTDOWN_PROCESS
 
 
+class BadFrame(IntEnum):
+    """What became of the page in a frame that is out of use."""
+
+    UNUSED = _core.NTMM_BAD_FRAME_UNUSED
+    DROPPED = _core.NTMM_BAD_FRAME_DROPPED
+    MOVED = _core.NTMM_BAD_FRAME_MOVED
+    LOST = _core.NTMM_BAD_FRAME_LOST
+
+
 class FrameLocation(IntEnum):
     """State of a frame, NT's numbers."""
 

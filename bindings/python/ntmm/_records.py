@@ -369,6 +369,7 @@ class MemoryReport(NamedTuple):
     commit_pages: int
     commit_limit_pages: int
     commit_peak_pages: int
+    bad_pages: int
 
 
 class SystemBasic(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterable, Optional, Sequence, Type, Union
 from . import _core
 from ._constants import (
     PAGE_SIZE,
+    BadFrame,
     Condition,
     EventKind,
     FrameLocation,
@@ -19,7 +20,7 @@ from ._constants import (
     Reason,
     Signer,
 )
-from ._errors import Closed, NtStatusError
+from ._errors import Closed, NtStatusError, error_of
 from ._job import Job
 from ._lent import Device, Held, Lent
 from ._process import Process
@@ -60,6 +61,12 @@ class InvariantBroken(AssertionError):
             f"{report.invariant}: object 0x{report.object:X}, "
             f"expected {report.expected}, found {report.found}"
         )
+
+
+def _finish(status: int) -> None:
+    """What is no error to NT, but not done either, is one here."""
+    if status != _core.NTMM_STATUS_SUCCESS:
+        raise error_of(status)
 
 
 def _machine_config(ram: int, seed: int, processors: int) -> _core.ntmm_emulated_config:
@@ -346,6 +353,29 @@ class System(Storage):
         values["location"] = FrameLocation(found.location)
         values["is_modified"] = bool(found.is_modified)
         return FrameInformation(**values)
+
+    def mark_frame_bad(self, number: int, *, readable: bool = False) -> BadFrame:
+        """Take a frame out of use; says what became of its page.
+
+        ``readable``: the frame still reads as it was written, so that the page may move.
+        """
+        flags = _core.NTMM_BAD_FRAME_READABLE if readable else 0
+        status, outcome = _core.ntmm_mark_frame_bad(self.raw, index(number), flags)
+        _finish(status)
+        return BadFrame(outcome)
+
+    def mark_frame_good(self, number: int) -> None:
+        """Put a bad frame back into use."""
+        _core.ntmm_mark_frame_good(self.raw, index(number))
+
+    def add_frames(self, first: int, count: int, *, zeroed: bool = False) -> None:
+        """Frames are there that were not: removed ones, or RAM that was not there at first."""
+        flags = _core.NTMM_FRAMES_ZEROED if zeroed else 0
+        _finish(_core.ntmm_add_frames(self.raw, index(first), index(count), flags))
+
+    def remove_frames(self, first: int, count: int) -> None:
+        """Take frames away; the pages in them move. An error with STATUS_RETRY: try again."""
+        _finish(_core.ntmm_remove_frames(self.raw, index(first), index(count)))
 
     # What happens
 

@@ -106,6 +106,7 @@ struct ntmm_caller {
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH   target is a handle of another kind
  *         NTMM_STATUS_PROCESS_IS_TERMINATING target is ending
  *         NTMM_STATUS_ACCESS_DENIED          the target's protection denies a right asked for
+ * Level: DISPATCH.
  * Locks: takes (W) of the caller's process and of the target, one after the other.
  * Source: NtOpenProcess; the rule and the masks are public knowledge of protected processes.
  */
@@ -119,6 +120,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_process(struct ntmm_system *system,
  *
  * @param handle  of a process; whether it is alive does not matter
  * @return NTMM_PROCESS_* bits; 0 for a handle of another kind
+ * Level: any.
  * Locks: none; looks at the handle alone. Source: ours.
  */
 NTMM_API uint32_t ntmm_granted_access(ntmm_handle handle);
@@ -128,6 +130,7 @@ NTMM_API uint32_t ntmm_granted_access(ntmm_handle handle);
  *
  * @param handle  of a process
  * @return NTMM_PRIVILEGE_* bits; 0 for a handle of another kind
+ * Level: any.
  * Locks: none; looks at the handle alone. Source: ours.
  */
 NTMM_API uint64_t ntmm_held_privileges(ntmm_handle handle);

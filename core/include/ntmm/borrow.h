@@ -89,6 +89,7 @@ struct ntmm_translation {
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH  translation->size is not this header's
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  as ntmm_query_process
+ * Level: any.
  * Locks: none. Never waits. Source: the processor manuals' paging chapters.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_translate(struct ntmm_system *system, ntmm_handle process,
@@ -126,6 +127,7 @@ typedef void (*ntmm_invalidation_sink)(void *context, ntmm_handle process, uint6
  * @param system   no call on it may be in progress
  * @param sink     NULL: nobody
  * @param context  handed to it
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API void ntmm_set_invalidation_sink(struct ntmm_system *system, ntmm_invalidation_sink sink,
@@ -164,6 +166,7 @@ NTMM_API void ntmm_set_invalidation_sink(struct ntmm_system *system, ntmm_invali
  *         NTMM_STATUS_COMMITMENT_LIMIT         no commit for a table, or for call targets
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the process may not have pages for call targets
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). May wait for frames, or for tables to come in.
  * Source: ours, after views of the section of physical memory.
  */
@@ -183,6 +186,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_borrowed(struct ntmm_system *system,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
  *         NTMM_STATUS_NOT_MAPPED_VIEW         no such region is there
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). Waits for a shootdown, and for tables to come in.
  * Source: ours, after NtUnmapViewOfSection.
  */
@@ -209,6 +213,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_borrowed(struct ntmm_system *syste
  *         NTMM_STATUS_NO_MEMORY               no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for a table
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). May wait for frames, or for tables to come in.
  * Source: the shared user data page as public conformance tests observe it.
  */

@@ -42,6 +42,7 @@ struct ntmm_call_target {
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH    it is a handle of another kind
  *         NTMM_STATUS_ACCESS_DENIED           the handle lacks the right
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
+ * Level: DISPATCH.
  * Locks: takes (A), (W). Never waits. Source: ours; the format: docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_call_target(struct ntmm_system *system,

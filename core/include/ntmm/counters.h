@@ -82,6 +82,7 @@ struct ntmm_counter_description {
  *
  * @param counter  0..NTMM_COUNTER_COUNT-1
  * @return the row, constant for the life of the program; NULL outside the table.
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API const struct ntmm_counter_description *ntmm_describe_counter(uint32_t counter);

@@ -49,7 +49,8 @@ extern "C" {
 #define NTMM_EMULATED_HOST_CLOCK 0x2u
 /** The caller's arena is all zero already. */
 #define NTMM_EMULATED_ARENA_ZEROED 0x4u
-/** Count waits, pumps and transfers begun at raised level (statistics, `violations`). Not with
+/** Keep the interrupt level (enum ntmm_level): completions are run at DISPATCH, and waits, pumps
+ * and transfers begun there are counted (statistics, `violations`). Not with
  * NTMM_EMULATED_THREADS. */
 #define NTMM_EMULATED_CHECK_LEVEL 0x8u
 /** Ask the host for huge pages under an arena that the instance allocates. */
@@ -57,6 +58,9 @@ extern "C" {
 /** Coroutines may also be switched at each content operation, each shootdown, and whenever the last
  * lock is released: many more interleavings, at a price. Not with NTMM_EMULATED_THREADS. */
 #define NTMM_EMULATED_PREEMPT 0x20u
+/** RAM behind the hole, of which there must be one, is not there until ntmm_add_frames: a range
+ * with NTMM_FRAMES_ABSENT. It is part of hash, file and snapshots, and zero when the arena is. */
+#define NTMM_EMULATED_UPPER_ABSENT 0x40u
 /** @} */
 
 /** Most virtual processors of an instance. */
@@ -189,7 +193,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_save(struct ntmm_emulated *emu,
  * Make a machine from a file that ntmm_emulated_save wrote; ntmm_emulated_attach_system comes next.
  *
  * @param config  as for ntmm_emulated_create; ram_bytes, base_pa, hole_base_pa and hole_bytes are
- *                taken from the file and must be 0 or equal to the file's; seed is not used
+ *                taken from the file and must be 0 or equal to the file's; for an arena of the
+ *                caller's ram_bytes and hole_bytes must be equal; seed is not used
  * @param path    a host file
  * @param emu     out: the instance; untouched on failure
  * @return as ntmm_emulated_create; or NTMM_STATUS_OBJECT_NAME_NOT_FOUND when the file cannot be
@@ -652,8 +657,8 @@ struct ntmm_emulated_disk_errors {
     uint32_t is_refused; /**< 1: submit returns the status; 0: the completion has it. */
     uint64_t after;      /**< Transfers of these kinds that still succeed. */
     uint64_t count;      /**< Transfers that then fail; UINT64_MAX: all. */
-    ntmm_status status;  /**< What they fail with. */
-    uint32_t reserved;   /**< 0. */
+    ntmm_status status;  /**< What they fail with; SUCCESS only where is_torn is 1. */
+    uint32_t is_torn;    /**< 1: see below; with is_refused it means nothing. */
     uint64_t base_bytes; /**< Only reads and writes that touch a byte from here on count. */
     uint64_t end_bytes;  /**< And before this; 0: anywhere, and every kind of transfer counts. */
 };
@@ -661,6 +666,10 @@ struct ntmm_emulated_disk_errors {
 /**
  * Make transfers fail. Replaces what was asked before; the count begins now. With a range of bytes
  * the disk is bad in one place: a transfer that only touches others is neither counted nor failed.
+ *
+ * A read or write that is torn moves a drawn prefix of the sectors that it touches, never all of
+ * them, says so in transferred_bytes, and ends with the status: with SUCCESS it is short. Transfers
+ * of other kinds are not torn: they fail, or with SUCCESS do what they always do.
  *
  * @param emu     any
  * @param device  a disk

@@ -94,9 +94,10 @@ struct ntmm_fault_result {
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_COMMITMENT_LIMIT      a page table could not be charged, even to the reserve
- * Locks: takes (W), (F), (G), (L), (N), (C), (Q), and (W) of other processes when it trims; may
- * wait for a shootdown, nothing else blocks. Submits transfers, with no lock held. A guard consumed
- * stays consumed.
+ * Level: APC.
+ * Locks: takes (W), (F), (G), (L), (P), (N), (C), (Q), and (W) of other processes when it trims;
+ * soft faults may share (W). May wait for a shootdown, nothing else blocks. Submits transfers, with
+ * no lock held. A guard consumed stays consumed.
  * Source: public descriptions of NT's fault handling; docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_fault_begin(struct ntmm_system *system,
@@ -109,6 +110,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_fault_begin(struct ntmm_system *system,
  *
  * @param system  any
  * @param wait    as given to ntmm_fault_begin
+ * Level: DISPATCH.
  * Locks: takes the waiters' lock. Source: ours.
  */
 NTMM_API void ntmm_fault_cancel(struct ntmm_system *system, struct ntmm_wait *wait);
@@ -121,6 +123,7 @@ NTMM_API void ntmm_fault_cancel(struct ntmm_system *system, struct ntmm_wait *wa
  * @param result   out: filled whole
  * @return as ntmm_fault_begin, never PENDING; NTMM_STATUS_NO_MEMORY when no frame came free within
  *         the configured time, or the platform cannot wait
+ * Level: APC.
  * Locks: none held while waiting. Blocks in the platform's wait.
  * Source: ours.
  */

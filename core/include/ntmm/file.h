@@ -81,6 +81,7 @@ struct ntmm_file_information {
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES 131,072 handles of sections and files are open
  *         NTMM_STATUS_NO_MEMORY              no frame for the object
  *         NTMM_STATUS_COMMITMENT_LIMIT       no commit for the frame
+ * Level: APC.
  * Locks: takes (O). May wait for frames. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_file(struct ntmm_system *system,
@@ -102,6 +103,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_file(struct ntmm_system *system,
  *         NTMM_STATUS_SHARING_VIOLATION     it is to be written, and an image of it is in use
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES, NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT
  *                                           for want of room for a handle, as ntmm_create_file
+ * Level: APC.
  * Locks: takes (O). May wait for frames. Source: NtOpenFile, as far as sections matter to it.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_file(struct ntmm_system *system, ntmm_handle file,
@@ -116,6 +118,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_file(struct ntmm_system *system, nt
  * @param file    an open file
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH; or the
  *         status of a write that failed, the handle closed and the pages kept, to be written later
+ * Level: APC.
  * Locks: takes (O), (X). Waits for I/O. Source: NtClose, IRP_MJ_CLEANUP of file systems.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_file(struct ntmm_system *system, ntmm_handle file);
@@ -128,6 +131,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_file(struct ntmm_system *system, n
  * @param information  out: filled whole on success
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_ACCESS_VIOLATION when information is NULL;
  *         NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ * Level: DISPATCH.
  * Locks: takes (O). Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_file(struct ntmm_system *system, ntmm_handle file,
@@ -146,7 +150,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_file(struct ntmm_system *system, n
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED
  *         NTMM_STATUS_INVALID_PARAMETER_3  size_bytes is above 2^47
  *         NTMM_STATUS_USER_MAPPED_FILE     a section or view is in the way
+ *         NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT
+ *                                          for want of a frame or of a table of the file's pages
  *         or what the device answers to NTMM_IO_EXTEND (NTMM_STATUS_DISK_FULL)
+ * Level: APC.
  * Locks: takes (O), (X). Waits for I/O. Source: nt_semantics 4.9.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_file_size(struct ntmm_system *system, ntmm_handle file,
@@ -159,6 +166,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_file_size(struct ntmm_system *system
  * @param file    an open file
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_CANNOT_DELETE, NTMM_STATUS_INVALID_HANDLE or
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ * Level: DISPATCH.
  * Locks: takes (O). Source: nt_semantics 4.9.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_can_delete_file(struct ntmm_system *system,
@@ -192,6 +200,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_can_delete_file(struct ntmm_system *syst
  *         NTMM_STATUS_CANT_WAIT            a lock is in the way, and the platform cannot wait, or
  *                                          knows that nobody could wake this call
  *         NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT for want of room for the lock
+ * Level: APC.
  * Locks: takes (O). Waits for other locks, with no lock of the core held, and for frames.
  * Source: NtLockFile, LockFileEx.
  */
@@ -212,6 +221,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_lock_file(struct ntmm_system *system, nt
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED
  *         NTMM_STATUS_INVALID_LOCK_RANGE  the last byte is past 2^64 - 1
  *         NTMM_STATUS_RANGE_NOT_LOCKED    there is no such lock
+ * Level: DISPATCH.
  * Locks: takes (O), (Q). Source: NtUnlockFile, UnlockFileEx.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_unlock_file(struct ntmm_system *system, ntmm_handle file,
@@ -234,6 +244,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_unlock_file(struct ntmm_system *system, 
  *         wraps around; NTMM_STATUS_NO_MEMORY when no frame came free in time;
  *         NTMM_STATUS_COMMITMENT_LIMIT; or the status of the read that failed, *moved counting what
  *         came before
+ * Level: APC.
  * Locks: takes (O), (X). Waits for I/O. Source: cached NtReadFile.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_read_file(struct ntmm_system *system, ntmm_handle file,
@@ -252,6 +263,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_read_file(struct ntmm_system *system, nt
  * @param moved   out, written whenever it is not NULL: bytes written
  * @return as ntmm_read_file but END_OF_FILE; NTMM_STATUS_INVALID_PARAMETER_3 when the end would lie
  *         above 2^47; or what the device answers to NTMM_IO_EXTEND (NTMM_STATUS_DISK_FULL)
+ * Level: APC.
  * Locks: takes (O), (X). Waits for I/O. Source: cached NtWriteFile.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_write_file(struct ntmm_system *system, ntmm_handle file,
@@ -266,8 +278,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_write_file(struct ntmm_system *system, n
  * @param offset  first byte
  * @param size    bytes; 0: to the end
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
- *         NTMM_STATUS_CANT_WAIT when the platform can neither wait nor pump, or the status of the
- *         write or flush that failed
+ *         NTMM_STATUS_CANT_WAIT when the platform can neither wait nor pump,
+ *         NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT for what the core keeps of the file,
+ *         or the status of the write or flush that failed
+ * Level: APC.
  * Locks: takes (O), (X). Waits for I/O. Source: NtFlushBuffersFile.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_flush_file(struct ntmm_system *system, ntmm_handle file,
@@ -282,6 +296,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_flush_file(struct ntmm_system *system, n
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH; or,
  *         with nothing changed, NTMM_STATUS_PURGE_FAILED: a view maps the file, or a page is
  *         being read or written
+ * Level: APC.
  * Locks: takes (O), (X). Source: nt_semantics 4.9.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_purge_file(struct ntmm_system *system, ntmm_handle file);
@@ -295,6 +310,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_purge_file(struct ntmm_system *system, n
  * @param system        any
  * @param budget_pages  most pages
  * @return pages whose write was started
+ * Level: APC.
  * Locks: takes (O), (X), (F), (L). Source: nt_semantics 9.1.
  */
 NTMM_API uint64_t ntmm_write_mapped_pages(struct ntmm_system *system, uint64_t budget_pages);

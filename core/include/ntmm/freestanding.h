@@ -47,11 +47,14 @@ struct ntmm_freestanding_config {
     uint32_t size;    /**< sizeof(struct ntmm_freestanding_config). */
     uint32_t version; /**< NTMM_FREESTANDING_VERSION. */
     void *kernel;     /**< The kernel's own; becomes ntmm_freestanding.kernel. */
-    const struct ntmm_frame_range *ranges; /**< 1. As ntmm_platform.ranges. */
-    uint32_t range_count;                  /**< Ranges. */
-    uint32_t processor_count;              /**< Processors numbered from 0, 1..64. */
+    /** 1. As ntmm_platform.ranges: RAM that is there, and with NTMM_FRAMES_ABSENT where more may
+     * come, as the firmware's tables say; then ntmm_add_frames says when (frames.h). */
+    const struct ntmm_frame_range *ranges;
+    uint32_t range_count;     /**< Ranges. */
+    uint32_t processor_count; /**< Processors numbered from 0, 1..64. */
     /** Virtual address of physical address 0: a map, in every address space, that holds each range,
-     * writable and cached. */
+     * writable and cached; of an absent one what was added. It may grow later, in tables below
+     * those entries of the root that are there now. */
     uintptr_t direct_map;
     /** 2. Number of the running processor, with the machine as context; interrupts may be off. */
     uint32_t (*processor)(void *context);
@@ -112,6 +115,7 @@ struct ntmm_freestanding {
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH  config's size or version is not this header's
  *         NTMM_STATUS_INVALID_PARAMETER_2   no processor or too many, no function that numbers
  *                                           them, no root, or several and no interrupt
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_freestanding_init(
@@ -124,8 +128,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_freestanding_init(
  * table that the entries mean; then load the kernel's root.
  *
  * @param machine  initialized
- * Once on each processor, in long mode, with interrupts off. Locks: none. Source: the processor
- * manuals; NT's page attribute table as debuggers show it.
+ * Level: HIGH.
+ * Locks: none. Once on each processor, in long mode. Source: the processor manuals; NT's page
+ * attribute table as debuggers show it.
  */
 NTMM_API void ntmm_freestanding_start_processor(struct ntmm_freestanding *machine);
 
@@ -136,7 +141,8 @@ NTMM_API void ntmm_freestanding_start_processor(struct ntmm_freestanding *machin
  * @param machine     initialized
  * @param process     its handle, as ntmm_create_process gave it; 0: the kernel's own
  * @param root_frame  ntmm_process_information.root_frame; ignored with 0
- * Interrupts are off. Locks: none; never waits. Source: ours.
+ * Level: HIGH.
+ * Locks: none; never waits. Source: ours.
  */
 NTMM_API void ntmm_freestanding_enter(struct ntmm_freestanding *machine, ntmm_handle process,
                                       uint64_t root_frame);
@@ -146,7 +152,8 @@ NTMM_API void ntmm_freestanding_enter(struct ntmm_freestanding *machine, ntmm_ha
  * shootdown's interrupt calls.
  *
  * @param machine  initialized
- * Interrupts are off. Locks: none; never waits. Source: ours.
+ * Level: HIGH.
+ * Locks: none; never waits. Source: ours.
  */
 NTMM_API void ntmm_freestanding_shootdown(struct ntmm_freestanding *machine);
 
@@ -155,7 +162,8 @@ NTMM_API void ntmm_freestanding_shootdown(struct ntmm_freestanding *machine);
  * is nothing to do.
  *
  * @param machine  initialized
- * Interrupts are off. Locks: none; never waits. Source: ours.
+ * Level: HIGH.
+ * Locks: none; never waits. Source: ours.
  */
 NTMM_API void ntmm_freestanding_poll(struct ntmm_freestanding *machine);
 
@@ -165,6 +173,7 @@ NTMM_API void ntmm_freestanding_poll(struct ntmm_freestanding *machine);
  * @param machine    initialized
  * @param processor  below the configured count
  * @param out        filled whole; zeros when there is no such processor
+ * Level: any.
  * Locks: none; the numbers are of slightly different moments. Source: ours.
  */
 NTMM_API void ntmm_freestanding_query(const struct ntmm_freestanding *machine, uint32_t processor,

@@ -42,6 +42,7 @@ typedef ntmm_status ntmm_storage_reader(void *context, uint64_t device, uint64_t
  * @return bytes: 4 for each frame handed over, one bit for each slot of each page file, four pages,
  *         and 12 for each control area that there is room for; so it grows when a page file is made
  *         or grows, and when sections and files are made
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
@@ -64,6 +65,7 @@ NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
  * @return NTMM_STATUS_SUCCESS         every invariant holds, as far as it could be looked at
  *         NTMM_STATUS_BUFFER_TOO_SMALL  scratch is too small; report is untouched
  *         NTMM_STATUS_INTERNAL_ERROR  one is broken; report says which
+ * Level: APC.
  * Locks: none. Cost: O(frames + entries + slots). Source: ours; docs/INVARIANTS.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_check_with_storage(struct ntmm_system *system,
@@ -80,6 +82,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_check_with_storage(struct ntmm_system *s
  * @param size     bytes at scratch, at least ntmm_check_scratch_size()
  * @param report   out: the first broken invariant, or an empty one
  * @return as ntmm_check_with_storage
+ * Level: APC.
  * Locks: none. Cost: O(frames + entries + slots). Source: ours; docs/INVARIANTS.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_check(struct ntmm_system *system, void *scratch,
@@ -107,9 +110,10 @@ enum ntmm_frame_use {
     NTMM_USE_PROCESS,       /**< Process objects. */
     NTMM_USE_PAGING,        /**< Page file descriptors and slot maps, and the dummy page. */
     NTMM_USE_USER_PHYSICAL, /**< A user physical page, mapped in a window or not. */
-    NTMM_USE_SECTION,       /**< A page of a section, whoever maps it. */
-    NTMM_USE_PROTOTYPE,     /**< A table of prototype PTEs. */
+    NTMM_USE_SECTION,       /**< A page of a section, or one that clones share, whoever maps it. */
+    NTMM_USE_PROTOTYPE,     /**< A table of prototype PTEs, or what is known of one of clones. */
     NTMM_USE_OBJECT,        /**< The table of section and file handles, and what images keep. */
+    NTMM_USE_ABSENT,        /**< The frame is not there: not added yet, or removed (frames.h). */
 };
 
 /** A row of the PFN database. */
@@ -142,6 +146,7 @@ struct ntmm_frame_information {
  * @param information  out: filled whole on success, untouched on failure
  * @return NTMM_STATUS_SUCCESS, or NTMM_STATUS_INVALID_PARAMETER_2 when no such frame was handed
  *         over
+ * Level: any.
  * Locks: none; a snapshot that may mix two moments. Source: ours, after !pfn.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
@@ -188,6 +193,7 @@ struct ntmm_explanation {
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_PARAMETER (not a user address),
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, or
  *         NTMM_STATUS_PROCESS_IS_TERMINATING
+ * Level: DISPATCH.
  * Locks: takes (W). Never waits for I/O. Source: ours, after !pte, !vad and !pfn.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_explain(struct ntmm_system *system, ntmm_handle process,
@@ -217,6 +223,7 @@ struct ntmm_subsection_information {
  * @return NTMM_STATUS_SUCCESS, also when not all fit; NTMM_STATUS_ACCESS_VIOLATION when count, or
  *         records for a capacity, is NULL; NTMM_STATUS_INVALID_HANDLE,
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH or NTMM_STATUS_ACCESS_DENIED
+ * Level: DISPATCH.
  * Locks: takes (O), (X). Source: ours, after !ca.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_subsections(
@@ -232,6 +239,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_subsections(
  * @param buffer       out: the text with its final 0, cut to fit
  * @param buffer_size  bytes at buffer; 0 writes nothing
  * @return bytes the whole text needs, its final 0 not counted
+ * Level: any.
  * Locks: none. Source: ours, after !pte.
  */
 NTMM_API size_t ntmm_format_entry(uint64_t entry, uint32_t level, char *buffer, size_t buffer_size);

@@ -65,6 +65,7 @@ struct ntmm_job_information {
  *         NTMM_STATUS_ACCESS_VIOLATION  job is NULL
  *         NTMM_STATUS_NO_MEMORY         no frame for the object
  *         NTMM_STATUS_COMMITMENT_LIMIT  no commit for it
+ * Level: APC.
  * Locks: takes (D). May wait for a frame. Source: NtCreateJobObject.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_job(struct ntmm_system *system, ntmm_handle *job);
@@ -75,6 +76,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_job(struct ntmm_system *system, n
  * @param system  any
  * @param job     of a job
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ * Level: DISPATCH.
  * Locks: takes (D). Source: NtClose.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_job(struct ntmm_system *system, ntmm_handle job);
@@ -93,6 +95,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_job(struct ntmm_system *system, nt
  *         NTMM_STATUS_BAD_WORKING_SET_LIMIT the minimum is below 20 or above the maximum
  *         NTMM_STATUS_INVALID_HANDLE        job names nothing
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  job is a handle of another kind
+ * Level: DISPATCH.
  * Locks: takes (D), and (W) of each process in turn. Source: NtSetInformationJobObject.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_job_limits(struct ntmm_system *system, ntmm_handle job,
@@ -110,6 +113,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_job_limits(struct ntmm_system *syste
  *         NTMM_STATUS_ACCESS_DENIED           the process's handle lacks a right, or the process is
  *                                             in a job already (jobs do not nest)
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
+ * Level: DISPATCH.
  * Locks: takes (A), (W), (D). Source: NtAssignProcessToJobObject.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_assign_process_to_job(struct ntmm_system *system,
@@ -123,6 +127,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_assign_process_to_job(struct ntmm_system
  * @param information  out: filled whole on success, untouched on failure
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_ACCESS_VIOLATION: information is NULL;
  *         NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ * Level: DISPATCH.
  * Locks: takes (D). Source: NtQueryInformationJobObject.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_job(struct ntmm_system *system, ntmm_handle job,

@@ -43,6 +43,7 @@ extern "C" {
  *         NTMM_STATUS_NO_MEMORY             no frame came free in time
  *         NTMM_STATUS_COMMITMENT_LIMIT      no commit for a page table
  *         or the status of the platform's content operation
+ * Level: APC.
  * Locks: takes what a fault takes; (W) is held while bytes move. Waits for frames and transfers
  * with no lock held.
  * Source: NtReadVirtualMemory as observed; docs/fidelity.md.
@@ -71,6 +72,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_read_virtual_memory(struct ntmm_system *
  *                                           written, is a guard page (which is consumed), or could
  *                                           not be read from its page file
  *         or the status of the platform's content operation
+ * Level: APC.
  * Locks: see ntmm_read_virtual_memory.
  * Source: NtWriteVirtualMemory as observed; docs/fidelity.md.
  */
@@ -105,6 +107,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_write_virtual_memory(struct ntmm_system 
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_ACCESS_DENIED, NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_NO_MEMORY,
  *         NTMM_STATUS_COMMITMENT_LIMIT      see ntmm_read_virtual_memory
+ * Level: APC.
  * Locks: see ntmm_read_virtual_memory.
  * Source: public documentation of ProbeForWrite; nt_semantics 3.9, 6.2, 6.3.
  */
@@ -128,6 +131,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_probe_virtual_memory(struct ntmm_system 
  * @return as ntmm_write_virtual_memory; NTMM_STATUS_ACCESS_VIOLATION when either range does not lie
  *         in user space, NTMM_STATUS_PARTIAL_COPY when either page could not be touched; `from` is
  *         looked up before `to`
+ * Level: APC.
  * Locks: (W) of one process at a time, and what a fault takes. Waits as ntmm_read_virtual_memory.
  * Source: ours, after MmCopyVirtualMemory.
  */
@@ -172,6 +176,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_copy_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_IN_PAGE_ERROR         a page could not be read from its page file
  *         NTMM_STATUS_NO_MEMORY             there are no frames to hold the pages together
  *         NTMM_STATUS_COMMITMENT_LIMIT      no commit for a page table
+ * Level: APC.
  * Locks: takes what a fault takes. Waits for frames and transfers with no lock held.
  * Source: NtLockVirtualMemory as observed; docs/fidelity.md.
  */
@@ -197,6 +202,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_lock_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD, NTMM_STATUS_PROCESS_IS_TERMINATING
  *                                           see ntmm_lock_virtual_memory
  *         NTMM_STATUS_ACCESS_VIOLATION      base or size is NULL
+ * Level: DISPATCH.
  * Locks: takes (W), (F), (L), (Q). Waits for a shootdown when pages leave the working set.
  * Source: NtUnlockVirtualMemory and VirtualUnlock, Microsoft documentation and observed behaviour.
  */
@@ -233,6 +239,7 @@ struct ntmm_io_status {
  *         or, with some pages written, NTMM_STATUS_NO_MEMORY or NTMM_STATUS_COMMITMENT_LIMIT when a
  *         gap before the pages cannot be filled with zeros, NTMM_STATUS_CANT_WAIT when the platform
  *         can neither wait nor pump, or the status of the write or flush that failed
+ * Level: APC.
  * Locks: takes (W), (O), (X). Waits for I/O.
  * Source: NtFlushVirtualMemory; docs/fidelity.md.
  */
@@ -318,8 +325,9 @@ struct ntmm_cfg_call_target_list {
  *         call targets only: NTMM_STATUS_COMMITMENT_LIMIT, NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED for
  *         a page of their bitmap; NTMM_STATUS_NO_MEMORY for that, or, as the status of a read, when
  *         a page table could not be brought in
- * Locks: takes (W), (X) for a piece at a time, (F), (G), (L), (N), (Q); of call targets (A), (W),
- * (C).
+ * Level: APC.
+ * Locks: takes (W), (X) for a piece at a time, (F), (G), (L), (P), (N), (Q); of call targets (A),
+ * (W), (C).
  * Waits for a free block for a read and for page tables, with no lock held.
  * Source: NtSetInformationVirtualMemory as observed; docs/fidelity.md.
  */

@@ -43,7 +43,10 @@ extern "C" {
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_CONFLICTING_ADDRESSES   the range is not inside one region of private pages
  *         NTMM_STATUS_NOT_COMMITTED           a page of it is not committed
+ *         NTMM_STATUS_NO_MEMORY               no frame came free in time for a page table that is
+ *                                             out
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (F), (G), (L). Waits for one shootdown, and for page tables that are out.
  * Source: OfferVirtualMemory, Microsoft documentation; statuses and alignment: docs/fidelity.md.
  */
@@ -62,6 +65,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_offer_virtual_memory(struct ntmm_system 
  *         NTMM_STATUS_UNSUCCESSFUL  done, but the contents of some page have gone: it is zeros, or
  *                                   what was written since. (Win32's ERROR_BUSY.)
  *         or, with nothing changed, those of ntmm_offer_virtual_memory
+ * Level: APC.
  * Locks: as there.
  * Source: ReclaimVirtualMemory, Microsoft documentation.
  */
@@ -78,6 +82,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_reclaim_virtual_memory(struct ntmm_syste
  * @param base     first byte, a multiple of 4 KiB
  * @param size     bytes, a multiple of 4 KiB, > 0
  * @return NTMM_STATUS_SUCCESS; or, with nothing changed, those of ntmm_offer_virtual_memory
+ * Level: APC.
  * Locks: as there.
  * Source: DiscardVirtualMemory, Microsoft documentation.
  */

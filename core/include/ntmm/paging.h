@@ -80,7 +80,8 @@ struct ntmm_paging_file_information {
  *         NTMM_STATUS_CANT_WAIT              the platform can neither wait nor pump
  *         or what the device answered to the extension (NTMM_STATUS_DISK_FULL; on the emulated
  *         platform NTMM_STATUS_INVALID_PARAMETER when there is no such device)
- * Locks: takes (D), (C), (N), (G); none while waiting for the device. Blocks. Source:
+ * Level: APC.
+ * Locks: takes (D), (C), (P), (N), (G); none while waiting for the device. Blocks. Source:
  * NtCreatePagingFile, public descriptions; the device's number instead of a name is ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_paging_file(
@@ -93,6 +94,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_paging_file(
  * @param number       from 0; page files are numbered in the order in which they were made
  * @param information  out: filled whole on success, untouched on failure
  * @return NTMM_STATUS_SUCCESS, or NTMM_STATUS_INVALID_PARAMETER_2 when there is no such page file
+ * Level: DISPATCH.
  * Locks: takes (G). Source: ours, after SYSTEM_PAGEFILE_INFORMATION.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_paging_file(
@@ -107,6 +109,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_paging_file(
  * @return pages whose write was started, or which needed no slot because they hold only zeros
  *         (NTMM_PAGING_ZEROS_NEED_NO_SLOT); less than the budget when the modified list is empty,
  *         all write blocks are in flight, or no page file has room
+ * Level: APC.
  * Locks: takes (F), (G), (L), (Q); none while submitting. Source: public descriptions of NT's
  * modified page writer.
  */
@@ -120,6 +123,7 @@ NTMM_API uint64_t ntmm_write_modified_pages(struct ntmm_system *system, uint64_t
  * more often.
  *
  * @param system  any
+ * Level: APC.
  * Locks: takes (W) of each process in turn, and what trimming and ntmm_write_modified_pages take.
  * Waits for shootdowns. Source: public descriptions of NT's balance set manager; the measures are
  * ours, docs/paging.md.

@@ -36,7 +36,8 @@ extern "C" {
  *         NTMM_STATUS_NO_MEMORY                no frame is free
  *         NTMM_STATUS_COMMITMENT_LIMIT         not one page can be charged
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  not one can be charged to the process
- * Locks: takes (A), (W), (C), (N). May wait for a frame when there are page files.
+ * Level: APC.
+ * Locks: takes (A), (W), (C), (P), (N). May wait for a frame when there are page files.
  * Source: NtAllocateUserPhysicalPages, Microsoft documentation of AllocateUserPhysicalPages.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_user_physical_pages(struct ntmm_system *system,
@@ -59,7 +60,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_user_physical_pages(struct ntmm
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
  *         or the status of a page table that could not be read
- * Locks: takes (A), (W), (C), (N). Waits for a shootdown when a frame was mapped.
+ * Level: DISPATCH.
+ * Locks: takes (A), (W), (C), (P), (N). Waits for a shootdown when a frame was mapped.
  * Source: NtFreeUserPhysicalPages, Microsoft documentation of FreeUserPhysicalPages.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_user_physical_pages(struct ntmm_system *system,
@@ -86,6 +88,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_user_physical_pages(struct ntmm_sys
  *         NTMM_STATUS_NO_MEMORY               no frame for a table
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for a table
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). Waits for a shootdown when a page showed a frame before, and for
  * tables that are paged out.
  * Source: NtMapUserPhysicalPages, Microsoft documentation of MapUserPhysicalPages.
@@ -107,6 +110,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_user_physical_pages(struct ntmm_syst
  *         NTMM_STATUS_ACCESS_VIOLATION        addresses is NULL and count is not 0
  *         and as ntmm_map_user_physical_pages, but for NTMM_STATUS_INVALID_PARAMETER_2
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). Waits for a shootdown when a page showed a frame before.
  * Source: NtMapUserPhysicalPagesScatter, Microsoft documentation of MapUserPhysicalPagesScatter.
  */

@@ -4,8 +4,8 @@
  *
  * Fields 1 to 3 are enough for a first example on one processor: frames, the content operations and
  * an invalidation. Every operation gets `context` first. Unless a line says otherwise an operation
- * may be NULL, may be called with core spin locks held, must then not block and must not call the
- * core.
+ * may be NULL, may be called with core spin locks held, at DISPATCH, must then not block and must
+ * not call the core.
  *
  * Storage. A device is a disk or a file, by the port's number. Page files move in whole pages; of
  * other files the last span may be shorter than a page, since the core never passes the end that it
@@ -33,13 +33,40 @@ extern "C" {
 
 /** Frames are all zero already. */
 #define NTMM_FRAMES_ZEROED 1u
+/** Of a range: none of its frames is there yet; not of the first range. They need not exist, nor be
+ * in the direct map, until ntmm_add_frames. Costs nothing until then. */
+#define NTMM_FRAMES_ABSENT 2u
 
-/** A run of frames handed over. Ranges are given in rising order and do not touch. */
+/**
+ * Interrupt levels by NT's names and numbers, as far as the core knows them.
+ *
+ * A port has a level to which raise_level raises; the core's spin locks are taken there, and
+ * whoever is there is not made to wait. The core calls it DISPATCH, whatever the port raises to:
+ * interrupts off will do. Each public call names the highest level at which it may be made:
+ *
+ *   Level: APC.       It may wait: in `wait` and `pump`, and for what `submit` does. Debug builds
+ *                     trap when it is made at DISPATCH or above, if the port has `level`.
+ *   Level: DISPATCH.  It never waits: it spins for locks whose owners are at DISPATCH, and for
+ *                     the shootdowns that they, or it, began.
+ *   Level: any.       It takes no lock.
+ *   Level: HIGH.      It is made with interrupts off (ntmm/freestanding.h).
+ *
+ * Completions of transfers may be run up to DISPATCH. Neither a completion nor an interrupt makes
+ * a call of level APC: it wakes a thread that does. docs/levels.md is the table of all calls.
+ */
+enum ntmm_level {
+    NTMM_PASSIVE_LEVEL = 0,  /**< A thread that may wait. */
+    NTMM_APC_LEVEL = 1,      /**< The same, not to be interrupted by an APC. */
+    NTMM_DISPATCH_LEVEL = 2, /**< Spin locks are taken here; nobody waits. */
+};
+
+/** A run of frames handed over. Ranges are given in rising order and do not touch. The first is
+ * there; of another with NTMM_FRAMES_ABSENT none is until ntmm_add_frames (frames.h). */
 struct ntmm_frame_range {
     uint64_t base_frame;  /**< First frame number. */
     uint64_t frame_count; /**< Frames in the range. */
     uint32_t node;        /**< NUMA node; 0. */
-    uint32_t flags;       /**< NTMM_FRAMES_ZEROED or 0. */
+    uint32_t flags;       /**< NTMM_FRAMES_ZEROED, NTMM_FRAMES_ABSENT or 0. */
 };
 
 /** A part of one frame's contents. */
@@ -114,7 +141,7 @@ struct ntmm_io {
     enum ntmm_io_operation operation;      /**< What to do. */
     ntmm_status status;                    /**< Out: result, valid in the completion. */
     uint64_t transferred_bytes;            /**< Out: bytes moved. */
-    void (*complete)(struct ntmm_io *io);  /**< Run once, from any context, no lock held. */
+    void (*complete)(struct ntmm_io *io);  /**< Run once, up to DISPATCH, no lock held. */
     void *context;                         /**< The submitter's. */
 };
 
@@ -167,6 +194,8 @@ struct ntmm_platform {
     uint32_t (*raise_level)(void *context);
     /** Back to the level that raise_level returned. */
     void (*lower_level)(void *context, uint32_t old_level);
+    /** The current level, enum ntmm_level or above. NULL: the level of callers is not checked. */
+    uint32_t (*level)(void *context);
 
     /**
      * 6. Block until the wait is woken or the deadline passes; no lock is held. NTMM_STATUS_SUCCESS
@@ -179,11 +208,12 @@ struct ntmm_platform {
     /** 7. Run completions that are due; no lock is held. */
     void (*pump)(void *context);
 
-    /** 8. Number of the current processor, below 4096. */
+    /** 8. Number of the current processor, below 4096. What few others use at the same time is kept
+     *     apart by it; a wrong or changing number costs time, nothing else. NULL: 0. */
     uint32_t (*processor)(void *context);
     /** Monotonic time, 100 ns. */
     uint64_t (*now)(void *context);
-    /** Fill buffer with random bytes. */
+    /** Fill buffer with random bytes. The same bytes are the same choices on every host. */
     void (*entropy)(void *context, void *buffer, size_t size_bytes);
 
     /** 9. Start a transfer; no lock is held. Not a success: the completion will not run. */

@@ -80,6 +80,7 @@ struct ntmm_process_information {
  *         NTMM_STATUS_COMMITMENT_LIMIT        the root table cannot be charged
  *         NTMM_STATUS_NO_MEMORY               no frame; or no room for a bitmap of call targets
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the process table is full
+ * Level: APC.
  * Locks: takes the process list lock. Never waits. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *system,
@@ -93,9 +94,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *syste
  * placeholders, its views that were mapped with NTMM_VIEW_SHARE, and its borrowed frames, all at
  * the same addresses. It has not: views mapped with NTMM_VIEW_UNMAP, large and nonpaged pages, user
  * physical pages and their windows, locks of pages. Watched regions are not watched in the child. A
- * store of either is not seen by the other, but in views of shared pages. The child is in the
- * parent's job. What other threads of the parent change while it is cloned is in the child or not,
- * page by page. docs/clones.md has the whole.
+ * store of either is not seen by the other, but in views of shared pages: private pages are shared
+ * until one of the two stores to them. The child is in the parent's job. What other threads of the
+ * parent change while it is cloned is in the child or not, page by page. docs/clones.md has the
+ * whole.
  *
  * @param system   any
  * @param parent   with NTMM_PROCESS_CREATE_PROCESS
@@ -111,10 +113,12 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_process(struct ntmm_system *syste
  *         NTMM_STATUS_ACCESS_DENIED           the handle lacks the right
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the parent is ending
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED the parent's private commit passes the child's limit
- *         NTMM_STATUS_COMMITMENT_LIMIT        it passes the commit limit, or one of the job
+ *         NTMM_STATUS_COMMITMENT_LIMIT        it passes the commit limit, or one of the job, or
+ *                                             tables and what is shared cannot be charged
  *         NTMM_STATUS_NO_MEMORY               no frame came free in time
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the process table is full
- *         or the status of a read that failed, of a page that was out
+ *         or the status of a read that failed, of a table or of a page that is not shared
+ * Level: APC.
  * Locks: takes (A), (W) of the parent and of the child, one after the other, (O), and the process
  * list lock. Waits for frames and for I/O. Source: NtCreateProcess without a section,
  * RtlCloneUserProcess.
@@ -137,6 +141,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_clone_process(struct ntmm_system *system
  *         NTMM_STATUS_NO_MEMORY when no frame came free in time for a page table that is out, or
  *         the status of a read that failed: of such a table. Then the process is ended so far as it
  *         could, no call but this one reaches it, and it may be ended again
+ * Level: APC.
  * Locks: takes (A), (W) and the process list lock. Waits for a shootdown. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_end_process(struct ntmm_system *system,
@@ -151,6 +156,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_end_process(struct ntmm_system *system,
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_ACCESS_DENIED (the handle lacks NTMM_PROCESS_QUERY_LIMITED_INFORMATION) or
  *         NTMM_STATUS_PROCESS_IS_TERMINATING
+ * Level: DISPATCH.
  * Locks: takes (W). Source: ours, after VM_COUNTERS.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_process(struct ntmm_system *system,

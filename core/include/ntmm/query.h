@@ -24,7 +24,7 @@ extern "C" {
 enum ntmm_memory_information_class {
     NTMM_MEMORY_BASIC_INFORMATION = 0,       /**< struct ntmm_memory_basic_information. */
     NTMM_MEMORY_WORKING_SET_INFORMATION = 1, /**< A count and as many NTMM_WORKING_SET_* words. */
-    NTMM_MEMORY_MAPPED_FILENAME_INFORMATION = 2,  /**< Views only, so never found so far. */
+    NTMM_MEMORY_MAPPED_FILENAME_INFORMATION = 2,  /**< The name of a view's file. */
     NTMM_MEMORY_REGION_INFORMATION = 3,           /**< struct ntmm_memory_region_information. */
     NTMM_MEMORY_WORKING_SET_EX_INFORMATION = 4,   /**< struct ntmm_memory_page_information. */
     NTMM_MEMORY_SHARED_COMMIT_INFORMATION = 5,    /**< uint64_t: bytes of shared commit. */
@@ -85,9 +85,10 @@ struct ntmm_memory_page_information {
 #define NTMM_PAGE_STATE_LOCATION_SHIFT 22u         /**< 2 bits; not valid: NTMM_PAGE_LOCATION_*. */
 #define NTMM_PAGE_STATE_PRIORITY_SHIFT 24u         /**< 3 bits; of a page in memory. */
 #define NTMM_PAGE_STATE_MODIFIED_LIST 0x8000000ull /**< Not valid: waits to be written. */
-#define NTMM_PAGE_LOCATION_NONE 0u                 /**< Nowhere. */
-#define NTMM_PAGE_LOCATION_RESIDENT 1u             /**< In memory, outside the working set. */
-#define NTMM_PAGE_LOCATION_PAGE_FILE 2u            /**< In a page file, or on its way from there. */
+#define NTMM_PAGE_STATE_BAD 0x80000000ull /**< Not valid: its frame failed, see frames.h. */
+#define NTMM_PAGE_LOCATION_NONE 0u        /**< Nowhere. */
+#define NTMM_PAGE_LOCATION_RESIDENT 1u    /**< In memory, outside the working set. */
+#define NTMM_PAGE_LOCATION_PAGE_FILE 2u   /**< In a page file, or on its way from there. */
 /** @} */
 
 /** @name Fields of a word of the working-set class
@@ -120,7 +121,8 @@ struct ntmm_memory_image_information {
  * @param buffer             out: what the class gives; untouched on failure, but see below. The
  *                           class of single pages reads the addresses in it
  * @param length             bytes at buffer. Region classes fill in what fits, from 24 bytes up
- * @param return_length      out, may be NULL: bytes written; untouched on failure
+ * @param return_length      out, may be NULL: bytes written; untouched on failure, but the bytes
+ *                           that a mapped filename needs when length is too small for it
  * @return NTMM_STATUS_SUCCESS; or
  *         NTMM_STATUS_INVALID_INFO_CLASS     no such class, or one that is not supported
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH   length is less than the class needs; single pages: it
@@ -143,6 +145,7 @@ struct ntmm_memory_image_information {
  *         NTMM_STATUS_NO_MEMORY              the tables that decide do not fit into memory
  *                                            together
  *         or that of a page table's read. Single pages that were answered before it stay answered.
+ * Level: APC.
  * Locks: takes (W). Waits for page tables that are in a page file; touches no page of the process.
  * Source: NtQueryVirtualMemory, Microsoft documentation, public SDK headers, observed behaviour.
  */
@@ -181,6 +184,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_virtual_memory_class(
  *         NTMM_STATUS_PROCESS_IS_TERMINATING, NTMM_STATUS_NO_MEMORY
  *                                        see ntmm_query_virtual_memory_class
  *         or that of a page table's read.
+ * Level: APC.
  * Locks: holds (W) once for all records of a call. Waits for page tables that are in a page file.
  * Source: ours.
  */
@@ -206,6 +210,7 @@ struct ntmm_region_iterator {
  * @param iterator  out: filled whole
  * @param process   target; not looked up yet
  * @param flags     NTMM_REGIONS_* bits: the states to report
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API void ntmm_begin_regions(struct ntmm_region_iterator *iterator, ntmm_handle process,
@@ -220,6 +225,7 @@ NTMM_API void ntmm_begin_regions(struct ntmm_region_iterator *iterator, ntmm_han
  * @param information  out: the run; untouched otherwise
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_NO_MORE_ENTRIES when the walk is over; or, with the
  *         iterator as it was, a status of ntmm_scan_regions
+ * Level: APC.
  * Locks: as ntmm_scan_regions. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status

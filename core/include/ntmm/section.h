@@ -126,11 +126,18 @@ struct ntmm_section_basic_information {
  *         NTMM_STATUS_ACCESS_DENIED             the file's handle does not grant what protect needs
  *         NTMM_STATUS_MAPPED_FILE_SIZE_ZERO     data of an empty file
  *         NTMM_STATUS_DISK_FULL                 the file cannot grow to maximum_size
- *         an image's own, NTMM_STATUS_INVALID_IMAGE_NOT_MZ and the like: see docs/sections.md
+ *         NTMM_STATUS_INVALID_IMAGE_NOT_MZ, NTMM_STATUS_INVALID_IMAGE_FORMAT,
+ *         NTMM_STATUS_INVALID_IMAGE_PROTECT, NTMM_STATUS_INVALID_IMAGE_NE_FORMAT,
+ *         NTMM_STATUS_INVALID_IMAGE_LE_FORMAT, NTMM_STATUS_INVALID_IMAGE_WIN_16  the file is no
+ *                                               image, or a damaged one: see docs/sections.md
+ *         NTMM_STATUS_INVALID_IMAGE_HASH, NTMM_STATUS_SYSTEM_IMAGE_BAD_SIGNATURE  an image that the
+ *                                               verifier refused (ntmm_set_image_verifier)
  *         NTMM_STATUS_OBJECT_NAME_COLLISION     a section has the name, and open_if is 0
  *         NTMM_STATUS_NO_MEMORY                 no frame in time
  *         or the status of a read of the file that failed
- * Locks: takes (O), (X). Waits for I/O with a file. Source: nt_semantics 4.2.
+ * Level: APC.
+ * Locks: takes (O), (X); where a verifier is asked, (W) of the caller's process. Waits for I/O with
+ * a file. Source: nt_semantics 4.2.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_section(struct ntmm_system *system,
                                                        ntmm_handle *section, uint32_t access,
@@ -138,6 +145,73 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_section(struct ntmm_system *syste
                                                        const uint64_t *maximum_size,
                                                        uint32_t protect, uint32_t attributes,
                                                        ntmm_handle file);
+
+/** ntmm_image_file.version of this header. */
+#define NTMM_IMAGE_FILE_VERSION 1u
+
+/** A file that is about to become an image: what its verifier is told. Headers are those that the
+ * checks of the format accepted. */
+struct ntmm_image_file {
+    uint32_t size;            /**< sizeof(struct ntmm_image_file). */
+    uint32_t version;         /**< NTMM_IMAGE_FILE_VERSION. */
+    ntmm_handle file;         /**< As ntmm_create_section got it; another thread may close it. */
+    uint64_t device;          /**< The file's device. */
+    uint64_t file_bytes;      /**< Its size now. */
+    ntmm_handle caller;       /**< Who makes the section: ntmm_caller.process; 0: kernel mode. */
+    uint32_t protection;      /**< PS_PROTECTION of that process; 0: none, or it is no more. */
+    uint32_t image_bytes;     /**< SizeOfImage. */
+    uint32_t header_bytes;    /**< SizeOfHeaders. */
+    uint32_t checksum;        /**< CheckSum. */
+    uint16_t machine;         /**< Machine. */
+    uint16_t characteristics; /**< Characteristics. */
+    uint16_t dll_characteristics; /**< DllCharacteristics. */
+    uint16_t subsystem;           /**< Subsystem. */
+    /**
+     * Copies bytes of the file as its data views have them, which the image will have, too,
+     * whatever the handle grants. May wait for I/O.
+     *
+     * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_ACCESS_VIOLATION when buffer is NULL,
+     *         NTMM_STATUS_END_OF_FILE when the range leaves the file, or why it could not be read
+     */
+    ntmm_status (*read)(const struct ntmm_image_file *image, uint64_t offset, void *buffer,
+                        uint32_t bytes);
+    void *reader; /**< read's. */
+};
+
+/**
+ * Says whether a file may become an image, as code integrity does.
+ *
+ * @param context  as registered
+ * @param image    what it is; gone when this returns
+ * @return NTMM_STATUS_SUCCESS or another success: it may. NTMM_STATUS_INVALID_IMAGE_HASH or
+ *         NTMM_STATUS_SYSTEM_IMAGE_BAD_SIGNATURE: it may not, and that is what NtCreateSection
+ *         returns; any other failure: it may not, INVALID_IMAGE_HASH
+ */
+typedef ntmm_status (*ntmm_image_verifier)(void *context, const struct ntmm_image_file *image);
+
+/**
+ * Have somebody asked before a file becomes an image.
+ *
+ * Asked is once for each image that is made, when its headers were accepted and before anything is
+ * kept of it. The image then stays while anything uses it, and, as long as memory is not short,
+ * while the file is open: more sections and views of it ask nobody. Where two calls make the image
+ * of one file at the same time both may ask, and one of the images is kept. A refusal leaves
+ * nothing behind, and the next section of the file asks again.
+ *
+ * It is asked on the thread of ntmm_create_section, at its level and with no lock held: it may make
+ * any call on the system that such a thread may, and wait. What must not change between question
+ * and use is the embedder's to protect (NT's file systems refuse who would write to an image).
+ *
+ * A verifier is not part of a saved or forked system.
+ *
+ * @param system    no call on it may be in progress
+ * @param verifier  NULL: everything may become an image
+ * @param context   handed to it
+ * Level: any.
+ * Locks: none. Source: ours, after SeValidateImageHeader; nt_semantics 5.1.
+ */
+NTMM_API void ntmm_set_image_verifier(struct ntmm_system *system, ntmm_image_verifier verifier,
+                                      void *context);
 
 /**
  * Open a section by its name, as NtOpenSection does.
@@ -150,6 +224,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_section(struct ntmm_system *syste
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_OBJECT_NAME_NOT_FOUND, NTMM_STATUS_ACCESS_VIOLATION when
  *         a pointer is NULL; for want of room for a handle as ntmm_duplicate_section:
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES, NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT
+ * Level: APC.
  * Locks: takes (O). May wait for frames. Source: nt_semantics 4.1.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_section(struct ntmm_system *system,
@@ -168,6 +243,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_open_section(struct ntmm_system *system,
  *         NTMM_STATUS_ACCESS_VIOLATION when duplicate is NULL; for want of room for a handle
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES (as many as can be are open), NTMM_STATUS_NO_MEMORY
  *         or NTMM_STATUS_COMMITMENT_LIMIT
+ * Level: APC.
  * Locks: takes (O). May wait for frames. Source: NtDuplicateObject.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_duplicate_section(struct ntmm_system *system,
@@ -180,6 +256,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_duplicate_section(struct ntmm_system *sy
  * @param system   any
  * @param section  an open section
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
+ * Level: APC.
  * Locks: takes (O), (X). Source: NtClose.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_section(struct ntmm_system *system,
@@ -198,6 +275,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_section(struct ntmm_system *system
  *         NTMM_STATUS_ACCESS_VIOLATION, NTMM_STATUS_INVALID_HANDLE,
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED;
  *         NTMM_STATUS_SECTION_NOT_IMAGE when the image class is asked of another section
+ * Level: DISPATCH.
  * Locks: takes (O). Source: nt_semantics 4.2.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_section(struct ntmm_system *system,
@@ -214,7 +292,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_section(struct ntmm_system *system
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_ACCESS_VIOLATION, NTMM_STATUS_INVALID_HANDLE,
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED;
  *         NTMM_STATUS_SECTION_NOT_EXTENDED when it is no file's data, or cannot be written and the
- *         file would have to grow; NTMM_STATUS_SECTION_TOO_BIG; or what the device answers
+ *         file would have to grow; NTMM_STATUS_SECTION_TOO_BIG; NTMM_STATUS_NO_MEMORY or
+ *         NTMM_STATUS_COMMITMENT_LIMIT for want of a frame or of a table of the file's pages; or
+ *         what the device answers. On failure nothing is changed: neither section nor file
+ * Level: APC.
  * Locks: takes (O), (X). Waits for I/O. Source: nt_semantics 4.3.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *system,
@@ -259,6 +340,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  *         NTMM_STATUS_NO_MEMORY                no room, or no frame in time
  *         NTMM_STATUS_COMMITMENT_LIMIT, NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  copies on write
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   the control area has too many views
+ * Level: APC.
  * Locks: takes (A), (W), (O), (X). Source: nt_semantics 4.4, 4.5, 5.4.
  */
 NTMM_API NTMM_MUST_USE ntmm_status
@@ -282,6 +364,7 @@ ntmm_map_view_of_section(struct ntmm_system *system, ntmm_handle section, ntmm_h
  * @param count       parameters
  * @return as ntmm_map_view_of_section, INVALID_PARAMETER for what is wrong with parameters;
  *         NTMM_STATUS_NOT_SUPPORTED for a machine that the image is not for
+ * Level: APC.
  * Locks: as there. Source: nt_semantics 4.4.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_view_of_section_ex(
@@ -303,8 +386,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_view_of_section_ex(
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING; NTMM_STATUS_CONFLICTING_ADDRESSES when a placeholder
  *         is to stay of a view that did not replace one; NTMM_STATUS_INVALID_PAGE_PROTECTION when
- *         something of it is secured
- * Locks: takes (A), (W), (O), (X). Source: nt_semantics 4.6.
+ *         something of it is secured; or the status of a page table that could not be read
+ * Level: APC.
+ * Locks: takes (A), (W), (O), (X). Waits for tables that are out. Source: nt_semantics 4.6.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_view_of_section(struct ntmm_system *system,
                                                               ntmm_handle process, uint64_t base,
@@ -321,6 +405,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_view_of_section(struct ntmm_system
  *         an address is in private memory; NTMM_STATUS_INVALID_ADDRESS when it is free;
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING
+ * Level: DISPATCH.
  * Locks: takes (W). Source: nt_semantics 4.9.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_are_mapped_files_the_same(struct ntmm_system *system,

@@ -42,7 +42,8 @@ extern "C" {
  *                                             guard, or does not grant the access
  *         NTMM_STATUS_NO_MEMORY, NTMM_STATUS_COMMITMENT_LIMIT  no memory for the record
  *         or the status of a page table that could not be read
- * Locks: takes (A), (W), (S), (C), (N). Waits for page tables that are out.
+ * Level: APC.
+ * Locks: takes (A), (W), (S), (C), (P), (N). Waits for page tables that are out.
  * Source: MmSecureVirtualMemory, Microsoft documentation; statuses: docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_secure_virtual_memory(struct ntmm_system *system,
@@ -62,7 +63,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_secure_virtual_memory(struct ntmm_system
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH    it is a handle of another kind
  *         NTMM_STATUS_ACCESS_DENIED           the handle lacks the right
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
- * Locks: takes (A), (W), (S), perhaps (C), (N). Never waits.
+ * Level: DISPATCH.
+ * Locks: takes (A), (W), (S), perhaps (C), (P), (N). Never waits.
  * Source: MmUnsecureVirtualMemory, Microsoft documentation; statuses: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_unsecure_virtual_memory(struct ntmm_system *system,

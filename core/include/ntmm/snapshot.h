@@ -97,7 +97,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_emulated_save_snapshot(struct ntmm_emula
  *
  * @param config  as for ntmm_emulated_create; ram_bytes, base_pa, hole_base_pa, hole_bytes,
  *                cpu_count and physical_address_bits are taken from the file and must be 0 or equal
- *                to the file's; seed is not used
+ *                to the file's; for an arena of the caller's ram_bytes and hole_bytes must be
+ *                equal; seed is not used
  * @param path    a host file
  * @param emu     out: the machine; untouched on failure
  * @return as ntmm_emulated_create; or NTMM_STATUS_OBJECT_NAME_NOT_FOUND when the file cannot be

@@ -56,6 +56,7 @@ struct ntmm_stack_request {
  *         and what ntmm_allocate_virtual_memory and ntmm_protect_virtual_memory return. With
  *         NTMM_STATUS_NO_MEMORY, or the status of a page table that could not be read, the region
  *         may stay reserved: releasing it may need that table
+ * Level: APC.
  * Locks: as those, one after the other. Source: RtlCreateUserStack.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_user_stack(struct ntmm_system *system,
@@ -71,6 +72,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_user_stack(struct ntmm_system *sy
  * @param stack    its deallocation_stack is the region's base
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_ACCESS_VIOLATION: stack is NULL; or what
  *         ntmm_free_virtual_memory returns
+ * Level: APC.
  * Locks: as that. Source: RtlFreeUserStack.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_user_stack(struct ntmm_system *system,
@@ -90,6 +92,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_user_stack(struct ntmm_system *syst
  *         NTMM_STATUS_ACCESS_VIOLATION   base is NULL
  *         NTMM_STATUS_INVALID_PARAMETER  no address that zero_bits allows leaves room for the size
  *         and what ntmm_allocate_virtual_memory returns
+ * Level: APC.
  * Locks: as that. Source: NtSetInformationProcess, ProcessThreadStackAllocation.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_thread_stack(struct ntmm_system *system,
@@ -105,6 +108,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_thread_stack(struct ntmm_system
  * @param base     first byte of the range that was changed
  * @param size     bytes of it
  * @param protect  the protection it was given
+ * Level: any.
  * Locks: none. Source: observed: the limit follows guards that are set, not those that are taken
  * away.
  */

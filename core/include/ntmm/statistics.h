@@ -92,6 +92,7 @@ struct ntmm_vm_counters {
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_UNSUCCESSFUL            nobody began to watch the working set
  *         NTMM_STATUS_BUFFER_TOO_SMALL        the log does not fit; it stays as it is
+ * Level: DISPATCH.
  * Locks: takes (W). Never waits. Source: NtQueryInformationProcess, GetWsChangesEx, Microsoft
  * documentation, and observed behaviour.
  */
@@ -121,7 +122,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_information_process(struct ntmm_sy
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
  *         NTMM_STATUS_NO_MEMORY             no frame for the log
  *         NTMM_STATUS_COMMITMENT_LIMIT      no commit for it
- * Locks: takes (W), (S), (C), (N). May wait for frames. Source: NtSetInformationProcess,
+ * Level: APC.
+ * Locks: takes (W), (S), (C), (P), (N). May wait for frames. Source: NtSetInformationProcess,
  * InitializeProcessForWsWatch, Microsoft documentation.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_information_process(struct ntmm_system *system,
@@ -267,6 +269,7 @@ struct ntmm_page_file_entry {
  *         NTMM_STATUS_INVALID_INFO_CLASS    no such class, or none of memory
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH  length is less than the class needs
  *         NTMM_STATUS_ACCESS_VIOLATION      buffer is NULL
+ * Level: DISPATCH.
  * Locks: as ntmm_query_memory and ntmm_query_counters; (G) of each page file. Never waits.
  * Source: NtQuerySystemInformation, Microsoft documentation, public phnt headers.
  */
@@ -299,6 +302,7 @@ enum ntmm_memory_condition {
  * @param is_signalled  out: untouched on failure
  * @return NTMM_STATUS_SUCCESS; NTMM_STATUS_INVALID_PARAMETER_2 when there is no such condition;
  *         NTMM_STATUS_ACCESS_VIOLATION when is_signalled is NULL
+ * Level: any.
  * Locks: none. Source: CreateMemoryResourceNotification and "Standard event objects", Microsoft
  * documentation; thresholds: docs/fidelity.md.
  */

@@ -129,20 +129,23 @@
 #define NTMM_STATUS_MAPPED_ALIGNMENT 0xC0000220u         /**< NTSTATUS: mapped alignment. */
 #define NTMM_STATUS_IMAGE_CHECKSUM_MISMATCH 0xC0000221u  /**< NTSTATUS: image checksum mismatch. */
 #define NTMM_STATUS_STACK_OVERFLOW_READ 0xC0000228u      /**< NTSTATUS: stack overflow read. */
+#define NTMM_STATUS_RETRY 0xC000022Du                    /**< NTSTATUS: retry. */
 #define NTMM_STATUS_USER_MAPPED_FILE 0xC0000243u         /**< NTSTATUS: user mapped file. */
 #define NTMM_STATUS_ILLEGAL_DLL_RELOCATION 0xC0000269u   /**< NTSTATUS: illegal dll relocation. */
 #define NTMM_STATUS_VOLUME_DISMOUNTED 0xC000026Eu        /**< NTSTATUS: volume dismounted. */
 #define NTMM_STATUS_COMMITMENT_MINIMUM 0xC00002C8u       /**< NTSTATUS: commitment minimum. */
-#define NTMM_STATUS_INVALID_IMAGE_WIN_32 0xC0000359u     /**< NTSTATUS: invalid image win 32. */
-#define NTMM_STATUS_INVALID_IMAGE_WIN_64 0xC000035Au     /**< NTSTATUS: invalid image win 64. */
-#define NTMM_STATUS_HEAP_CORRUPTION 0xC0000374u          /**< NTSTATUS: heap corruption. */
-#define NTMM_STATUS_STACK_BUFFER_OVERRUN 0xC0000409u     /**< NTSTATUS: stack buffer overrun. */
-#define NTMM_STATUS_ASSERTION_FAILURE 0xC0000420u        /**< NTSTATUS: assertion failure. */
-#define NTMM_STATUS_INVALID_IMAGE_HASH 0xC0000428u       /**< NTSTATUS: invalid image hash. */
-#define NTMM_STATUS_PTE_CHANGED 0xC0000434u              /**< NTSTATUS: pte changed. */
-#define NTMM_STATUS_PURGE_FAILED 0xC0000435u             /**< NTSTATUS: purge failed. */
-#define NTMM_STATUS_DYNAMIC_CODE_BLOCKED 0xC0000604u     /**< NTSTATUS: dynamic code blocked. */
-#define NTMM_STATUS_HARDWARE_MEMORY_ERROR 0xC0000709u    /**< NTSTATUS: hardware memory error. */
+/** NTSTATUS: system image bad signature. */
+#define NTMM_STATUS_SYSTEM_IMAGE_BAD_SIGNATURE 0xC00002D1u
+#define NTMM_STATUS_INVALID_IMAGE_WIN_32 0xC0000359u  /**< NTSTATUS: invalid image win 32. */
+#define NTMM_STATUS_INVALID_IMAGE_WIN_64 0xC000035Au  /**< NTSTATUS: invalid image win 64. */
+#define NTMM_STATUS_HEAP_CORRUPTION 0xC0000374u       /**< NTSTATUS: heap corruption. */
+#define NTMM_STATUS_STACK_BUFFER_OVERRUN 0xC0000409u  /**< NTSTATUS: stack buffer overrun. */
+#define NTMM_STATUS_ASSERTION_FAILURE 0xC0000420u     /**< NTSTATUS: assertion failure. */
+#define NTMM_STATUS_INVALID_IMAGE_HASH 0xC0000428u    /**< NTSTATUS: invalid image hash. */
+#define NTMM_STATUS_PTE_CHANGED 0xC0000434u           /**< NTSTATUS: pte changed. */
+#define NTMM_STATUS_PURGE_FAILED 0xC0000435u          /**< NTSTATUS: purge failed. */
+#define NTMM_STATUS_DYNAMIC_CODE_BLOCKED 0xC0000604u  /**< NTSTATUS: dynamic code blocked. */
+#define NTMM_STATUS_HARDWARE_MEMORY_ERROR 0xC0000709u /**< NTSTATUS: hardware memory error. */
 /** @} */
 
 #endif

@@ -67,7 +67,7 @@ struct ntmm_system;
 
 /** Frames by state, and commit. Pages throughout. */
 struct ntmm_memory_information {
-    uint64_t total_pages;             /**< Frames handed over. */
+    uint64_t total_pages;             /**< Frames handed over that are there. */
     uint64_t metadata_pages;          /**< Of these, PFN database and other fixed structures. */
     uint64_t zeroed_pages;            /**< On the zeroed list. */
     uint64_t free_pages;              /**< On the free list. */
@@ -82,12 +82,13 @@ struct ntmm_memory_information {
     uint64_t process_pages;           /**< Of the active: process objects and their directory. */
     uint64_t paging_pages;            /**< Of the active: page file tables and slot maps. */
     uint64_t user_pages;              /**< Frames that hold pages of processes, on any list. */
-    uint64_t user_peak_pages;         /**< Their highest number. */
-    uint64_t free_large_runs;         /**< Aligned 2 MiB runs wholly zeroed or free. */
-    uint64_t commit_pages;            /**< Commit charge. */
-    uint64_t commit_limit_pages;      /**< Commit limit. */
-    uint64_t commit_peak_pages;       /**< Highest commit charge. */
-    uint64_t modified_mapped_pages;   /**< Of the modified, those to be written to files. */
+    /** Their highest number, but for what several processors had at once for a moment. */
+    uint64_t user_peak_pages;
+    uint64_t free_large_runs;       /**< Aligned 2 MiB runs wholly zeroed or free. */
+    uint64_t commit_pages;          /**< Commit charge. */
+    uint64_t commit_limit_pages;    /**< Commit limit. */
+    uint64_t commit_peak_pages;     /**< Highest commit charge. */
+    uint64_t modified_mapped_pages; /**< Of the modified, those to be written to files. */
 };
 
 /** What ntmm_destroy_system found still in use after everything was torn down; all 0 when right. */
@@ -104,6 +105,7 @@ struct ntmm_teardown {
  * Bytes of storage that a system needs outside its frames.
  *
  * @return bytes
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API size_t ntmm_system_size(void);
@@ -122,9 +124,11 @@ NTMM_API size_t ntmm_system_size(void);
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH     a struct's size or version is not this header's
  *         NTMM_STATUS_INVALID_PARAMETER_3      a config value is out of its range
  *         NTMM_STATUS_INVALID_PARAMETER_4      a required operation is missing, or the frame ranges
- *                                              are empty, unordered, overlapping or beyond
- *                                              MAXPHYADDR
+ *                                              are empty, unordered, overlapping, beyond
+ *                                              MAXPHYADDR, or further apart than a host pointer
+ *                                              of 32 bits reaches
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   too few frames for the fixed metadata
+ * Level: any.
  * Locks: none; nothing else may use the storage or the frames. Cost: O(frames).
  * Source: ours.
  */
@@ -144,8 +148,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_create_system(void *storage, size_t size
  *         NTMM_STATUS_BUFFER_TOO_SMALL       size is below ntmm_system_size()
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH   the platform's size or version is not this header's
  *         NTMM_STATUS_INVALID_PARAMETER_3    a required operation is missing, or the frame ranges
- *                                            differ from those in the anchor
+ *                                            differ from those in the anchor, or are further apart
+ *                                            than a host pointer of 32 bits reaches
  *         NTMM_STATUS_FILE_INVALID           the lowest frame holds no anchor of this version
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_attach_system(void *storage, size_t size,
@@ -158,6 +164,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_attach_system(void *storage, size_t size
  *
  * @param system    no call on it may be in progress; unusable afterwards
  * @param teardown  out, may be NULL: what was still in use
+ * Level: APC.
  * Locks: none. Source: ours.
  */
 NTMM_API void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teardown);
@@ -167,8 +174,9 @@ NTMM_API void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardo
  *
  * @param system       any
  * @param information  out: filled whole
- * Locks: takes each list lock in turn; the numbers are of slightly different moments when other
- * calls run at the same time. Source: ours, after SYSTEM_MEMORY_LIST_INFORMATION.
+ * Level: DISPATCH.
+ * Locks: takes (P), (N) and each (L) in turn; the numbers are of slightly different moments when
+ * other calls run at the same time. Source: ours, after SYSTEM_MEMORY_LIST_INFORMATION.
  */
 NTMM_API void ntmm_query_memory(struct ntmm_system *system,
                                 struct ntmm_memory_information *information);
@@ -179,6 +187,7 @@ NTMM_API void ntmm_query_memory(struct ntmm_system *system,
  * @param system  any
  * @param values  out: `count` values in the order of enum ntmm_counter
  * @param count   entries at values; entries past NTMM_COUNTER_COUNT are set to 0
+ * Level: DISPATCH.
  * Locks: takes the process list lock and each process's working-set lock in turn. Source: ours.
  */
 NTMM_API void ntmm_query_counters(struct ntmm_system *system, uint64_t *values, uint32_t count);
@@ -190,6 +199,7 @@ NTMM_API void ntmm_query_counters(struct ntmm_system *system, uint64_t *values, 
  * @param budget_pages  most frames to zero in this call
  * @return frames zeroed and moved from the free to the zeroed list; below the budget when the free
  *         list ran empty or the platform's zero failed
+ * Level: DISPATCH.
  * Locks: takes the node lock a few times for each batch, none while zeroing. Source: ours.
  */
 NTMM_API uint64_t ntmm_zero_free_pages(struct ntmm_system *system, uint64_t budget_pages);
@@ -199,6 +209,7 @@ NTMM_API uint64_t ntmm_zero_free_pages(struct ntmm_system *system, uint64_t budg
  *
  * @param system  any
  * @param mask    bit (1 << kind) for each enum ntmm_event_kind wanted; 0, the default: none
+ * Level: any.
  * Locks: none. Source: ours.
  */
 NTMM_API void ntmm_set_event_mask(struct ntmm_system *system, uint32_t mask);

@@ -88,6 +88,7 @@ struct ntmm_memory_basic_information {
  *         NTMM_STATUS_COMMITMENT_LIMIT         the charge exceeds the commit limit
  *         NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  the charge exceeds the process's own limit
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). Waits for page tables that are in a page file, and for one shootdown
  * if a commit changes the protection of valid pages.
  * Source: NtAllocateVirtualMemory, Microsoft documentation; order of checks: docs/fidelity.md.
@@ -195,6 +196,7 @@ struct ntmm_mem_extended_parameter {
  *         NTMM_STATUS_SECTION_PROTECTION, NTMM_STATUS_USER_MAPPED_FILE, and those of resets:
  *         as there
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: as there.
  * Source: NtAllocateVirtualMemoryEx, VirtualAlloc2, Microsoft documentation; observed rules.
  */
@@ -241,6 +243,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *                                             that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page goes.
  * Source: NtFreeVirtualMemory, Microsoft documentation and observed behaviour.
  */
@@ -281,6 +284,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_free_virtual_memory(struct ntmm_system *
  *         NTMM_STATUS_NO_MEMORY                  no frame for a table, or for call targets
  *         NTMM_STATUS_COMMITMENT_LIMIT           no commit for them
  *         or the status of a page table that could not be read
+ * Level: APC.
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page is involved.
  * Source: NtProtectVirtualMemory, Microsoft documentation and observed behaviour.
  */
@@ -303,7 +307,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_protect_virtual_memory(struct ntmm_syste
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
  *         or the status of a page table that could not be read
- * Locks: takes (W). Waits for page tables that are in a page file; touches no page of the process.
+ * Level: APC.
+ * Locks: takes (W), or shares it. Waits for page tables that are in a page file; touches no page of
+ * the process.
  * Source: NtQueryVirtualMemory, MemoryBasicInformation.
  */
 NTMM_API NTMM_MUST_USE ntmm_status

@@ -58,6 +58,7 @@ extern "C" {
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD      a limit would rise above both its default and what it
  *                                             is, without the privilege to increase working sets
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES  the minimum would rise above what is not promised
+ * Level: DISPATCH.
  * Locks: takes (W), and what trimming takes. Waits for a shootdown when pages go.
  * Source: SetProcessWorkingSetSizeEx, Microsoft documentation; docs/fidelity.md.
  */
@@ -98,6 +99,7 @@ struct ntmm_quota_limits_ex {
  *         NTMM_STATUS_ACCESS_VIOLATION      information is NULL
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_set_working_set_limits
+ * Level: DISPATCH.
  * Locks: takes (W). Never waits.
  * Source: NtQueryInformationProcess as observed.
  */
@@ -117,6 +119,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_query_quota_limits(struct ntmm_system *s
  *         NTMM_STATUS_INFO_LENGTH_MISMATCH   length is neither
  *         NTMM_STATUS_ACCESS_VIOLATION       information is NULL
  *         NTMM_STATUS_DATATYPE_MISALIGNMENT  information is not aligned to 4 bytes
+ * Level: DISPATCH.
  * Locks: see ntmm_set_working_set_limits.
  * Source: NtSetInformationProcess as observed.
  */
@@ -132,6 +135,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_set_quota_limits(struct ntmm_system *sys
  * @return NTMM_STATUS_SUCCESS: clean pages are on standby, the others on the modified list; or
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_set_working_set_limits
+ * Level: DISPATCH.
  * Locks: takes (W) for a piece at a time, (F), (L), (Q). Waits for shootdowns.
  * Source: EmptyWorkingSet, Microsoft documentation.
  */
@@ -162,8 +166,9 @@ enum ntmm_memory_list_command {
  *         NTMM_STATUS_PRIVILEGE_NOT_HELD      the handle lacks the privilege
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the caller is ending
  *         NTMM_STATUS_INVALID_PARAMETER       no such command
- * Locks: takes (W) of one process at a time, (F), (G), (L), (N), (Q). FLUSH_MODIFIED_LIST waits for
- * transfers, with no lock held.
+ * Level: APC.
+ * Locks: takes (W) of one process at a time, (F), (G), (L), (P), (N), (Q).
+ * FLUSH_MODIFIED_LIST waits for transfers, with no lock held.
  * Source: NT's classes of system information as published by debuggers; docs/fidelity.md.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_memory_list_command(struct ntmm_system *system,

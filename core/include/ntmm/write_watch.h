@@ -44,6 +44,7 @@ extern "C" {
  *         NTMM_STATUS_INVALID_PARAMETER_5  *count is 0
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
+ * Level: DISPATCH.
  * Locks: takes (W). Never waits for I/O; with the flag it waits for a shootdown. A write that is
  * made while the call resets its page may count as made before it.
  * Cost: O(marked pages of the range), and little for what is not marked.
@@ -71,6 +72,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_get_write_watch(struct ntmm_system *syst
  *         NTMM_STATUS_BUFFER_TOO_SMALL  the bitmap is
  *         NTMM_STATUS_ACCESS_VIOLATION  bitmap is NULL
  *         and as ntmm_get_write_watch, but for NTMM_STATUS_INVALID_PARAMETER_5
+ * Level: DISPATCH.
  * Locks: takes (W). Never waits for I/O; with the flag it waits for a shootdown.
  * Source: ours.
  */
@@ -95,6 +97,7 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_get_write_watch_bitmap(struct ntmm_syste
  *                                          last user address
  *         NTMM_STATUS_INVALID_HANDLE, NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  see ntmm_allocate_virtual_memory
+ * Level: DISPATCH.
  * Locks: takes (W). Never waits for I/O; waits for a shootdown when a page was valid and dirty.
  * Source: NtResetWriteWatch, observed; which parameter: docs/fidelity.md.
  */

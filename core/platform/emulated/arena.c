@@ -7,21 +7,17 @@
  *   file       header | RAM | RAM, the hole left out; pages that are zero are holes of the file
  *
  * An arena that is allocated here is congruent to its physical addresses modulo 2 MiB, so that the
- * host may back it with huge pages, and its hole is inaccessible: touching it is a fault of the
- * core. For processors it is a bus error. The file is little-endian on every host.
+ * host may back it with huge pages, and the host pages of its hole are inaccessible: touching them
+ * is a fault of the core. For processors it is a bus error. The file is little-endian everywhere.
  */
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 #include "platform/emulated/file_bytes.h"
+#include "platform/emulated/host.h"
 #include "platform/emulated/machine.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAGIC UINT64_C(0x314d41524d4d544e) /* "NTMMRAM1" */
 #define FILE_HEADER_BYTES 4096u
@@ -73,7 +69,8 @@ ntmm_status arena_check_config(struct ntmm_emulated_config *c)
 {
     const uint32_t known = NTMM_EMULATED_THREADS | NTMM_EMULATED_HOST_CLOCK |
                            NTMM_EMULATED_ARENA_ZEROED | NTMM_EMULATED_CHECK_LEVEL |
-                           NTMM_EMULATED_HUGE_PAGES | NTMM_EMULATED_PREEMPT;
+                           NTMM_EMULATED_HUGE_PAGES | NTMM_EMULATED_PREEMPT |
+                           NTMM_EMULATED_UPPER_ABSENT;
     const uint32_t alone = NTMM_EMULATED_CHECK_LEVEL | NTMM_EMULATED_PREEMPT;
     if (c->cpu_count == 0)
         c->cpu_count = 1;
@@ -81,6 +78,7 @@ ntmm_status arena_check_config(struct ntmm_emulated_config *c)
         c->physical_address_bits = 46;
     if (c->cpu_count > NTMM_EMULATED_MAXIMUM_CPUS || c->reserved != 0 || (c->flags & ~known) ||
         ((c->flags & NTMM_EMULATED_THREADS) && (c->flags & alone)) ||
+        ((c->flags & NTMM_EMULATED_UPPER_ABSENT) && c->hole_bytes == 0) ||
         c->physical_address_bits < 32 || c->physical_address_bits > 52 || !is_layout_valid(c) ||
         !is_aligned((uintptr_t)c->arena))
         return NTMM_STATUS_INVALID_PARAMETER_1;
@@ -107,10 +105,19 @@ static ntmm_status map_arena(struct ntmm_emulated *emu)
     return NTMM_STATUS_SUCCESS;
 }
 
+size_t host_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+/* Of a host page that RAM shares with the hole nothing can be hidden. */
 static void hide_hole(struct ntmm_emulated *emu)
 {
-    size_t offset = (size_t)(emu->config.hole_base_pa - emu->config.base_pa);
-    (void)mprotect(emu->arena + offset, (size_t)emu->config.hole_bytes, PROT_NONE);
+    size_t page = host_page_bytes();
+    uintptr_t arena = (uintptr_t)emu->arena;
+    uintptr_t base = arena + (uintptr_t)(emu->config.hole_base_pa - emu->config.base_pa);
+    uintptr_t end = base + (uintptr_t)emu->config.hole_bytes;
+    uintptr_t first = (base + page - 1) & ~(page - 1);
+    uintptr_t behind = end & ~(page - 1);
+    if (first < behind)
+        (void)mprotect(emu->arena + (first - arena), behind - first, PROT_NONE);
 }
 
 static void fill_ranges(struct ntmm_emulated *emu)
@@ -128,6 +135,8 @@ static void fill_ranges(struct ntmm_emulated *emu)
     emu->ranges[1].base_frame = (first_end + c->hole_bytes) >> NTMM_PAGE_SHIFT;
     emu->ranges[1].frame_count = (end - first_end - c->hole_bytes) >> NTMM_PAGE_SHIFT;
     emu->ranges[1].flags = emu->ranges[0].flags;
+    if (c->flags & NTMM_EMULATED_UPPER_ABSENT)
+        emu->ranges[1].flags |= NTMM_FRAMES_ABSENT;
     emu->platform.range_count = 2;
 }
 
@@ -266,6 +275,11 @@ static bool read_ram(struct ntmm_emulated *emu, int file)
     return true;
 }
 
+bool arena_has_size(const struct ntmm_emulated_config *c, uint64_t ram_bytes, uint64_t hole_bytes)
+{
+    return c->arena == NULL || (c->ram_bytes == ram_bytes && c->hole_bytes == hole_bytes);
+}
+
 static bool adopt(uint64_t *value, const le64 *stored)
 {
     bool agrees = *value == 0 || *value == get64(stored);
@@ -279,7 +293,8 @@ static ntmm_status restore_file(struct ntmm_emulated_config config, int file,
     struct file_header header;
     if (!file_read_all(file, &header, sizeof header, 0) || get64(&header.magic) != FILE_MAGIC)
         return NTMM_STATUS_FILE_INVALID;
-    bool agrees = adopt(&config.ram_bytes, &header.ram_bytes);
+    bool agrees = arena_has_size(&config, get64(&header.ram_bytes), get64(&header.hole_bytes));
+    agrees = adopt(&config.ram_bytes, &header.ram_bytes) && agrees;
     agrees = adopt(&config.base_pa, &header.base_pa) && agrees;
     agrees = adopt(&config.hole_base_pa, &header.hole_base_pa) && agrees;
     agrees = adopt(&config.hole_bytes, &header.hole_bytes) && agrees;

@@ -10,10 +10,10 @@
  * cross a page start a line there), in ascending order, so updates are atomic among themselves. An
  * aligned word is changed by compare-exchange besides, so that plain stores cannot be lost either.
  */
-#include <sched.h>
 #include <string.h>
 
 #include "platform/emulated/cpu_private.h"
+#include "platform/emulated/host.h"
 
 struct span {
     uint8_t *host; /* NULL: in a device */

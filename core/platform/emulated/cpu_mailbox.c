@@ -18,9 +18,9 @@
  * The ring is guarded by mailbox_lock; more than its slots means "everything". Tickets wrap: they
  * are compared by signed difference, and at most 2^31 may be outstanding.
  */
-#include <sched.h>
 
 #include "platform/emulated/cpu_private.h"
+#include "platform/emulated/host.h"
 
 static void lock_mailbox(struct ntmm_cpu *cpu)
 {

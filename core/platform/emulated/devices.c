@@ -285,7 +285,10 @@ static void set_errors(struct disk *disk, const struct ntmm_emulated_disk_errors
         return;
     disk->errors =
         (struct injection){errors->operations, errors->status, errors->after, errors->count};
-    disk->refuses_errors = errors->is_refused;
+    disk->error_flags = (errors->is_refused ? DISK_ERRORS_REFUSE : 0) |
+                        (errors->is_torn && !errors->is_refused ? DISK_ERRORS_TEAR : 0);
+    if ((disk->error_flags & DISK_ERRORS_TEAR) && errors->status == NTMM_STATUS_SUCCESS)
+        disk->errors.status = NTMM_STATUS_PENDING;
     disk->errors_base = errors->base_bytes;
     disk->errors_end = errors->end_bytes;
 }

@@ -17,12 +17,18 @@
 
 #include <stdlib.h>
 
+/* How a transfer ends other than by itself. */
+struct ending {
+    ntmm_status forced; /* not SUCCESS: completes with it; PENDING: with SUCCESS, torn */
+    uint32_t is_torn;   /* a part of the bytes moves, otherwise none */
+};
+
 struct transfer {
     struct transfer *next;
     struct disk *disk;
     struct ntmm_io *io;
     uint64_t due_pump;
-    ntmm_status forced; /* not SUCCESS: completes with it and moves nothing */
+    struct ending ending;
 };
 
 /* --- bytes --- */
@@ -133,12 +139,14 @@ static ntmm_status move_spans(struct ntmm_emulated *emu, struct disk *disk, stru
     return NTMM_STATUS_SUCCESS;
 }
 
-/* What there is of it. */
-static ntmm_status read_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
+/* The first limit_bytes of a read, or what there is of it. */
+static ntmm_status read_spans(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                              uint64_t limit_bytes)
 {
     uint64_t size = disk->size_bytes;
     uint64_t there_bytes = io->offset_bytes < size ? size - io->offset_bytes : 0;
-    ntmm_status status = move_spans(emu, disk, io, there_bytes, store_read);
+    ntmm_status status = move_spans(
+        emu, disk, io, there_bytes < limit_bytes ? there_bytes : limit_bytes, store_read);
     if (status == NTMM_STATUS_SUCCESS && there_bytes < length_of(io))
         return NTMM_STATUS_END_OF_FILE;
     return status;
@@ -173,15 +181,17 @@ static bool is_change(const struct ntmm_io *io)
     return io->operation != NTMM_IO_READ && io->operation != NTMM_IO_FLUSH;
 }
 
-static ntmm_status move_bytes(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
+/* limit_bytes: of a read or a write, at most */
+static ntmm_status move_bytes(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                              uint64_t limit_bytes)
 {
     if (is_change(io) && (disk->flags & NTMM_EMULATED_FILE_READ_ONLY))
         return NTMM_STATUS_ACCESS_DENIED;
     switch (io->operation) {
     case NTMM_IO_READ:
-        return read_spans(emu, disk, io);
+        return read_spans(emu, disk, io, limit_bytes);
     case NTMM_IO_WRITE:
-        return write_spans(emu, disk, io, UINT64_MAX);
+        return write_spans(emu, disk, io, limit_bytes);
     case NTMM_IO_FLUSH:
         return store_flush(disk) ? NTMM_STATUS_SUCCESS : NTMM_STATUS_DEVICE_DATA_ERROR;
     case NTMM_IO_EXTEND:
@@ -192,20 +202,50 @@ static ntmm_status move_bytes(struct ntmm_emulated *emu, struct disk *disk, stru
     return NTMM_STATUS_INVALID_PARAMETER;
 }
 
+static bool can_be_torn(const struct ntmm_io *io)
+{
+    return io->operation == NTMM_IO_READ || io->operation == NTMM_IO_WRITE;
+}
+
+/* The bytes in a drawn number of the sectors that a transfer touches, from none to all, or to all
+ * but the last. (K) */
+static uint64_t draw_prefix(struct ntmm_emulated *emu, const struct ntmm_io *io, bool may_be_whole)
+{
+    uint64_t skipped = io->offset_bytes % NTMM_EMULATED_SECTOR_SIZE; /* of the first sector */
+    uint64_t choices = store_sectors(skipped + length_of(io)) + may_be_whole;
+    uint64_t kept = choices != 0 ? prng_below(&emu->io_prng, choices) : 0;
+    return kept != 0 ? kept * NTMM_EMULATED_SECTOR_SIZE - skipped : 0;
+}
+
 /* --- the queue --- */
+
+/* Moves what moves of it; the status of a transfer that somebody decided. (K) */
+static ntmm_status end_forced(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
+                              const struct ending *ending)
+{
+    bool is_short = ending->forced == NTMM_STATUS_PENDING;
+    if (ending->is_torn && can_be_torn(io))
+        (void)move_bytes(emu, disk, io, draw_prefix(emu, io, false));
+    else if (is_short)
+        return move_bytes(emu, disk, io, UINT64_MAX);
+    return is_short ? NTMM_STATUS_SUCCESS : ending->forced;
+}
 
 /* Complete a transfer that is in no list any more. */
 static void finish(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
-                   ntmm_status forced)
+                   const struct ending *ending)
 {
     machine_lock(emu);
     io->transferred_bytes = 0;
-    io->status = forced != NTMM_STATUS_SUCCESS ? forced : move_bytes(emu, disk, io);
+    io->status = ending->forced != NTMM_STATUS_SUCCESS ? end_forced(emu, disk, io, ending)
+                                                       : move_bytes(emu, disk, io, UINT64_MAX);
     disk->in_flight--; /* the completion may remove it */
     machine_unlock(emu);
     count_one(&emu->statistics.completions);
     schedule_point(POINT_COMPLETION);
+    uint32_t old_level = scheduler_begin_completion(emu);
     io->complete(io); /* io is the submitter's again, and may be gone */
+    scheduler_end_completion(emu, old_level);
     atomic_fetch_sub_explicit(&emu->in_flight, 1, memory_order_release);
 }
 
@@ -238,7 +278,7 @@ void disk_pump(struct ntmm_emulated *emu)
             return;
         struct transfer copy = *t;
         free(t);
-        finish(emu, copy.disk, copy.io, copy.forced);
+        finish(emu, copy.disk, copy.io, &copy.ending);
     }
 }
 
@@ -257,14 +297,14 @@ static bool is_valid(const struct ntmm_emulated *emu, const struct ntmm_io *io)
 
 /* (K) */
 static ntmm_status enqueue(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io,
-                           ntmm_status forced)
+                           const struct ending *ending)
 {
     struct transfer *t = calloc(1, sizeof *t);
     if (t == NULL)
         return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     t->disk = disk;
     t->io = io;
-    t->forced = forced;
+    t->ending = *ending;
     t->due_pump =
         atomic_load(&emu->statistics.pumps) +
         prng_between(&emu->io_prng, disk->minimum_latency_pumps, disk->maximum_latency_pumps);
@@ -289,7 +329,7 @@ static bool meets_errors(const struct disk *disk, const struct ntmm_io *io)
 }
 
 /* Accept a transfer or refuse it; *inline_disk: it is to be finished at once. (K) */
-static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_status *forced,
+static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, struct ending *ending,
                           struct disk **inline_disk)
 {
     struct disk *disk = device_at(emu, io->device);
@@ -298,13 +338,14 @@ static ntmm_status accept(struct ntmm_emulated *emu, struct ntmm_io *io, ntmm_st
     if (disk == NULL || !disk->is_on)
         return NTMM_STATUS_VOLUME_DISMOUNTED;
     if (meets_errors(disk, io))
-        *forced = take_injection(emu, &disk->errors, 1u << io->operation);
-    if (*forced != NTMM_STATUS_SUCCESS && disk->refuses_errors)
-        return *forced;
+        ending->forced = take_injection(emu, &disk->errors, 1u << io->operation);
+    if (ending->forced != NTMM_STATUS_SUCCESS && (disk->error_flags & DISK_ERRORS_REFUSE))
+        return ending->forced;
+    ending->is_torn = disk->error_flags & DISK_ERRORS_TEAR;
     if (disk->flags & NTMM_EMULATED_DISK_INLINE) {
         *inline_disk = disk;
     } else {
-        ntmm_status status = enqueue(emu, disk, io, *forced);
+        ntmm_status status = enqueue(emu, disk, io, ending);
         if (status != NTMM_STATUS_SUCCESS)
             return status;
     }
@@ -318,13 +359,13 @@ ntmm_status disk_submit(void *context, struct ntmm_io *io)
 {
     struct ntmm_emulated *emu = context;
     struct disk *inline_disk = NULL;
-    ntmm_status forced = NTMM_STATUS_SUCCESS;
+    struct ending ending = {.forced = NTMM_STATUS_SUCCESS};
     scheduler_check_level(emu);
     machine_lock(emu);
-    ntmm_status status = accept(emu, io, &forced, &inline_disk);
+    ntmm_status status = accept(emu, io, &ending, &inline_disk);
     machine_unlock(emu);
     if (inline_disk != NULL)
-        finish(emu, inline_disk, io, forced);
+        finish(emu, inline_disk, io, &ending);
     return status;
 }
 
@@ -333,11 +374,9 @@ ntmm_status disk_submit(void *context, struct ntmm_io *io)
 /* A prefix of the sectors that it touches, from none to all, reaches the disk for good. (K) */
 static void tear_write(struct ntmm_emulated *emu, struct disk *disk, struct ntmm_io *io)
 {
-    uint64_t skipped = io->offset_bytes % NTMM_EMULATED_SECTOR_SIZE; /* of the first sector */
-    uint64_t sectors = store_sectors(skipped + length_of(io));
-    uint64_t kept = prng_below(&emu->io_prng, sectors + 1);
-    if (kept != 0)
-        (void)write_spans(emu, disk, io, kept * NTMM_EMULATED_SECTOR_SIZE - skipped);
+    uint64_t kept_bytes = draw_prefix(emu, io, true);
+    if (kept_bytes != 0)
+        (void)write_spans(emu, disk, io, kept_bytes);
 }
 
 void disk_abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool tears)
@@ -346,9 +385,9 @@ void disk_abandon_transfers(struct ntmm_emulated *emu, struct disk *disk, bool t
     for (struct transfer *t = emu->transfers; t != NULL; t = t->next) {
         if (t->disk != disk)
             continue;
-        if (tears && t->io->operation == NTMM_IO_WRITE && t->forced == NTMM_STATUS_SUCCESS)
+        if (tears && t->io->operation == NTMM_IO_WRITE && t->ending.forced == NTMM_STATUS_SUCCESS)
             tear_write(emu, disk, t->io);
-        t->forced = NTMM_STATUS_VOLUME_DISMOUNTED;
+        t->ending = (struct ending){.forced = NTMM_STATUS_VOLUME_DISMOUNTED};
         t->due_pump = 0;
     }
 }

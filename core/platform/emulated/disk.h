@@ -17,12 +17,15 @@
 #ifndef NTMM_EMULATED_DISK_H
 #define NTMM_EMULATED_DISK_H
 
+#include "platform/emulated/host.h"
 #include "platform/emulated/machine.h"
-
-#include <sys/uio.h>
 
 /* Most numbers that a machine gives. */
 #define DEVICES_MAXIMUM (1u << 24)
+
+/* How transfers fail. */
+#define DISK_ERRORS_REFUSE 0x1u /* submit returns the status */
+#define DISK_ERRORS_TEAR 0x2u   /* a part of the bytes moves */
 
 struct disk {
     uint64_t number;
@@ -33,9 +36,9 @@ struct disk {
     uint32_t maximum_latency_pumps;
     uint32_t in_flight;      /* (K) transfers accepted whose bytes have not moved */
     uint32_t is_on;          /* (K) */
-    uint32_t refuses_errors; /* (K) submit returns the injected status */
+    uint32_t error_flags;    /* (K) DISK_ERRORS_* */
     int file;                /* or -1 */
-    struct injection errors; /* (K) */
+    struct injection errors; /* (K) status PENDING: SUCCESS, of torn transfers */
     uint64_t errors_base;    /* (K) bytes that they are at */
     uint64_t errors_end;     /* (K) 0: anywhere */
     uint64_t stale_seed;     /* of what an extension finds, with NTMM_EMULATED_FILE_STALE */

@@ -7,14 +7,10 @@
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 #include "platform/emulated/disk.h"
+#include "platform/emulated/host.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static uint64_t sector_count(const struct disk *disk) { return store_sectors(disk->maximum_bytes); }
 

@@ -4,12 +4,11 @@
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 #include "platform/emulated/file_bytes.h"
+#include "platform/emulated/host.h"
 
 #include <ntmm/types.h>
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 bool file_write_all(int file, const void *bytes, size_t size, uint64_t offset)
 {

@@ -8,14 +8,10 @@
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 #include "platform/emulated/host_file.h"
+#include "platform/emulated/host.h"
 
 #include <ntmm/emulated.h>
 #include <ntmm/status.h>
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static ntmm_status status_of(int error)
 {

@@ -8,11 +8,11 @@
  */
 #define _GNU_SOURCE 1
 #include "platform/emulated/machine.h"
+#include "platform/emulated/host.h"
 #include "platform/emulated/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void send_log(void *context, uint32_t level, const char *text)
 {
@@ -64,6 +64,7 @@ static void fill_platform(struct ntmm_emulated *emu)
     if (emu->config.flags & (NTMM_EMULATED_CHECK_LEVEL | NTMM_EMULATED_PREEMPT)) {
         p->raise_level = scheduler_raise_level;
         p->lower_level = scheduler_lower_level;
+        p->level = scheduler_level;
     }
     p->wait = scheduler_wait;
     p->wake = scheduler_wake;

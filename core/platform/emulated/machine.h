@@ -8,6 +8,8 @@
  *   lend.c       buffers of the embedder's and devices as physical addresses
  *   access.c     processors: attach, accesses with the door around them, shootdown
  *   scheduler.c  coroutines; relax, wait, wake, yield
+ *   context.c    stacks that can be switched, which coroutines run on
+ *   host.h       what is called of the host; windows/ has it where the host is no POSIX
  *   devices.c    disks and files by number: adding, looking, errors to come, power
  *   disk.c       their transfers: queue, latencies, errors; submit and pump
  *   disk_store.c where a disk's bytes lie
@@ -23,11 +25,11 @@
 
 #include "base/assert.h"
 #include "base/prng.h"
+#include "platform/emulated/host.h"
 
 #include <ntmm/emulated.h>
 #include <ntmm/status.h>
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -166,9 +168,14 @@ static inline ntmm_status take_injection(struct ntmm_emulated *emu, struct injec
 
 /* arena.c */
 ntmm_status arena_check_config(struct ntmm_emulated_config *config);
+/* Whether an arena of the caller's, if any, is said to be as large as a stored machine. */
+bool arena_has_size(const struct ntmm_emulated_config *config, uint64_t ram_bytes,
+                    uint64_t hole_bytes);
 ntmm_status arena_create(struct ntmm_emulated *emu);
 void arena_destroy(struct ntmm_emulated *emu);
 uint64_t arena_frame_base(const struct ntmm_emulated *emu);
+/* Bytes of a page of the host, by which it protects memory; not NTMM_PAGE_SIZE. */
+size_t host_page_bytes(void);
 
 /* lend.c */
 uint8_t *lent_frame(const struct ntmm_emulated *emu, uint64_t frame);
@@ -221,6 +228,9 @@ void scheduler_preempt(struct ntmm_emulated *emu);
 void scheduler_relax(void *context);
 uint32_t scheduler_raise_level(void *context);
 void scheduler_lower_level(void *context, uint32_t old_level);
+uint32_t scheduler_level(void *context);
+uint32_t scheduler_begin_completion(struct ntmm_emulated *emu);
+void scheduler_end_completion(struct ntmm_emulated *emu, uint32_t old_level);
 ntmm_status scheduler_wait(void *context, struct ntmm_wait *wait, uint64_t deadline_100ns);
 void scheduler_wake(void *context, struct ntmm_wait *wait);
 void scheduler_pump(void *context);

@@ -20,17 +20,17 @@
  * its deadline.
  */
 #define _GNU_SOURCE 1
+#include "platform/emulated/context.h"
 #include "platform/emulated/fiber.h"
+#include "platform/emulated/host.h"
 #include "platform/emulated/machine.h"
 
-#include <sched.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <ucontext.h>
 
 #define DEFAULT_STACK_BYTES (256u << 10)
 #define PROCESSOR_LIMIT 4096u
+/* Of a level: a completion is being run. The rest counts how often it was raised. */
+#define LEVEL_OF_COMPLETION 0x80000000u
 /* With threads, how long to sleep while transfers are in flight, which only a pump completes. */
 #define POLL_100NS 1000u
 /* An hour: an endless deadline does not fit a timespec. */
@@ -45,10 +45,8 @@ enum coroutine_state {
 struct coroutine {
     struct coroutine *next;
     struct ntmm_emulated *emu;
-    ucontext_t context;
+    struct context context;
     struct fiber fiber;
-    void *mapping; /* guard page, then the stack */
-    size_t mapping_bytes;
     ntmm_emulated_function function;
     void *argument;
     struct ntmm_wait *wait; /* while WAITING */
@@ -109,7 +107,7 @@ static void switch_stack(struct coroutine *from, struct coroutine *to)
     bool ends = from->state == COROUTINE_FINISHED;
     fiber_asan_leave(&from->fiber, &to->fiber, ends);
     fiber_tsan_switch(&to->fiber);
-    (void)swapcontext(&from->context, &to->context);
+    context_switch(&from->context, &to->context);
     fiber_asan_arrive(&from->fiber, &from->emu->scheduler.root->fiber);
 }
 
@@ -119,10 +117,9 @@ static void switch_to_runner(struct coroutine *self)
     switch_stack(self, self->emu->scheduler.root);
 }
 
-/* makecontext passes ints: the pointer comes in halves. */
-static void begin_coroutine(unsigned high, unsigned low)
+static void begin_coroutine(void *argument)
 {
-    struct coroutine *self = (struct coroutine *)(uintptr_t)((uint64_t)high << 32 | low);
+    struct coroutine *self = argument;
     fiber_asan_arrive(&self->fiber, &self->emu->scheduler.root->fiber);
     self->function(self->argument);
     self->state = COROUTINE_FINISHED;
@@ -131,47 +128,11 @@ static void begin_coroutine(unsigned high, unsigned low)
 
 /* --- making and freeing --- */
 
-static bool map_stack(struct coroutine *c, size_t stack_bytes)
-{
-    size_t size = (stack_bytes + NTMM_PAGE_SIZE - 1) & ~(size_t)(NTMM_PAGE_SIZE - 1);
-    c->mapping_bytes = size + NTMM_PAGE_SIZE;
-    c->mapping = mmap(NULL, c->mapping_bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (c->mapping == MAP_FAILED) {
-        c->mapping = NULL;
-        return false;
-    }
-    (void)mprotect(c->mapping, NTMM_PAGE_SIZE, PROT_NONE);
-    c->fiber.bottom = (uint8_t *)c->mapping + NTMM_PAGE_SIZE;
-    c->fiber.size_bytes = size;
-    return true;
-}
-
-static void unmap_stack(struct coroutine *c)
-{
-    if (c->mapping != NULL)
-        (void)munmap(c->mapping, c->mapping_bytes);
-}
-
 static void free_coroutine(struct coroutine *c)
 {
     fiber_tsan_destroy(&c->fiber);
-    unmap_stack(c);
+    context_free(&c->context);
     free(c);
-}
-
-/* A context that begins in begin_coroutine. */
-static bool make_context(struct coroutine *c)
-{
-    uint64_t self = (uint64_t)(uintptr_t)c;
-    if (getcontext(&c->context) != 0)
-        return false;
-    c->context.uc_stack.ss_sp = (uint8_t *)c->mapping + NTMM_PAGE_SIZE;
-    c->context.uc_stack.ss_size = c->mapping_bytes - NTMM_PAGE_SIZE;
-    c->context.uc_link = NULL;
-    makecontext(&c->context, (void (*)(void))begin_coroutine, 2, (unsigned)(self >> 32),
-                (unsigned)self);
-    return true;
 }
 
 static struct coroutine *create_coroutine(struct ntmm_emulated *emu,
@@ -184,8 +145,7 @@ static struct coroutine *create_coroutine(struct ntmm_emulated *emu,
     c->emu = emu;
     c->function = function;
     c->argument = argument;
-    if (stack_bytes > SIZE_MAX / 2 || !map_stack(c, stack_bytes) || !make_context(c)) {
-        unmap_stack(c);
+    if (!context_make(&c->context, stack_bytes, begin_coroutine, c, &c->fiber)) {
         free(c);
         return NULL;
     }
@@ -396,16 +356,41 @@ NTMM_API ntmm_status ntmm_emulated_run(struct ntmm_emulated *emu)
     ntmm_status status = create_completer(emu);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
+    if (!context_begin_thread(&root.context))
+        return NTMM_STATUS_INSUFFICIENT_RESOURCES;
     fiber_tsan_adopt_thread(&root.fiber);
     s->root = &root;
     atomic_store(&s->runner, this_thread());
     status = run_all(emu);
     atomic_store(&s->runner, 0);
     s->root = NULL;
+    context_end_thread(&root.context);
     return status;
 }
 
 /* --- the platform's operations --- */
+
+#if defined(__x86_64__) || defined(__i386__)
+#define PAUSE() __builtin_ia32_pause()
+#else
+#define PAUSE() atomic_signal_fence(memory_order_seq_cst)
+#endif
+
+/* A lock is held for about as long as it takes to call the host, so that is called only for every
+ * so many looks, since the holder may not be running. Between looks there is some time: who has a
+ * lock and soon takes it again has all that it protects in its own caches, and is better not
+ * disturbed. */
+#define LOOKS_BEFORE_YIELD 16u
+#define PAUSES_BETWEEN_LOOKS 64u
+
+static void pause_some(void)
+{
+    static _Thread_local uint32_t looks;
+    if (++looks % LOOKS_BEFORE_YIELD == 0)
+        (void)sched_yield();
+    for (uint32_t i = 0; i < PAUSES_BETWEEN_LOOKS; i++)
+        PAUSE();
+}
 
 void scheduler_relax(void *context)
 {
@@ -413,6 +398,8 @@ void scheduler_relax(void *context)
     struct coroutine *self = current_coroutine(emu);
     if (self != NULL)
         switch_to_runner(self);
+    else if (has_threads(emu))
+        pause_some();
     else
         (void)sched_yield();
 }
@@ -440,8 +427,29 @@ uint32_t scheduler_raise_level(void *context) { return (*current_level(context))
 void scheduler_lower_level(void *context, uint32_t old_level)
 {
     *current_level(context) = old_level;
-    if (old_level == 0)
+    if ((old_level & ~LEVEL_OF_COMPLETION) == 0)
         scheduler_preempt(context);
+}
+
+uint32_t scheduler_level(void *context)
+{
+    return *current_level(context) != 0 ? NTMM_DISPATCH_LEVEL : NTMM_PASSIVE_LEVEL;
+}
+
+/* A completion runs as in an interrupt; another processor may be faster there, too. */
+uint32_t scheduler_begin_completion(struct ntmm_emulated *emu)
+{
+    if (!emu->platform.raise_level)
+        return 0;
+    uint32_t *level = current_level(emu), old_level = *level;
+    *level |= LEVEL_OF_COMPLETION;
+    return old_level;
+}
+
+void scheduler_end_completion(struct ntmm_emulated *emu, uint32_t old_level)
+{
+    if (emu->platform.raise_level)
+        *current_level(emu) = old_level;
 }
 
 /* Called by what may block. Without NTMM_EMULATED_CHECK_LEVEL the level is always 0. */

@@ -95,7 +95,8 @@ static bool add_disk_states(struct ntmm_emulated *emu, struct snapshot *s)
 
 static bool has_base(const struct memory_base *base) { return base->size_bytes != 0; }
 
-/* A base for a run, new or renewed; `old`: the one it is mapped from, of another snapshot. */
+/* A base for a run, new or renewed; `old`: the one it is mapped from, of another snapshot. One that
+ * could not be filled is none, so that a later snapshot makes it. */
 static bool take_run(struct memory_base *base, const struct memory_run *run,
                      const struct memory_base *old, bool is_ours)
 {
@@ -103,7 +104,11 @@ static bool take_run(struct memory_base *base, const struct memory_run *run,
         return memory_base_renew(base, run);
     if (old != NULL && !has_base(old))
         old = NULL;
-    return memory_base_fill(base, run, old, is_ours);
+    if (memory_base_fill(base, run, old, is_ours))
+        return true;
+    memory_base_free(base);
+    *base = (struct memory_base){.file = -1};
+    return false;
 }
 
 static bool take_disk(struct disk *disk, struct disk_state *state, const struct disk_state *old)
@@ -115,10 +120,10 @@ static bool take_disk(struct disk *disk, struct disk_state *state, const struct 
     if (disk->cached == NULL)
         return true;
     if (state->cached == NULL)
-        state->cached = malloc(state_cached_bytes(disk));
+        state->cached = malloc((size_t)state_cached_bytes(disk));
     if (state->cached == NULL)
         return false;
-    memcpy(state->cached, disk->cached, state_cached_bytes(disk));
+    memcpy(state->cached, disk->cached, (size_t)state_cached_bytes(disk));
     return take_run(&state->durable, &durable, old != NULL ? &old->durable : NULL, true);
 }
 
@@ -247,7 +252,7 @@ static bool restore_disk(struct disk *disk, const struct disk_state *state)
     const struct memory_run image = state_image(disk), durable = state_durable(disk);
     state_copy_numbers(disk, &state->disk);
     if (disk->cached != NULL) {
-        memcpy(disk->cached, state->cached, state_cached_bytes(disk));
+        memcpy(disk->cached, state->cached, (size_t)state_cached_bytes(disk));
         if (!memory_restore(&state->durable, &durable))
             return false;
     }
@@ -298,7 +303,7 @@ static bool fork_disk(struct ntmm_emulated *child, const struct disk *disk,
         return false;
     if (disk->cached == NULL)
         return true;
-    memcpy(copy->cached, disk->cached, state_cached_bytes(disk));
+    memcpy(copy->cached, disk->cached, (size_t)state_cached_bytes(disk));
     return memory_fork(state != NULL ? &state->durable : NULL, &from[1], &to[1]);
 }
 

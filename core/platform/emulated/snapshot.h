@@ -73,7 +73,7 @@ void state_free(struct machine_state *state);
 struct memory_run state_ram(const struct ntmm_emulated *emu, uint32_t range);
 struct memory_run state_image(const struct disk *disk);
 struct memory_run state_durable(const struct disk *disk);
-size_t state_cached_bytes(const struct disk *disk);
+uint64_t state_cached_bytes(const struct disk *disk);
 bool state_has_files(const struct ntmm_emulated *emu);
 /* A disk of the same numbers, empty; NULL: no memory. */
 struct disk *state_add_disk(struct ntmm_emulated *emu, const struct disk *like);

@@ -11,16 +11,13 @@
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 #include "platform/emulated/file_bytes.h"
+#include "platform/emulated/host.h"
 #include "platform/emulated/snapshot.h"
 
 #include <ntmm/snapshot.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MAGIC UINT64_C(0x32504e534d4d544e) /* "NTMMSNP2" */
 #define HEADER_BYTES 4096u
@@ -148,7 +145,7 @@ static void pass_disk(struct stream *s, struct disk *disk)
     pass32(s, &disk->minimum_latency_pumps);
     pass32(s, &disk->maximum_latency_pumps);
     pass32(s, &disk->is_on);
-    pass32(s, &disk->refuses_errors);
+    pass32(s, &disk->error_flags);
     pass_injection(s, &disk->errors);
     pass64(s, &disk->errors_base);
     pass64(s, &disk->errors_end);
@@ -312,7 +309,8 @@ static ntmm_status adopt_layout(struct stream *s, struct ntmm_emulated_config *c
     pass_layout(s, &stored);
     if (s->is_wrong)
         return NTMM_STATUS_FILE_INVALID;
-    bool is_same = agrees(config->ram_bytes, stored.ram_bytes) &&
+    bool is_same = arena_has_size(config, stored.ram_bytes, stored.hole_bytes) &&
+                   agrees(config->ram_bytes, stored.ram_bytes) &&
                    agrees(config->base_pa, stored.base_pa) &&
                    agrees(config->hole_base_pa, stored.hole_base_pa) &&
                    agrees(config->hole_bytes, stored.hole_bytes) &&
@@ -329,6 +327,13 @@ static bool is_disk_sound(const struct disk *disk, uint32_t disk_count)
            disk->minimum_latency_pumps <= disk->maximum_latency_pumps;
 }
 
+/* Whether the words of its cache are there: a disk of the largest size would have 2^31. */
+static bool has_words(const struct stream *s, const struct disk *disk)
+{
+    return !(disk->flags & NTMM_EMULATED_DISK_WRITE_CACHE) ||
+           state_cached_bytes(disk) / sizeof(le64) <= s->count - s->at;
+}
+
 static ntmm_status take_disks(struct ntmm_emulated *emu, struct stream *s, uint32_t disk_count)
 {
     uint64_t disks = 0;
@@ -338,7 +343,7 @@ static ntmm_status take_disks(struct ntmm_emulated *emu, struct stream *s, uint3
     for (uint64_t i = 0; i < disks; i++) {
         struct disk numbers = {.file = -1};
         pass_disk(s, &numbers);
-        if (s->is_wrong || !is_disk_sound(&numbers, disk_count) ||
+        if (s->is_wrong || !is_disk_sound(&numbers, disk_count) || !has_words(s, &numbers) ||
             device_at(emu, numbers.number) != NULL)
             return NTMM_STATUS_FILE_INVALID;
         struct disk *disk = state_add_disk(emu, &numbers);

@@ -9,17 +9,14 @@
 #define _FILE_OFFSET_BITS 64
 #include "platform/emulated/snapshot_memory.h"
 #include "platform/emulated/file_bytes.h"
+#include "platform/emulated/host.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define HOST_PAGE 4096u
 #define RANGES_AT_ONCE 256u
 #define WORDS_AT_ONCE 512u
+#define PAGES_ASKED 16u
 
 /* linux/fs.h since 6.7, spelt out for older headers. */
 struct scan_range {
@@ -49,6 +46,8 @@ struct scan_argument {
 #define IS_SWAPPED (UINT64_C(1) << 4)
 
 #define WORD_OF_FILE (UINT64_C(1) << 61)
+#define WORD_STATE_SHIFT 57 /* below: the frame's number, and bits that vary */
+#define WORD_ONLY_PRESENT (UINT64_C(1) << (63 - WORD_STATE_SHIFT))
 #define WORD_IN_MEMORY (UINT64_C(3) << 62) /* present or swapped */
 
 /* A visit in progress: everything below `at` has been visited. */
@@ -105,15 +104,42 @@ static bool is_word_changed(uint64_t word)
     return (word & WORD_IN_MEMORY) != 0 && (word & WORD_OF_FILE) == 0;
 }
 
+static bool read_words(int pagemap, const uint8_t *page, uint64_t *words, size_t count)
+{
+    uint64_t first = (uint64_t)(uintptr_t)page / HOST_PAGE;
+    ssize_t size = (ssize_t)(count * sizeof *words);
+    return pread(pagemap, words, (size_t)size, (off_t)(first * sizeof *words)) == size;
+}
+
+/* Whether the words speak of this process: qemu's user mode shows those of its own addresses, in
+ * the byte order of the machine below. Pages that were written, and pages that cannot be, tell: the
+ * frame numbers of pages may follow each other, so all bits above them are looked at. */
+static bool are_words_ours(int pagemap)
+{
+    uint64_t words[2 * PAGES_ASKED];
+    uint8_t *pages = mmap(NULL, 2 * PAGES_ASKED * HOST_PAGE, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED)
+        return false;
+    bool is_right = mprotect(pages, PAGES_ASKED * HOST_PAGE, PROT_READ | PROT_WRITE) == 0;
+    for (size_t i = 0; is_right && i < PAGES_ASKED; i++)
+        pages[i * HOST_PAGE] = 1;
+    is_right = is_right && read_words(pagemap, pages, words, 2 * PAGES_ASKED);
+    for (size_t i = 0; is_right && i < 2 * PAGES_ASKED; i++)
+        is_right = words[i] >> WORD_STATE_SHIFT == (i < PAGES_ASKED ? WORD_ONLY_PRESENT : 0);
+    (void)munmap(pages, 2 * PAGES_ASKED * HOST_PAGE);
+    return is_right;
+}
+
 static void visit_by_words(struct visit *v, int pagemap)
 {
     uint64_t words[WORDS_AT_ONCE];
+    if (!are_words_ours(pagemap))
+        return;
     while (!is_over(v)) {
         size_t left = (v->run->size_bytes - v->at) / HOST_PAGE;
         size_t count = left < WORDS_AT_ONCE ? left : WORDS_AT_ONCE;
-        uint64_t first = ((uint64_t)(uintptr_t)v->run->bytes + v->at) / HOST_PAGE;
-        ssize_t size = (ssize_t)(count * sizeof *words);
-        if (pread(pagemap, words, (size_t)size, (off_t)(first * sizeof *words)) != size)
+        if (!read_words(pagemap, v->run->bytes + v->at, words, count))
             return;
         size_t origin = v->at;
         for (size_t i = 0; i < count; i++) {

@@ -5,9 +5,10 @@
  *   run    mapped privately       |AAAA|bbbb|CCCC|DDDD|       a page is copied when first written
  *   back   those copies dropped   |AAAA|BBBB|CCCC|DDDD|
  *
- * Which pages were copied the host says (PAGEMAP_SCAN, else the words of /proc/self/pagemap); where
- * it cannot, pages are compared. Memory that is not ours to map (an arena of the caller's), or a
- * host without memory files, keeps a copy as its base and is compared.
+ * Which pages were copied the host says (PAGEMAP_SCAN, else the words of /proc/self/pagemap, when
+ * those of pages whose state is known are right); where it cannot, pages are compared. Memory that
+ * is not ours to map (an arena of the caller's), or a host without memory files, keeps a copy as
+ * its base and is compared.
  *
  * A page that memory_visit_changed leaves out is equal to the base.
  * A base that several machines map is never written.

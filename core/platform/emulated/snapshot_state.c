@@ -34,11 +34,15 @@ static ntmm_status attach_again(struct ntmm_emulated *emu)
     uint32_t mask = system->event_mask;
     ntmm_invalidation_sink sink = system->invalidation_sink;
     void *context = system->invalidation_context;
+    ntmm_image_verifier verifier = system->image_verifier;
+    void *verifier_context = system->verifier_context;
     ntmm_status status =
         ntmm_attach_system(system, ntmm_system_size(), &emu->platform, &emu->system);
     system->event_mask = mask;
     system->invalidation_sink = sink;
     system->invalidation_context = context;
+    system->image_verifier = verifier;
+    system->verifier_context = verifier_context;
     return status;
 }
 
@@ -185,9 +189,9 @@ struct memory_run state_durable(const struct disk *disk)
                                .size_bytes = (size_t)store_mapped_bytes(disk)};
 }
 
-size_t state_cached_bytes(const struct disk *disk)
+uint64_t state_cached_bytes(const struct disk *disk)
 {
-    return (size_t)(store_sectors(disk->maximum_bytes) / 64 + 1) * sizeof *disk->cached;
+    return (store_sectors(disk->maximum_bytes) / 64 + 1) * sizeof *disk->cached;
 }
 
 bool state_has_files(const struct ntmm_emulated *emu)

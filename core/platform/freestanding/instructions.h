@@ -7,6 +7,7 @@
 #ifndef NTMM_PLATFORM_FREESTANDING_INSTRUCTIONS_H
 #define NTMM_PLATFORM_FREESTANDING_INSTRUCTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef NTMM_FREESTANDING_INSTRUCTIONS
@@ -86,6 +87,13 @@ static inline uint32_t interrupts_off(void)
     uint64_t flags;
     __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags)::"memory");
     return (uint32_t)flags & 0x200u;
+}
+
+static inline bool interrupts_are_on(void)
+{
+    uint64_t flags;
+    __asm__ volatile("pushfq; popq %0" : "=r"(flags)::"memory");
+    return flags & 0x200u;
 }
 
 static inline void interrupts_restore(uint32_t were_on)

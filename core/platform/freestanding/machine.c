@@ -26,6 +26,12 @@ static void lower_level(void *context, uint32_t old_level)
     interrupts_restore(old_level);
 }
 
+static uint32_t level(void *context)
+{
+    (void)context;
+    return interrupts_are_on() ? NTMM_PASSIVE_LEVEL : NTMM_DISPATCH_LEVEL;
+}
+
 static ntmm_status check_config(const struct ntmm_freestanding_config *config)
 {
     if (config->size != sizeof *config || config->version != NTMM_FREESTANDING_VERSION)
@@ -62,6 +68,7 @@ NTMM_API ntmm_status ntmm_freestanding_init(struct ntmm_freestanding *machine,
         .relax = relax,
         .raise_level = raise_level,
         .lower_level = lower_level,
+        .level = level,
         .processor = config->processor,
     };
     return NTMM_STATUS_SUCCESS;

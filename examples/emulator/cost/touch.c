@@ -1,9 +1,11 @@
 /*
  * What mapping on demand costs: 4 processes touch 20,000 pages in random order, PASSES times each
  * page, by a load and a store; first over ntmm, then the same accesses in processors that have
- * everything mapped beforehand, by one map and without a hook.
+ * everything mapped beforehand, by one map and without a hook. Both sides in turn, ROUNDS times,
+ * each time with a machine and processors of its own; processor time of the thread; medians.
  *
- *   touch AROUND PASSES [BAR]    pages brought with a fault (0: none); status 1 above that ratio
+ *   touch PASSES [ROUNDS [BAR [AROUND]]]    status 1 when the median of the ratios is above the bar
+ *                                           (0: none); AROUND is guest.around_pages
  */
 #define _POSIX_C_SOURCE 200809L
 #include "../adapter.h"
@@ -18,7 +20,9 @@
 #define PAGES 5000u /* of each process */
 #define CODE_BASE 0x10000u
 #define DATA_BASE 0x100000000u
-#define RAM_BYTES 0x10000000u
+#define RAM_BYTES 0x8000000u
+#define ROUNDS_MAXIMUM 101u
+#define AS_OPENED UINT32_MAX
 
 /*
  *   again: mov (%rsi), %eax ; lea (%rdi,%rax), %rbx ; add (%rbx), %rdx ; mov %rdx, 8(%rbx)
@@ -56,7 +60,7 @@ static void make_order(uint32_t process)
 static double seconds(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -100,15 +104,14 @@ static void forget(void *context, ntmm_handle process, uint64_t base, uint64_t e
             guest_forget(&guests[i], base, end);
 }
 
-/* Seconds over ntmm. */
-static double on_demand(uint32_t around, uint64_t sums[PROCESSES])
+/* Seconds over ntmm; *maps: runs that were mapped. */
+static double on_demand(uint32_t around, uint64_t sums[PROCESSES], uint64_t *maps)
 {
     struct ntmm_emulated_config machine = {
         .size = sizeof machine, .version = NTMM_EMULATED_CONFIG_VERSION, .ram_bytes = RAM_BYTES};
     struct ntmm_emulated *emu;
     struct ntmm_system *system;
     double spent = 0;
-    uint64_t maps = 0;
     must("machine", ntmm_emulated_create(&machine, &emu));
     memset(ntmm_emulated_arena(emu, NULL), 0, RAM_BYTES); /* the host's first touches */
     must("system", ntmm_emulated_create_system(emu, NULL, &system));
@@ -121,19 +124,20 @@ static double on_demand(uint32_t around, uint64_t sums[PROCESSES])
         put(system, process, DATA_BASE, PAGES * (uint64_t)NTMM_PAGE_SIZE, NULL, 0);
         if (!guest_open(&guests[i], system, process, ntmm_emulated_arena(emu, NULL)))
             exit(2);
-        guests[i].around_pages = around;
+        if (around != AS_OPENED)
+            guests[i].around_pages = around;
         set(&guests[i]);
     }
     ntmm_set_invalidation_sink(system, forget, NULL);
+    *maps = 0;
     for (uint32_t i = 0; i < PROCESSES; i++) {
         double begin = seconds();
         if (guest_run(&guests[i]) != GUEST_SYSTEM_CALL)
             must("run", guests[i].status | 1);
         spent += seconds() - begin;
         sums[i] = guest_register(&guests[i], UC_X86_REG_RDX);
-        maps += guests[i].maps;
+        *maps += guests[i].maps;
     }
-    printf("%llu maps, ", (unsigned long long)maps);
     ntmm_set_invalidation_sink(system, NULL, NULL);
     for (uint32_t i = 0; i < PROCESSES; i++)
         guest_close(&guests[i]);
@@ -175,24 +179,49 @@ static double mapped_beforehand(uint64_t sums[PROCESSES])
     return spent;
 }
 
+static int is_greater(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x > y ? 1 : x < y ? -1 : 0;
+}
+
+static double median(double *values, uint32_t count)
+{
+    qsort(values, count, sizeof *values, is_greater);
+    return values[count / 2];
+}
+
+/* Returns the median of the ratios. */
+static double compare(uint32_t around, uint32_t rounds)
+{
+    static double demand[ROUNDS_MAXIMUM], beforehand[ROUNDS_MAXIMUM], ratio[ROUNDS_MAXIMUM];
+    uint64_t maps = 0;
+    for (uint32_t i = 0; i < rounds; i++) {
+        uint64_t ours[PROCESSES], plain[PROCESSES];
+        demand[i] = on_demand(around, ours, &maps) * 1e3;
+        beforehand[i] = mapped_beforehand(plain) * 1e3;
+        ratio[i] = demand[i] / beforehand[i];
+        must("what was read differs", memcmp(ours, plain, sizeof ours) != 0);
+    }
+    double middle = median(ratio, rounds);
+    printf("%u passes, %u pages, %u rounds: on demand %.2f ms (%llu maps), beforehand %.2f ms, "
+           "ratio %.2f (%.2f to %.2f)\n",
+           passes, PROCESSES * PAGES, rounds, median(demand, rounds), (unsigned long long)maps,
+           median(beforehand, rounds), middle, ratio[0], ratio[rounds - 1]);
+    return middle;
+}
+
 int main(int count, char **arguments)
 {
-    uint64_t ours[PROCESSES], plain[PROCESSES];
-    uint32_t around = count > 1 ? (uint32_t)atoi(arguments[1]) : 0;
+    uint32_t rounds = count > 2 ? (uint32_t)atoi(arguments[2]) : 1;
     double bar = count > 3 ? atof(arguments[3]) : 0;
-    passes = count > 2 ? (uint32_t)atoi(arguments[2]) : 0;
-    if (passes < 1 || passes > PASSES_MAXIMUM - 1 || around > GUEST_AROUND_MAXIMUM) {
-        fprintf(stderr, "usage: touch AROUND PASSES [BAR]\n");
+    uint32_t around = count > 4 ? (uint32_t)atoi(arguments[4]) : AS_OPENED;
+    passes = count > 1 ? (uint32_t)atoi(arguments[1]) : 0;
+    if (passes < 1 || passes > PASSES_MAXIMUM - 1 || rounds < 1 || rounds > ROUNDS_MAXIMUM ||
+        (around != AS_OPENED && around > GUEST_AROUND_MAXIMUM)) {
+        fprintf(stderr, "usage: touch PASSES [ROUNDS [BAR [AROUND]]]\n");
         return 2;
     }
-    double demand = on_demand(around, ours);
-    double beforehand = mapped_beforehand(plain);
-    double ratio = demand / beforehand;
-    printf("around %u, %u passes: %u pages, on demand %.1f ms, beforehand %.1f ms, ratio %.2f\n",
-           around, passes, PROCESSES * PAGES, demand * 1e3, beforehand * 1e3, ratio);
-    if (memcmp(ours, plain, sizeof ours) != 0) {
-        printf("what was read differs\n");
-        return 1;
-    }
+    double ratio = compare(around, rounds);
     return bar > 0 && ratio > bar ? 1 : 0;
 }

@@ -1,0 +1,4 @@
+/*
+ * Memory from the host, as the emulated platform has it.
+ */
+#include "platform/emulated/host.h"

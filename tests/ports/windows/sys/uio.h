@@ -1,0 +1,4 @@
+/*
+ * Pieces of memory, as the emulated platform has them.
+ */
+#include "platform/emulated/host.h"
