@@ -9,8 +9,14 @@
 #include "section/view.h"
 #include "services/query.h"
 
-/* UNICODE_STRING of a 64-bit caller: length, maximum length, padding, pointer. */
-#define STRING_BYTES 16u
+/* UNICODE_STRING of a 64-bit caller, fields in the host's byte order. */
+struct name_string {
+    uint16_t length, maximum; /* bytes, without and with the NUL */
+    uint32_t padding;
+    uint64_t buffer;
+};
+
+#define STRING_BYTES sizeof(struct name_string)
 
 /* The view of the question's address, with (W) held. */
 static ntmm_status lock_view(struct call *c, const struct question *q, struct process **process,
@@ -29,25 +35,26 @@ static ntmm_status lock_view(struct call *c, const struct question *q, struct pr
     return NTMM_STATUS_INVALID_ADDRESS;
 }
 
-static void put(char *buffer, uint64_t offset, uint64_t value, uint32_t bytes)
-{
-    __builtin_memcpy(buffer + offset, &value, bytes);
-}
+/* The buffer may lie at any address. */
+static void put_unit(char *at, uint16_t unit) { __builtin_memcpy(at, &unit, sizeof unit); }
 
 /* The string, and the name behind it with its NUL. (O) is held. */
 static void give_name(const struct call *c, struct question *q, const struct object *object)
 {
     uint32_t units = get32(&object->name_units);
     uint64_t bytes = (uint64_t)units * sizeof(uint16_t);
-    put(q->buffer, 0, bytes, 2);
-    put(q->buffer, 2, bytes + 2, 2);
-    put(q->buffer, 4, 0, 4);
-    put(q->buffer, 8, (uintptr_t)q->buffer + STRING_BYTES, 8);
+    char *behind = (char *)q->buffer + sizeof(struct name_string);
+    const struct name_string string = {
+        .length = (uint16_t)bytes,
+        .maximum = (uint16_t)(bytes + 2),
+        .buffer = (uintptr_t)behind,
+    };
+    __builtin_memcpy(q->buffer, &string, sizeof string);
     for (uint32_t i = 0; i < units; i++) {
         const struct object_name *name = core_at(c->bias, get64(&object->name));
-        put(q->buffer, STRING_BYTES + 2ull * i, get16(&name->units[i]), 2);
+        put_unit(behind + 2ull * i, get16(&name->units[i]));
     }
-    put(q->buffer, STRING_BYTES + bytes, 0, 2);
+    put_unit(behind + bytes, 0);
 }
 
 /* (W) is held: the view keeps the area, and that the file. */
@@ -145,7 +152,8 @@ ntmm_status query_shared_commit(struct question *q)
         process_lock_working_set(&c, q->process, NTMM_PROCESS_QUERY_INFORMATION, &process);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    put(q->buffer, 0, shared_commit(&c, process) << NTMM_PAGE_SHIFT, 8);
+    uint64_t bytes = shared_commit(&c, process) << NTMM_PAGE_SHIFT;
+    __builtin_memcpy(q->buffer, &bytes, sizeof bytes);
     process_unlock_working_set(&c, process);
     q->written = sizeof(uint64_t);
     return status;
