@@ -189,7 +189,7 @@ static bool check_limit(struct checker *k, const struct partition *partition)
 static bool check_commit(struct checker *k)
 {
     struct partition *partition = partition_of(k->c);
-    uint64_t charged = get64(&partition->commit);
+    uint64_t charged = commit_charged(k->c);
     uint64_t most = get64(&partition->commit_limit) + get64(&partition->commit_reserve) +
                     get64(&partition->bad.count);
 

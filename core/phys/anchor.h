@@ -29,7 +29,7 @@
 #define STANDBY_PRIORITIES 8u
 #define FRAME_LOCKS 64u /* a power of two */
 #define FRAME_CACHES 8u /* a power of two: of processors, by number */
-#define FRAME_CACHE_FRAMES 64u
+#define FRAME_CACHE_FRAMES 128u
 #define ANCHOR_ROOM 24u
 
 /*
@@ -71,7 +71,7 @@ struct node {
 };
 
 struct partition {
-    le64 commit;            /* pages promised (C) */
+    le64 commit;            /* pages promised, and those that processors keep (C) */
     le64 commit_limit;      /* pages that can be (C) */
     le64 commit_peak;       /* highest charge (C) */
     le64 commit_reserve;    /* overdraft for page tables made by faults; fixed */
@@ -116,7 +116,8 @@ struct frame_cache {
     le32 reserved;
     le64 user_pages; /* what it adds to the node's, modulo 2^64 (P to write, R) */
     le64 head;       /* first frame; through flink, as long as count says (P) */
-    le64 alone[12];
+    le64 commit;     /* pages of the partition's that nobody was promised, see commit.c (C) */
+    le64 alone[11];
 };
 
 /* Objects of one size and tag. */

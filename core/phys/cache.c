@@ -10,13 +10,10 @@
 #define FILL_SHIFT 4u
 #define FILL_FRAMES_MIN 8u
 #define LINE_BYTES 64u
+#define FETCH_FRAMES 16u /* that are left when it begins to fetch rows */
+#define FETCH_BYTES (FRAME_CACHE_FRAMES * sizeof(struct pfn) / FETCH_FRAMES)
 
 void caches_begin(struct call *c) { store32_release(&anchor_of(c)->has_caches, 1); }
-
-static struct frame_cache *cache_of_processor(struct call *c)
-{
-    return &anchor_of(c)->caches[call_processor(c) & (FRAME_CACHES - 1)];
-}
 
 uint64_t caches_count(const struct call *c, bool is_zeroed)
 {
@@ -66,25 +63,24 @@ static void give_all(struct call *c, struct node *node, struct frame_cache *cach
     }
 }
 
-/* The rows of frames that are about to be taken, before others wait for that: those that follow the
- * first one, as they often do. */
-static void fetch_rows(const struct call *c, const struct node *node)
+/* Who has few frames left fetches the rows of those that it takes next, some with each frame: those
+ * that follow the first one, as they often do. Then others do not wait for that, nor does it. */
+static void fetch_rows(const struct call *c, const struct node *node, uint32_t left)
 {
     uint64_t frame = load64_relaxed(&node->zeroed.head);
     if (frame == FRAME_NONE)
         frame = load64_relaxed(&node->free.head);
     if (frame == FRAME_NONE)
         return;
-    const char *row = (const char *)pfn_at(c, frame);
-    for (uint32_t i = 0; i < FRAME_CACHE_FRAMES * sizeof(struct pfn); i += LINE_BYTES)
-        __builtin_prefetch(row + i, 1);
+    const char *row = (const char *)pfn_at(c, frame) + (FETCH_FRAMES - 1 - left) * FETCH_BYTES;
+    for (uint32_t i = 0; i < FETCH_BYTES; i += LINE_BYTES)
+        free_fetch_line(row + i);
 }
 
 /* (P) is held. */
 static void fill(struct call *c, struct frame_cache *cache)
 {
     struct node *node = &partition_of(c)->node;
-    fetch_rows(c, node);
     lock_acquire(c, &node->lock, LOCK_NODE);
     uint64_t zeroed = get64(&node->zeroed.count);
     uint64_t all = zeroed + get64(&node->free.count);
@@ -92,8 +88,7 @@ static void fill(struct call *c, struct frame_cache *cache)
     if (part >= FILL_FRAMES_MIN) {
         struct frame_list *list = zeroed ? &node->zeroed : &node->free;
         give_all(c, node, cache);
-        part = min_u64(part, get64(&list->count));
-        set64(&cache->head, free_pop_chain(c, node, list, part));
+        set64(&cache->head, free_pop_chain(c, node, list, &part));
         store32_relaxed(&cache->is_zeroed, list == &node->zeroed);
         store32_relaxed(&cache->count, (uint32_t)part);
     }
@@ -109,6 +104,8 @@ uint64_t cache_take(struct call *c, enum ntmm_frame_use use, bool *is_zeroed)
         fill(c, cache);
     if (get32(&cache->count) != 0) {
         frame = pop(c, cache);
+        if (get32(&cache->count) < FETCH_FRAMES)
+            fetch_rows(c, &partition_of(c)->node, get32(&cache->count));
         *is_zeroed = get32(&cache->is_zeroed) != 0;
         if (free_is_user(use))
             store64_relaxed(&cache->user_pages, load64_relaxed(&cache->user_pages) + 1);

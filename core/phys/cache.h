@@ -28,6 +28,11 @@ static inline bool caches_are_used(const struct call *c)
     return load32_relaxed(&anchor_of(c)->has_caches) != 0;
 }
 
+static inline struct frame_cache *cache_of_processor(struct call *c)
+{
+    return &anchor_of(c)->caches[call_processor(c) & (FRAME_CACHES - 1)];
+}
+
 /* From now on they are. */
 void caches_begin(struct call *c);
 

@@ -11,9 +11,17 @@
  * C4 the limit is the frames that are there, less metadata and bad ones, and what page files and
  *    the configuration add.
  *
- * One word, changed by compare and exchange: no lock, and no moment at which it is wrong.
+ * One word, changed by compare and exchange: no lock, and no moment at which it is wrong. Once
+ * processors keep frames apart (cache.h), they keep commit apart too, as NT's do: what a processor
+ * gives back it keeps, up to COMMIT_KEPT_MAX pages, and charges from that first, so that two that
+ * make and free regions do not write one word by turns. The partition's word includes what is kept;
+ * the charge is less by that (commit_charged). Whoever would pass the limit takes all of it back
+ * first. The peak is of the word, so it may say more than was ever promised, by what was kept.
  */
-#include "phys/pfn.h"
+#include "base/bits.h"
+#include "phys/cache.h"
+
+#define COMMIT_KEPT_MAX 64u /* pages a processor */
 
 /* Raise the recorded peak to at least `charge`. */
 static void note_peak(struct partition *partition, uint64_t charge)
@@ -23,50 +31,130 @@ static void note_peak(struct partition *partition, uint64_t charge)
     }
 }
 
+/* Charge the partition's word, which is *charged then, unless that would pass the limit. */
 static bool charge_up_to(struct call *c, uint64_t pages, uint64_t limit, uint64_t *charged)
 {
     struct partition *partition = partition_of(c);
     uint64_t seen = load64_relaxed(&partition->commit);
     do {
-        if (pages > limit || seen > limit - pages || schedule_refuses_commit()) {
-            c->want = (struct want){.kind = WANT_COMMIT, .pages = pages};
+        if (pages > limit || seen > limit - pages)
             return false;
-        }
     } while (!cas64(&partition->commit, &seen, seen + pages));
     *charged = seen + pages;
-    note_peak(partition, seen + pages);
-    condition_note(c);
+    note_peak(partition, *charged);
     return true;
 }
 
-bool commit_charge(struct call *c, uint64_t pages)
+/* Charge from what the processor keeps. False: that is less. */
+static bool charge_kept(struct call *c, uint64_t pages)
 {
-    uint64_t charged;
-    return charge_up_to(c, pages, load64_relaxed(&partition_of(c)->commit_limit), &charged);
-}
-
-bool commit_charge_fault(struct call *c, uint64_t pages, uint64_t *overdrawn)
-{
-    struct partition *partition = partition_of(c);
-    uint64_t limit = load64_relaxed(&partition->commit_limit);
-    uint64_t charged;
-
-    *overdrawn = 0;
-    if (!charge_up_to(c, pages, limit + get64(&partition->commit_reserve), &charged))
+    if (!caches_are_used(c))
         return false;
-    if (charged > limit)
-        *overdrawn = charged - limit < pages ? charged - limit : pages;
+    le64 *kept = &cache_of_processor(c)->commit;
+    uint64_t seen = load64_relaxed(kept);
+    do {
+        if (seen < pages)
+            return false;
+    } while (!cas64(kept, &seen, seen - pages));
     return true;
 }
 
-void commit_return(struct call *c, uint64_t pages)
+/* Keep what is given back. False: there is no room for it. */
+static bool keep(struct call *c, uint64_t pages)
+{
+    if (!caches_are_used(c) || pages > COMMIT_KEPT_MAX)
+        return false;
+    le64 *kept = &cache_of_processor(c)->commit;
+    uint64_t seen = load64_relaxed(kept);
+    do {
+        if (seen > COMMIT_KEPT_MAX - pages)
+            return false;
+    } while (!cas64(kept, &seen, seen + pages));
+    return true;
+}
+
+static void take_from_word(struct call *c, uint64_t pages)
 {
     struct partition *partition = partition_of(c);
     uint64_t seen = load64_relaxed(&partition->commit);
     do {
         NTMM_ASSERT(seen >= pages);
     } while (!cas64(&partition->commit, &seen, seen - pages));
+}
+
+/* Give back what all processors keep. Whether it was anything. */
+static bool give_back_kept(struct call *c)
+{
+    struct anchor *anchor = anchor_of(c);
+    uint64_t pages = 0;
+    if (!caches_are_used(c))
+        return false;
+    for (uint32_t i = 0; i < FRAME_CACHES; i++) {
+        uint64_t seen = load64_relaxed(&anchor->caches[i].commit);
+        while (seen != 0 && !cas64(&anchor->caches[i].commit, &seen, 0)) {
+        }
+        pages += seen;
+    }
+    take_from_word(c, pages);
+    return pages != 0;
+}
+
+static bool charge_within(struct call *c, uint64_t pages, uint64_t limit)
+{
+    uint64_t charged;
+    while (!charge_up_to(c, pages, limit, &charged)) {
+        if (!give_back_kept(c))
+            return false;
+    }
+    return true;
+}
+
+/* Charge; beyond the limit up to `beyond` pages, *overdrawn says how many of these. */
+static bool charge(struct call *c, uint64_t pages, uint64_t beyond, uint64_t *overdrawn)
+{
+    uint64_t limit = load64_relaxed(&partition_of(c)->commit_limit);
+    uint64_t charged;
+    bool is_refused = schedule_refuses_commit();
+    *overdrawn = 0;
+    if (!is_refused && (charge_kept(c, pages) || charge_within(c, pages, limit))) {
+        condition_note(c);
+        return true;
+    }
+    if (!is_refused && beyond != 0 && charge_up_to(c, pages, limit + beyond, &charged)) {
+        *overdrawn = charged > limit ? min_u64(charged - limit, pages) : 0;
+        condition_note(c);
+        return true;
+    }
+    c->want = (struct want){.kind = WANT_COMMIT, .pages = pages};
+    return false;
+}
+
+bool commit_charge(struct call *c, uint64_t pages)
+{
+    uint64_t overdrawn;
+    return charge(c, pages, 0, &overdrawn);
+}
+
+bool commit_charge_fault(struct call *c, uint64_t pages, uint64_t *overdrawn)
+{
+    return charge(c, pages, get64(&partition_of(c)->commit_reserve), overdrawn);
+}
+
+void commit_return(struct call *c, uint64_t pages)
+{
+    if (!keep(c, pages))
+        take_from_word(c, pages);
     condition_note(c);
+}
+
+uint64_t commit_charged(const struct call *c)
+{
+    const struct anchor *anchor = anchor_of(c);
+    uint64_t kept = 0;
+    for (uint32_t i = 0; caches_are_used(c) && i < FRAME_CACHES; i++)
+        kept += load64_relaxed(&anchor->caches[i].commit);
+    uint64_t word = load64_relaxed(&anchor->partition.commit);
+    return word > kept ? word - kept : 0;
 }
 
 /* First the charge, so that nobody is promised what it takes. */
@@ -85,10 +173,14 @@ void commit_lower(struct call *c, uint64_t limit_pages)
     condition_note(c);
 }
 
-bool commit_is_within(const struct call *c)
+bool commit_is_within(struct call *c)
 {
     const struct partition *partition = partition_of(c);
-    return load64_relaxed(&partition->commit) <= load64_relaxed(&partition->commit_limit);
+    while (load64_relaxed(&partition->commit) > load64_relaxed(&partition->commit_limit)) {
+        if (!give_back_kept(c))
+            return false;
+    }
+    return true;
 }
 
 bool commit_lower_within(struct call *c, uint64_t limit_pages)

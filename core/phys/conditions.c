@@ -41,7 +41,7 @@ static bool is_high(uint64_t commit, uint64_t limit) { return commit * 10 >= lim
 static uint32_t conditions_of_commit(const struct call *c)
 {
     const struct partition *partition = partition_of(c);
-    uint64_t commit = load64_relaxed(&partition->commit);
+    uint64_t commit = commit_charged(c);
     uint64_t limit = load64_relaxed(&partition->commit_limit);
     uint64_t maximum = limit + load64_relaxed(&partition->commit_growth);
     uint32_t bits = 0;

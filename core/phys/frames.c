@@ -31,7 +31,7 @@ struct run *run_of(const struct call *c, uint64_t frame)
 }
 
 /* Rows that follow each other are often those of frames that do. */
-#define ROWS_AHEAD 6u
+#define ROWS_AHEAD 12u
 
 static uint64_t run_ref(const struct call *c, const struct run *run) { return core_ref(c, run); }
 
@@ -118,25 +118,48 @@ static void run_take_many(struct call *c, struct node *node, struct run *run, ui
     set32(&run->free_count, get32(&run->free_count) - count);
 }
 
-uint64_t free_pop_chain(struct call *c, struct node *node, struct frame_list *list, uint64_t count)
+/* Frames in a row that stay in a row, wherever a chain begins: a half of what it can have, of which
+ * it takes more than that. */
+#define CHAIN_BLOCK (FRAME_CACHE_FRAMES / 2)
+
+/*
+ * Whether a chain of `taken` frames that ends with `frame` had better not go on with `next`, which
+ * lies elsewhere. A chain that ended in the middle of frames in a row would leave a break there for
+ * ever: what comes free together goes back to the list together, and is cut elsewhere the next time.
+ * With time no two rows of the list would follow each other in memory.
+ */
+static bool is_good_end(uint64_t taken, uint64_t most, uint64_t frame, uint64_t next)
 {
-    uint64_t head = get64(&list->head), frame = head;
+    return taken > most / 2 && next / CHAIN_BLOCK != frame / CHAIN_BLOCK;
+}
+
+uint64_t free_pop_chain(struct call *c, struct node *node, struct frame_list *list, uint64_t *count)
+{
+    const struct frame_range *first = &anchor_of(c)->ranges[0];
+    uint64_t base = get64(&first->base_frame), row_count = get64(&first->frame_count);
+    struct pfn *rows = core_at(c->bias, get64(&first->pfn_ref));
+    uint64_t head = get64(&list->head), frame = head, taken = 0;
+    uint64_t most = min_u64(*count, get64(&list->count));
     uint32_t of_run = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        struct pfn *pfn = pfn_at(c, frame);
+    for (bool is_end = false; !is_end;) {
+        uint64_t index = frame - base;
+        struct pfn *pfn = index < row_count ? rows + index : pfn_slow_at(c, frame);
         uint64_t next = get64(&pfn->flink);
-        __builtin_prefetch(pfn + ROWS_AHEAD);
+        free_fetch_line(pfn + ROWS_AHEAD);
         free_make_active(pfn, NTMM_USE_FREE);
         set64(&pfn->blink, FRAME_NONE);
         frame_step(c, pfn, list == &node->zeroed ? "take_zeroed" : "take_free");
         of_run++;
-        if (i + 1 == count || next / RUN_FRAMES != frame / RUN_FRAMES) {
+        taken++;
+        is_end = taken == most || is_good_end(taken, most, frame, next);
+        if (is_end || next / RUN_FRAMES != frame / RUN_FRAMES) {
             run_take_many(c, node, run_of(c, frame), of_run);
             of_run = 0;
         }
         frame = next;
     }
-    list_cut(c, list, frame, count);
+    list_cut(c, list, frame, taken);
+    *count = taken;
     return head;
 }
 
@@ -449,9 +472,17 @@ uint64_t frames_available(struct call *c)
     return available + cached(c) + load64_relaxed(&partition->standby_pages);
 }
 
+/* One list has them all, at this moment: nobody has to wait for a node to know that. */
+static bool are_plenty(struct call *c, uint64_t pages)
+{
+    const struct node *node = &partition_of(c)->node;
+    return c->sys->failures.count == 0 && (load64_relaxed(&node->free.count) >= pages ||
+                                           load64_relaxed(&node->zeroed.count) >= pages);
+}
+
 bool frames_are_available(struct call *c, uint64_t pages)
 {
-    if (frames_available(c) >= pages)
+    if (__builtin_expect(are_plenty(c, pages), 1) || frames_available(c) >= pages)
         return true;
     c->want = (struct want){.kind = WANT_FRAME, .pages = pages};
     return false;

@@ -533,6 +533,9 @@ bool commit_charge_fault(struct call *c, uint64_t pages, uint64_t *overdrawn);
 
 void commit_return(struct call *c, uint64_t pages);
 
+/* Pages promised, at this moment: what processors keep is not. */
+uint64_t commit_charged(const struct call *c);
+
 /* The limit rises, and of what that brings some pages are charged at once: a page file can be added
  * or grown when all commit is promised already. charge_pages <= limit_pages. */
 void commit_extend(struct call *c, uint64_t limit_pages, uint64_t charge_pages);
@@ -541,7 +544,7 @@ void commit_extend(struct call *c, uint64_t limit_pages, uint64_t charge_pages);
 void commit_lower(struct call *c, uint64_t limit_pages);
 
 /* Whether what is charged is within the limit, at this moment. */
-bool commit_is_within(const struct call *c);
+bool commit_is_within(struct call *c);
 
 /* The limit falls by so many, but not below the charge: then false with c->want set. */
 bool commit_lower_within(struct call *c, uint64_t limit_pages);

@@ -99,7 +99,7 @@ void ntmm_query_memory(struct ntmm_system *system, struct ntmm_memory_informatio
         .total_pages = load64_relaxed(&partition->total_pages),
         .metadata_pages = load64_relaxed(&partition->metadata_pages),
         .paging_pages = load64_relaxed(&partition->paging_pages),
-        .commit_pages = load64_relaxed(&partition->commit),
+        .commit_pages = commit_charged(&c),
         .commit_limit_pages = load64_relaxed(&partition->commit_limit),
         .commit_peak_pages = load64_relaxed(&partition->commit_peak),
     };

@@ -297,7 +297,7 @@ void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teard
     slab_trim(&c);
     for (uint32_t i = 0; i < SLAB_KIND_COUNT; i++)
         report.live_objects += get64(&anchor->slabs[i].used);
-    report.outstanding_commit = get64(&partition->commit);
+    report.outstanding_commit = commit_charged(&c);
     (void)caches_drain(&c);
     report.lost_pages = get64(&partition->total_pages) - get64(&partition->metadata_pages) -
                         get64(&partition->node.zeroed.count) - get64(&partition->node.free.count) -

@@ -87,12 +87,15 @@ static void do_queries(struct party *p)
     }
 }
 
-/* What has to be there for them. */
-static void make_regions(struct world *w)
+/* What each process has besides: what is asked for, and so that no tree becomes empty. */
+static void make_regions(struct world *w, ntmm_handle process)
 {
     for (uint64_t i = 0; i < QUERY_REGIONS; i++) {
-        uint64_t base = QUERY_BASE + i * NTMM_ALLOCATION_GRANULARITY;
-        world_allocate(w, base, NTMM_PAGE_SIZE, NTMM_MEM_RESERVE | NTMM_MEM_COMMIT);
+        uint64_t base = QUERY_BASE + i * NTMM_ALLOCATION_GRANULARITY, size = NTMM_PAGE_SIZE;
+        ntmm_status status =
+            ntmm_allocate_virtual_memory(w->system, process, &base, 0, &size,
+                                         NTMM_MEM_RESERVE | NTMM_MEM_COMMIT, NTMM_PAGE_READWRITE);
+        bench_must(status == NTMM_STATUS_SUCCESS, "an allocation failed");
     }
 }
 
@@ -194,11 +197,12 @@ void bench_scaling(struct bench *b)
     uint64_t pages = bench_scale(b, FAULT_PAGES, 1024);
     for (uint32_t i = 0; i < THREADS; i++) {
         world_open_threads(&s->worlds[i], (THREADS * pages + 4096) * NTMM_PAGE_SIZE);
-        make_regions(&s->worlds[i]);
+        make_regions(&s->worlds[i], s->worlds[i].process);
         s->processors[i] = b->processor_pair[i];
     }
     bench_must(ntmm_create_process(s->worlds[0].system, NULL, &s->second) == NTMM_STATUS_SUCCESS,
                "no process");
+    make_regions(&s->worlds[0], s->second);
 
     s->work = do_faults;
     s->count = pages;

@@ -218,6 +218,28 @@ static void waiting_for_the_node_begins_them(void **state)
     machine_close(m);
 }
 
+/* What is taken together ends where frames in a row end, so that they stay in a row. */
+static void frames_in_a_row_stay_in_a_row(void **state)
+{
+    (void)state;
+    struct machine *m = open_with_caches(32 * MIB);
+    const struct node *node = &machine_partition(m)->node;
+    const le64 *head = get64(&node->zeroed.count) ? &node->zeroed.head : &node->free.head;
+    must_allocate(m, BASE, 1024 * PAGE, NTMM_PAGE_READWRITE);
+    uint64_t before = get64(head), fills = 0;
+    for (uint64_t i = 0; i < 1024; i++) {
+        must_write(m, BASE + i * PAGE, 1);
+        if (get64(head) == before)
+            continue;
+        assert_int_equal(get64(head) % (FRAME_CACHE_FRAMES / 2), 0);
+        assert_in_range(cached(m), FRAME_CACHE_FRAMES / 2, FRAME_CACHE_FRAMES);
+        before = get64(head);
+        fills++;
+    }
+    assert_in_range(fills, 8, 9);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_sum_below_nothing_is_no_peak),
         cmocka_unit_test(few_frames_fill_no_cache),
         cmocka_unit_test(waiting_for_the_node_begins_them),
+        cmocka_unit_test(frames_in_a_row_stay_in_a_row),
     };
     return cmocka_run_group_tests_name("frame_cache", tests, NULL, NULL);
 }
