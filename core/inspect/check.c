@@ -2,6 +2,7 @@
  * ntmm_check: the parts of the checker in order, and the charges.
  */
 #include "inspect/checker.h"
+#include "phys/cache.h"
 #include "phys/hot.h"
 
 bool check_fail(struct checker *k, const char *invariant, uint64_t object, uint64_t expected,
@@ -186,6 +187,16 @@ static bool check_limit(struct checker *k, const struct partition *partition)
     return check_equal(k, "C4", 0, limit, get64(&partition->commit_limit));
 }
 
+static bool check_kept(struct checker *k)
+{
+    const struct anchor *anchor = anchor_of(k->c);
+    for (uint32_t i = 0; i < FRAME_CACHES; i++) {
+        if (!check_between(k, "C5", i, 0, COMMIT_KEPT_MAX, get64(&anchor->caches[i].commit)))
+            return false;
+    }
+    return true;
+}
+
 static bool check_commit(struct checker *k)
 {
     struct partition *partition = partition_of(k->c);
@@ -201,7 +212,7 @@ static bool check_commit(struct checker *k)
         return check_fail(k, "C2", 0, most, charged);
     if (get64(&partition->commit_peak) < charged)
         return check_fail(k, "C3", 0, charged, get64(&partition->commit_peak));
-    return check_limit(k, partition);
+    return check_limit(k, partition) && check_kept(k);
 }
 
 ntmm_status ntmm_check_with_storage(struct ntmm_system *system, void *scratch, size_t size,

@@ -23,6 +23,8 @@
 
 #include "phys/pfn.h"
 
+#define COMMIT_KEPT_MAX 64u /* pages that a processor keeps promised to nobody, see commit.c */
+
 static inline bool caches_are_used(const struct call *c)
 {
     return load32_relaxed(&anchor_of(c)->has_caches) != 0;

@@ -10,6 +10,7 @@
  * C3 the recorded peak is at least the charge.
  * C4 the limit is the frames that are there, less metadata and bad ones, and what page files and
  *    the configuration add.
+ * C5 a processor keeps at most COMMIT_KEPT_MAX pages.
  *
  * One word, changed by compare and exchange: no lock, and no moment at which it is wrong. Once
  * processors keep frames apart (cache.h), they keep commit apart too, as NT's do: what a processor
@@ -20,8 +21,6 @@
  */
 #include "base/bits.h"
 #include "phys/cache.h"
-
-#define COMMIT_KEPT_MAX 64u /* pages a processor */
 
 /* Raise the recorded peak to at least `charge`. */
 static void note_peak(struct partition *partition, uint64_t charge)

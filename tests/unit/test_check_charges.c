@@ -1,7 +1,9 @@
 /*
- * The checker finds each broken invariant of charges and locks, and names it: C1 to C4, L1.
+ * The checker finds each broken invariant of charges and locks, and names it: C1 to C5, L1.
  */
 #include "unit/corruption.h"
+
+#include "phys/cache.h"
 
 static uint64_t overcharge(struct machine *m)
 {
@@ -28,6 +30,17 @@ static uint64_t forget_a_bad_frame(struct machine *m)
 {
     set64(&machine_partition(m)->commit_limit, get64(&machine_partition(m)->commit_limit) + 1);
     return 0;
+}
+
+static uint64_t keep_too_much(struct machine *m)
+{
+    struct call c = machine_call(m);
+    caches_begin(&c);
+    set64(&machine_anchor(m)->caches[6].commit, COMMIT_KEPT_MAX + 1);
+    set64(&machine_partition(m)->commit,
+          get64(&machine_partition(m)->commit) + COMMIT_KEPT_MAX + 1);
+    set64(&machine_partition(m)->commit_peak, get64(&machine_partition(m)->commit));
+    return 6;
 }
 
 static uint64_t leave_node_locked(struct machine *m)
@@ -65,6 +78,7 @@ static const struct corruption corruptions[] = {
     {"C2", "the charge passes limit and reserve", pass_the_limit},
     {"C3", "the peak is below the charge", forget_peak},
     {"C4", "a bad frame does not lower the limit", forget_a_bad_frame},
+    {"C5", "a processor keeps more than it may", keep_too_much},
     {"L1", "the node stays locked", leave_node_locked},
     {"L1", "a list stays locked", leave_list_locked},
     {"L1", "a slab class stays locked", leave_slab_locked},

@@ -9,7 +9,7 @@
 
 #include <ntmm/statistics.h>
 
-#define KEPT_MAX 64u /* pages, of commit.c */
+#define KEPT_MAX COMMIT_KEPT_MAX
 
 static uint32_t processor_number; /* of the platform of these tests */
 
