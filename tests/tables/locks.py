@@ -180,7 +180,7 @@ BOUNDS = {
     "(F)": "one frame",
     "(G)": "the pages of one write",
     "(L)": "one frame",
-    "(P)": "64 frames",
+    "(P)": "128 frames",
     "(N)": "a large page, 512 frames; 64 frames that are freed",
 }
 GROWTH = """\
