@@ -138,6 +138,9 @@ NTMM_MUST_USE ntmm_status image_read_rva(const struct image_source *source,
 void image_information(const struct image *image, uint64_t base, uint64_t file_bytes,
                        uint8_t out[IMAGE_INFORMATION_BYTES]);
 
+/* Whether an image so described says DYNAMIC_BASE. */
+bool image_is_dynamic(const uint8_t information[IMAGE_INFORMATION_BYTES]);
+
 /* For image_parse: the subsections, from the section table at table_offset of the file. */
 NTMM_MUST_USE ntmm_status image_lay_out(const struct image_source *source, uint64_t table_offset,
                                         uint32_t section_count, uint32_t section_alignment,

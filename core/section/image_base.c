@@ -8,6 +8,7 @@
  * A region's first slot is drawn from the seed or the platform's entropy when the first image of
  * its kind comes. An image whose preferred base is below 4 GiB stays there, as 32-bit ones do; a
  * program of them moves by up to 255 slots from its preferred base. Source: nt_semantics 5.5, 5.6.
+ * What a process's own policies make of an image without DYNAMIC_BASE: services/map_view.c.
  */
 #include "base/bits.h"
 #include "section/area.h"

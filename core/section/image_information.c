@@ -112,3 +112,8 @@ void image_information(const struct image *image, uint64_t base, uint64_t file_b
     bytes_set(out + INFO_FILE_BYTES, file_bytes, 4);
     bytes_set(out + INFO_CHECKSUM, image->checksum, 4);
 }
+
+bool image_is_dynamic(const uint8_t information[IMAGE_INFORMATION_BYTES])
+{
+    return (bytes_get16(information + INFO_DLL_CHARACTERISTICS) & IMAGE_DLL_DYNAMIC_BASE) != 0;
+}

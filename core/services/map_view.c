@@ -213,27 +213,56 @@ static bool fits(struct call *c, struct process *process, uint64_t start, uint64
     return space_is_free(c, process, place);
 }
 
+/* NULL: not of an image. */
+static const struct image_record *image_of(const struct call *c, const struct control_area *area)
+{
+    return area_is(area, AREA_IMAGE) ? image_record_at(c, get64(&area->image)) : NULL;
+}
+
+/* Whether a policy keeps an image away from its base, as if something were there. One that can be
+ * nowhere else then has no place, which is a policy of its own. */
+static bool is_kept_away(const struct process *process, const struct image_record *image)
+{
+    uint32_t flags = get32(&process->flags);
+    if (!(flags & NTMM_PROCESS_FORCE_RELOCATE_IMAGES) || image_is_dynamic(image->information))
+        return false;
+    return !get32(&image->is_stripped) || (flags & NTMM_PROCESS_DISALLOW_STRIPPED_IMAGES);
+}
+
+/* At its base, or else where there is room. */
+static ntmm_status find_place_of_image(struct call *c, struct process *process,
+                                       const struct map_request *m, struct mapping *found,
+                                       const struct image_record *image)
+{
+    uint64_t base = get64(&found->area->base_page);
+    const struct page_range own = {.start = base + found->first_page,
+                                   .end = base + found->first_page + found->pages};
+    bool is_away = is_kept_away(process, image);
+    if (base != 0 && !is_away &&
+        fits(c, process, own.start, found->pages, &m->bounds, &found->place))
+        return NTMM_STATUS_SUCCESS;
+    if (get32(&image->is_stripped))
+        return NTMM_STATUS_CONFLICTING_ADDRESSES; /* it can be nowhere else */
+    return search_around(c, process, found->pages, &m->bounds, is_away ? &own : NULL,
+                         &found->place);
+}
+
 static ntmm_status find_place(struct call *c, struct process *process, const struct map_request *m,
                               struct mapping *found)
 {
-    uint64_t own = area_is(found->area, AREA_IMAGE) ? get64(&found->area->base_page)
-                                                    : get64(&found->section->based_page);
-    bool is_based = !area_is(found->area, AREA_IMAGE) && own != 0;
+    const struct image_record *image = image_of(c, found->area);
+    uint64_t based = image ? 0 : get64(&found->section->based_page);
     uint64_t asked = m->base >> NTMM_PAGE_SHIFT;
-    if (is_based && asked != 0 && asked != own)
+    if (based != 0 && asked != 0 && asked != based)
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
-    if (is_based)
-        asked = own;
+    if (based != 0)
+        asked = based;
     if (asked != 0)
         return fits(c, process, asked, found->pages, &m->bounds, &found->place)
                    ? NTMM_STATUS_SUCCESS
                    : NTMM_STATUS_CONFLICTING_ADDRESSES;
-    if (own != 0 &&
-        fits(c, process, own + found->first_page, found->pages, &m->bounds, &found->place))
-        return NTMM_STATUS_SUCCESS;
-    if (area_is(found->area, AREA_IMAGE) &&
-        get32(&image_record_at(c, get64(&found->area->image))->is_stripped))
-        return NTMM_STATUS_CONFLICTING_ADDRESSES; /* it can be nowhere else */
+    if (image)
+        return find_place_of_image(c, process, m, found, image);
     struct space_bounds bounds = m->bounds;
     if (area_is(found->area, AREA_LARGE_PAGES))
         bounds.align = max_u64(bounds.align, PAGES_PER_TABLE);
@@ -285,8 +314,7 @@ static ntmm_status make_view(struct call *c, struct process *process, const stru
 static const struct image_record *functions_of(const struct call *c,
                                                const struct control_area *area)
 {
-    const struct image_record *record =
-        area_is(area, AREA_IMAGE) ? image_record_at(c, get64(&area->image)) : NULL;
+    const struct image_record *record = image_of(c, area);
     return record && get32(&record->has_functions) ? record : NULL;
 }
 
@@ -331,9 +359,10 @@ static ntmm_status image_status(const struct call *c, const struct process *proc
     bool is_elsewhere = found->place.start - found->first_page != get64(&found->area->base_page);
     bool is_narrow = (get32(&process->flags) & NTMM_PROCESS_WOW64) != 0;
     uint32_t native = is_narrow ? IMAGE_MACHINE_I386 : IMAGE_MACHINE_AMD64;
-    if (!area_is(found->area, AREA_IMAGE))
+    const struct image_record *image = image_of(c, found->area);
+    if (!image)
         return NTMM_STATUS_SUCCESS;
-    if (get32(&image_record_at(c, get64(&found->area->image))->machine) != native)
+    if (get32(&image->machine) != native)
         return NTMM_STATUS_IMAGE_MACHINE_TYPE_MISMATCH;
     if (is_elsewhere && !(m->type & NTMM_MEM_DIFFERENT_IMAGE_BASE_OK))
         return NTMM_STATUS_IMAGE_NOT_AT_BASE;

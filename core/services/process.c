@@ -17,7 +17,8 @@
 #define KNOWN_FLAGS                                                                                \
     (NTMM_PROCESS_RANDOM_LAYOUT | NTMM_PROCESS_HIGH_ENTROPY | NTMM_PROCESS_WOW64 |                 \
      NTMM_PROCESS_LARGE_ADDRESS_AWARE | NTMM_PROCESS_NOT_LARGE_ADDRESS_AWARE |                     \
-     NTMM_PROCESS_NO_DYNAMIC_CODE | NTMM_PROCESS_CONTROL_FLOW_GUARD)
+     NTMM_PROCESS_NO_DYNAMIC_CODE | NTMM_PROCESS_CONTROL_FLOW_GUARD |                              \
+     NTMM_PROCESS_FORCE_RELOCATE_IMAGES | NTMM_PROCESS_DISALLOW_STRIPPED_IMAGES)
 
 bool process_capture_config(const struct ntmm_process_config *given,
                             struct ntmm_process_config *config)

@@ -1,8 +1,8 @@
 /*
  * Finding room in an address space. See space_search.h.
  *
- * Foreign ranges are not in the tree: a candidate that meets one moves the bound past it and the
- * search goes on.
+ * Foreign ranges, and one that counts as taken, are not in the tree: a candidate that meets one
+ * moves the bound past it and the search goes on.
  */
 #include "services/space_search.h"
 
@@ -19,28 +19,40 @@ bool foreign_ask(struct call *c, const struct process *process, uint64_t page,
     return true;
 }
 
-static inline bool search_up(struct call *c, struct process *process, struct gap_wish wish,
-                             struct vad_place *place)
+/* Whether something that is not in the tree is in a place's way, and what. */
+static inline bool is_in_the_way(struct call *c, const struct process *process,
+                                 const struct vad_place *place, const struct page_range *taken,
+                                 struct page_range *range)
 {
-    struct page_range foreign;
+    if (taken && taken->start < place->end && place->start < taken->end) {
+        *range = *taken;
+        return true;
+    }
+    return foreign_at_or_after(c, process, place->start, range) && range->start < place->end;
+}
+
+static inline bool search_up(struct call *c, struct process *process, struct gap_wish wish,
+                             const struct page_range *taken, struct vad_place *place)
+{
+    struct page_range other;
     while (gap_tree_search_lowest(c->bias, &process->vads, &wish, &place->start, &place->way)) {
         place->end = place->start + wish.pages;
-        if (!foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end)
+        if (!is_in_the_way(c, process, place, taken, &other))
             return true;
-        wish.lo = foreign.end;
+        wish.lo = other.end;
     }
     return false;
 }
 
 static inline bool search_down(struct call *c, struct process *process, struct gap_wish wish,
-                               struct vad_place *place)
+                               const struct page_range *taken, struct vad_place *place)
 {
-    struct page_range foreign;
+    struct page_range other;
     while (gap_tree_search_highest(c->bias, &process->vads, &wish, &place->start, &place->way)) {
         place->end = place->start + wish.pages;
-        if (!foreign_at_or_after(c, process, place->start, &foreign) || foreign.start >= place->end)
+        if (!is_in_the_way(c, process, place, taken, &other))
             return true;
-        wish.hi = foreign.start;
+        wish.hi = other.start;
     }
     return false;
 }
@@ -52,32 +64,42 @@ static uint64_t lowest_of(const struct space_bounds *bounds)
 
 /* From the process's own top, and where that finds nothing, from what the bounds allow. */
 static bool search_from_top(struct call *c, struct process *process, uint64_t pages,
-                            const struct space_bounds *bounds, struct vad_place *place)
+                            const struct space_bounds *bounds, const struct page_range *taken,
+                            struct vad_place *place)
 {
     uint64_t hi = min_u64(bounds->end, get64(&process->highest_page));
     uint64_t top = min_u64(hi, get64(&process->top_page));
     struct gap_wish wish = {lowest_of(bounds), top, pages, bounds->align};
-    if (search_down(c, process, wish, place))
+    if (search_down(c, process, wish, taken, place))
         return true;
     wish.hi = hi;
-    return top < hi && search_down(c, process, wish, place);
+    return top < hi && search_down(c, process, wish, taken, place);
 }
 
 /* From the process's own bottom nothing was found: from what the bounds allow. */
 static bool search_from_lowest(struct call *c, struct process *process, struct gap_wish wish,
-                               const struct space_bounds *bounds, struct vad_place *place)
+                               const struct space_bounds *bounds, const struct page_range *taken,
+                               struct vad_place *place)
 {
     uint64_t bottom = wish.lo;
     wish.lo = lowest_of(bounds);
-    return wish.lo < bottom && search_up(c, process, wish, place);
+    return wish.lo < bottom && search_up(c, process, wish, taken, place);
+}
+
+ntmm_status search_around(struct call *c, struct process *process, uint64_t pages,
+                          const struct space_bounds *bounds, const struct page_range *taken,
+                          struct vad_place *place)
+{
+    const struct gap_wish wish = wish_above_bottom(process, pages, bounds);
+    bool is_found = bounds->is_top_down
+                        ? search_from_top(c, process, pages, bounds, taken, place)
+                        : search_up(c, process, wish, taken, place) ||
+                              search_from_lowest(c, process, wish, bounds, taken, place);
+    return is_found ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
 }
 
 ntmm_status search_everywhere(struct call *c, struct process *process, uint64_t pages,
                               const struct space_bounds *bounds, struct vad_place *place)
 {
-    const struct gap_wish wish = wish_above_bottom(process, pages, bounds);
-    bool is_found = bounds->is_top_down ? search_from_top(c, process, pages, bounds, place)
-                                        : search_up(c, process, wish, place) ||
-                                              search_from_lowest(c, process, wish, bounds, place);
-    return is_found ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY;
+    return search_around(c, process, pages, bounds, NULL, place);
 }

@@ -35,6 +35,11 @@ static inline uint64_t space_end_of_zero_bits(uint64_t zero_bits)
 ntmm_status search_everywhere(struct call *c, struct process *process, uint64_t pages,
                               const struct space_bounds *bounds, struct vad_place *place);
 
+/* The same, where some pages count as taken though they may be free; NULL: none. */
+ntmm_status search_around(struct call *c, struct process *process, uint64_t pages,
+                          const struct space_bounds *bounds, const struct page_range *taken,
+                          struct vad_place *place);
+
 /* What a search from the process's own bottom asks of the tree. */
 static inline struct gap_wish wish_above_bottom(const struct process *process, uint64_t pages,
                                                 const struct space_bounds *bounds)

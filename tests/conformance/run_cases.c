@@ -131,13 +131,21 @@ static void add_need(struct runner *runner, const struct line *line)
     bad_line(runner, "nobody knows this need");
 }
 
+/* By bit. */
+static const char *const POLICIES[POLICY_COUNT] = {"no-dynamic-code", "force-relocate-images",
+                                                   "disallow-stripped-images"};
+
 static void set_policy(struct runner *runner, const struct line *line)
 {
-    if (!(runner->needs & NEED_POLICIES) || line->count != 2 ||
-        strcmp(line->words[1], "no-dynamic-code")) {
+    uint32_t policy = 0;
+
+    for (unsigned i = 0; i < POLICY_COUNT; i++) {
+        policy |= line->count == 2 && !strcmp(line->words[1], POLICIES[i]) ? 1u << i : 0;
+    }
+    if (!(runner->needs & NEED_POLICIES) || !policy) {
         bad_line(runner, "an unknown policy, or no line \"needs policies\"");
     }
-    runner->setup.forbids_dynamic_code = true;
+    runner->setup.policies |= policy;
 }
 
 bool can_run(const struct runner *runner, const struct line *line)

@@ -28,10 +28,18 @@ enum subject_need {
 };
 #define NEED_COUNT 6u
 
+/* Policies of a process: bits, by the place of their word. */
+enum subject_policy {
+    POLICY_NO_DYNAMIC_CODE = 1,
+    POLICY_FORCE_RELOCATE_IMAGES = 2,
+    POLICY_DISALLOW_STRIPPED_IMAGES = 4,
+};
+#define POLICY_COUNT 3u
+
 struct subject_setup {
     uint64_t commit_limit_pages; /* of the live process; 0: none */
     uint32_t windows_build;      /* 0: the default */
-    bool forbids_dynamic_code;   /* the live process */
+    uint32_t policies;           /* of the live process: POLICY_* */
     uint64_t ram_bytes;          /* of the library; 0: the subject's own */
 };
 

@@ -30,12 +30,19 @@ static void must(ntmm_status status)
     }
 }
 
+static uint32_t flags_of(uint32_t policies)
+{
+    return (policies & POLICY_NO_DYNAMIC_CODE ? NTMM_PROCESS_NO_DYNAMIC_CODE : 0) |
+           (policies & POLICY_FORCE_RELOCATE_IMAGES ? NTMM_PROCESS_FORCE_RELOCATE_IMAGES : 0) |
+           (policies & POLICY_DISALLOW_STRIPPED_IMAGES ? NTMM_PROCESS_DISALLOW_STRIPPED_IMAGES : 0);
+}
+
 static void make_processes(struct core_self *self, const struct subject_setup *setup)
 {
     self->live.size = sizeof(self->live);
     self->live.version = NTMM_PROCESS_CONFIG_VERSION;
     self->live.commit_limit_pages = setup->commit_limit_pages;
-    self->live.flags = setup->forbids_dynamic_code ? NTMM_PROCESS_NO_DYNAMIC_CODE : 0;
+    self->live.flags = flags_of(setup->policies);
     must(ntmm_create_process(self->system, NULL, &self->handles[CALLER_STALE]));
     must(ntmm_end_process(self->system, self->handles[CALLER_STALE]));
     must(ntmm_create_process(self->system, &self->live, &self->handles[CALLER_LIVE]));

@@ -34,6 +34,14 @@ extern "C" {
 #define NTMM_PROCESS_NO_DYNAMIC_CODE 0x20u
 /** Control flow guard: the process has a bitmap of call targets, see ntmm/call_target.h. */
 #define NTMM_PROCESS_CONTROL_FLOW_GUARD 0x40u
+/** ProcessASLRPolicy, EnableForceRelocateImages: where the system chooses the base of a view of an
+ * image that does not say DYNAMIC_BASE, the base that the image prefers counts as taken. Searches
+ * for space find it another, at random with RANDOM_LAYOUT. One marked as stripped of relocations,
+ * which can be nowhere else, lies there all the same. */
+#define NTMM_PROCESS_FORCE_RELOCATE_IMAGES 0x80u
+/** ProcessASLRPolicy, DisallowStrippedImages. With FORCE_RELOCATE_IMAGES: such a one is not mapped,
+ * CONFLICTING_ADDRESSES. */
+#define NTMM_PROCESS_DISALLOW_STRIPPED_IMAGES 0x100u
 /** @} */
 
 /** How a process is made. Zero the struct, set `size` and `version`; 0 elsewhere: the default. A

@@ -308,7 +308,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  * @param system       any
  * @param section      an open section, whose handle grants what protect needs
  * @param process      needs NTMM_PROCESS_VM_OPERATION
- * @param base         in/out, bytes. 0: the system chooses. On success the view's base
+ * @param base         in/out, bytes. 0: the system chooses, for an image the base that it is
+ *                     relocated for, when that is free and no policy of the process keeps it away.
+ *                     On success the view's base
  * @param zero_bits    as in ntmm_allocate_virtual_memory
  * @param commit_size  bytes of a SEC_RESERVE section that are committed at once
  * @param offset       in/out, bytes into the section, a multiple of 64 KiB, of a section of large
@@ -336,7 +338,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED     it executes, is no image, and the process has
  *                                              NTMM_PROCESS_NO_DYNAMIC_CODE
  *         NTMM_STATUS_INVALID_PARAMETER_5      commit_size is above the view's size
- *         NTMM_STATUS_CONFLICTING_ADDRESSES    something is at base
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES    something is at base, or, base 0, where an image that
+ *                                              is stripped of relocations must lie, or the process
+ *                                              disallows those (DISALLOW_STRIPPED_IMAGES)
  *         NTMM_STATUS_NO_MEMORY                no room, or no frame in time
  *         NTMM_STATUS_COMMITMENT_LIMIT, NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  copies on write
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   the control area has too many views
