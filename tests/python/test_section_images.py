@@ -182,6 +182,32 @@ def test_a_dynamic_base_is_one_for_all_processes(system, process, open_image):
             assert process.map_view(image) == other.map_view(image)
 
 
+# 5.4, 5.5: what is not told to move is kept from its base, and stays as that base has it.
+def test_mandatory_relocation(system, process, open_image):
+    with open_image(make_dll()) as image, system.create_process(
+            layout=Layout.FORCE_RELOCATE_IMAGES) as strict:
+        view = strict.map_view(image)
+        assert view == 0x10000
+        assert ntmm.STATUS_NAMES[view.status] == "IMAGE_NOT_AT_BASE"
+        assert struct.unpack("<Q", strict.read(view + OPTIONAL + 24, 8)) == (BASE,)
+        assert process.map_view(image) == BASE
+    with open_image(make_dll(dll_characteristics=0x40)) as image, system.create_process(
+            layout=Layout.FORCE_RELOCATE_IMAGES) as strict:
+        assert strict.map_view(image) == BASE  # without relocations
+
+
+def test_stripped_images_can_be_disallowed(system, open_image):
+    stripped = Layout.DISALLOW_STRIPPED_IMAGES
+    with open_image(spoil(PE + 22, b"\x03\x20")) as image:
+        for layout in (stripped, Layout.FORCE_RELOCATE_IMAGES):
+            with system.create_process(layout=layout) as process:
+                assert process.map_view(image) == BASE
+        with system.create_process(layout=stripped | Layout.FORCE_RELOCATE_IMAGES) as strict:
+            with pytest.raises(ntmm.NtStatusError) as caught:
+                strict.map_view(image)
+            assert caught.value.name == "CONFLICTING_ADDRESSES"
+
+
 def test_the_file_of_an_image(system, process):
     """4.9: not written, not cut, not deleted, while its image is in use."""
     with system.create_file(make_dll(), access=ntmm.FileAccess.READ_DATA) as file:
