@@ -62,6 +62,12 @@ static bool add_device(struct world *w, uint64_t *device, uint64_t *size)
     return true;
 }
 
+void add_file_object(struct world *w, ntmm_handle handle)
+{
+    w->files[w->next_file++ % FILE_COUNT] = handle;
+    add_handle(w, handle);
+}
+
 void create_file_object(struct world *w)
 {
     static const uint16_t NAME[] = {'\\', 'a', '.', 'b'};
@@ -91,8 +97,7 @@ void create_file_object(struct world *w)
         must(w, handle == 77, "a failed creation wrote the handle");
         return;
     }
-    w->files[w->next_file++ % FILE_COUNT] = handle;
-    add_handle(w, handle);
+    add_file_object(w, handle);
 }
 
 static void open_file(struct world *w)

@@ -19,7 +19,7 @@ ntmm_handle take_section(struct world *w)
     return take_of(w, w->sections, w->next_section, SECTION_COUNT);
 }
 
-static void add_section(struct world *w, ntmm_handle handle)
+void add_section(struct world *w, ntmm_handle handle)
 {
     w->sections[w->next_section++ % SECTION_COUNT] = handle;
     add_handle(w, handle);
@@ -254,6 +254,13 @@ static void map_with(struct world *w, ntmm_handle section, ntmm_handle process, 
                &before, &view);
 }
 
+void map_view_in(struct world *w, ntmm_handle section, ntmm_handle process)
+{
+    const struct view anywhere = {.base = 0};
+
+    map_with(w, section, process, anywhere);
+}
+
 static void map_view(struct world *w)
 {
     ntmm_handle section = take_section(w);
@@ -338,9 +345,7 @@ static void make_and_map(struct world *w)
         return;
     }
     for (unsigned i = 0; i < PROCESS_COUNT; i++) {
-        struct view view = {.base = 0};
-
-        map_with(w, w->sections[(w->next_section - 1) % SECTION_COUNT], w->processes[i], view);
+        map_view_in(w, w->sections[(w->next_section - 1) % SECTION_COUNT], w->processes[i]);
     }
 }
 

@@ -20,6 +20,7 @@ static void restore_snapshot(struct world *w)
     must(w, !CALL(w, emulated_query_snapshot, w->emu, &information), "query a snapshot");
     if (information.has_base && !is_waiting(w) && !w->hog.count) {
         (void)CALL(w, emulated_restore_snapshot, w->emu);
+        w->image.section = 0; /* its handle may become another section's */
     }
 }
 

@@ -56,6 +56,15 @@ struct account {
     uint64_t commit_pages;
 };
 
+/* What the maker of the last image knows of it. */
+struct known_image {
+    ntmm_handle section; /* 0: none */
+    uint64_t preferred_base;
+    uint64_t size; /* bytes of the view */
+    bool is_kept;  /* not of DYNAMIC_BASE, for sure: policies hold for it */
+    bool is_stripped;
+};
+
 struct pending {
     struct ntmm_wait wait;
     struct ntmm_fault_request request;
@@ -89,6 +98,7 @@ struct world {
     unsigned next_file;
     ntmm_handle sections[SECTION_COUNT]; /* open or closed */
     unsigned next_section;
+    struct known_image image;
     ntmm_handle view_process; /* of the last view */
     uint64_t view_base;
     uint64_t frames[FRAME_COUNT]; /* user physical pages of any process */
@@ -147,6 +157,10 @@ void add_process(struct world *w, ntmm_handle handle);
 void add_range(struct world *w, uint64_t base, uint64_t size);
 void add_disk(struct world *w);
 void create_file_object(struct world *w);
+void add_file_object(struct world *w, ntmm_handle handle);
+void add_section(struct world *w, ntmm_handle handle);
+/* A view in a process, where the system wants it. */
+void map_view_in(struct world *w, ntmm_handle section, ntmm_handle process);
 void lock_file(struct world *w);
 void unlock_file(struct world *w);
 void mend_devices(struct world *w);
@@ -183,6 +197,8 @@ extern const struct verb PHYSICAL_VERBS[];
 extern const unsigned PHYSICAL_VERB_COUNT;
 extern const struct verb SECTION_VERBS[];
 extern const unsigned SECTION_VERB_COUNT;
+extern const struct verb IMAGE_VERBS[];
+extern const unsigned IMAGE_VERB_COUNT;
 extern const struct verb FILE_VERBS[];
 extern const unsigned FILE_VERB_COUNT;
 extern const struct verb SYSTEM_VERBS[];
