@@ -41,6 +41,12 @@ void caches_begin(struct call *c);
 /* Frames in all of them, at this moment: zeroed or free ones. */
 uint64_t caches_count(const struct call *c, bool is_zeroed);
 
+/* Both. */
+static inline uint64_t caches_frames(const struct call *c)
+{
+    return caches_are_used(c) ? caches_count(c, false) + caches_count(c, true) : 0;
+}
+
 /* What all of them add to the node's user_pages. */
 uint64_t caches_user_pages(const struct call *c);
 

@@ -27,7 +27,7 @@ static uint32_t conditions_of_frames(const struct call *c)
     uint64_t available = load64_relaxed(&partition->node.zeroed.count) +
                          load64_relaxed(&partition->node.free.count) +
                          load64_relaxed(&partition->standby_pages);
-    available += caches_are_used(c) ? caches_count(c, false) + caches_count(c, true) : 0;
+    available += caches_frames(c);
     uint32_t bits = 0;
     if (available <= get64(&anchor->low_memory_pages))
         bits |= bit(NTMM_LOW_MEMORY_CONDITION);

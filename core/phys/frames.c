@@ -125,8 +125,8 @@ static void run_take_many(struct call *c, struct node *node, struct run *run, ui
 /*
  * Whether a chain of `taken` frames that ends with `frame` had better not go on with `next`, which
  * lies elsewhere. A chain that ended in the middle of frames in a row would leave a break there for
- * ever: what comes free together goes back to the list together, and is cut elsewhere the next time.
- * With time no two rows of the list would follow each other in memory.
+ * ever: what comes free together goes back to the list together, and is cut elsewhere the next
+ * time. With time no two rows of the list would follow each other in memory.
  */
 static bool is_good_end(uint64_t taken, uint64_t most, uint64_t frame, uint64_t next)
 {
@@ -327,15 +327,7 @@ static bool node_has_frames(const struct call *c)
     return (load64_relaxed(&node->zeroed.count) | load64_relaxed(&node->free.count)) != 0;
 }
 
-/* Zeroed and free frames in caches. */
-static uint64_t cached(const struct call *c)
-{
-    if (__builtin_expect(!caches_are_used(c), 1))
-        return 0;
-    return caches_count(c, false) + caches_count(c, true);
-}
-
-bool frames_are_unused(const struct call *c) { return node_has_frames(c) || cached(c) != 0; }
+bool frames_are_unused(const struct call *c) { return node_has_frames(c) || caches_frames(c) != 0; }
 
 /* The same where there are caches: not of others' unless there is none else. */
 static __attribute__((noinline)) uint64_t take_cached(struct call *c, enum ntmm_frame_use use,
@@ -455,37 +447,6 @@ bool frame_allocate_zeroed(struct call *c, enum ntmm_frame_use use, uint64_t *fr
         if (is_zeroed || frame_zero(c, use, taken))
             return true;
     }
-}
-
-uint64_t frames_available(struct call *c)
-{
-    struct partition *partition = partition_of(c);
-    struct node *node = &partition->node;
-    const struct allocation_failures *failures = &c->sys->failures;
-    if (__builtin_expect(failures->count == UINT64_MAX, 0) && failures->after == 0)
-        return 0; /* a test lets every allocation fail */
-    lock_acquire(c, &node->lock, LOCK_NODE);
-    uint64_t available = get64(&node->zeroed.count) + get64(&node->free.count);
-    lock_release(c, &node->lock, LOCK_NODE);
-    atomic_thread_fence(
-        memory_order_seq_cst); /* against frame_enlist: count, then look for waiters */
-    return available + cached(c) + load64_relaxed(&partition->standby_pages);
-}
-
-/* One list has them all, at this moment: nobody has to wait for a node to know that. */
-static bool are_plenty(struct call *c, uint64_t pages)
-{
-    const struct node *node = &partition_of(c)->node;
-    return c->sys->failures.count == 0 && (load64_relaxed(&node->free.count) >= pages ||
-                                           load64_relaxed(&node->zeroed.count) >= pages);
-}
-
-bool frames_are_available(struct call *c, uint64_t pages)
-{
-    if (__builtin_expect(are_plenty(c, pages), 1) || frames_available(c) >= pages)
-        return true;
-    c->want = (struct want){.kind = WANT_FRAME, .pages = pages};
-    return false;
 }
 
 void chain_add(struct call *c, struct frame_chain *chain, uint64_t frame)

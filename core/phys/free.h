@@ -16,14 +16,14 @@ static inline void free_make_active(struct pfn *pfn, enum ntmm_frame_use use)
 
 /* Fetch the line of an address, which is about to be written: as one's own, so that the store does
  * not have to ask for it once more. Without effect on processors that lack the instruction. */
+#if defined(__x86_64__)
 static inline void free_fetch_line(const void *address)
 {
-#if defined(__x86_64__)
     __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
-#else
-    __builtin_prefetch(address, 1);
-#endif
 }
+#else
+static inline void free_fetch_line(const void *address) { __builtin_prefetch(address, 1); }
+#endif
 
 /* Whether a frame holds a page that processes see, and that may leave memory. */
 static inline bool free_is_user(enum ntmm_frame_use use)
@@ -35,7 +35,7 @@ static inline bool free_is_user(enum ntmm_frame_use use)
 uint64_t free_pop(struct call *c, struct node *node, struct frame_list *list,
                   enum ntmm_frame_use use);
 
-/* Take up to *count, more than half of them, or all there are, from the head of a node's list, which
+/* Take up to *count, more than half of them, or all there are, from the head of a node's list that
  * is not empty, through flink: active, of use FREE; the flink of the last one stays what it was.
  * *count is how many. (N) is held. */
 uint64_t free_pop_chain(struct call *c, struct node *node, struct frame_list *list,

@@ -338,9 +338,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_extend_section(struct ntmm_system *syste
  *         NTMM_STATUS_DYNAMIC_CODE_BLOCKED     it executes, is no image, and the process has
  *                                              NTMM_PROCESS_NO_DYNAMIC_CODE
  *         NTMM_STATUS_INVALID_PARAMETER_5      commit_size is above the view's size
- *         NTMM_STATUS_CONFLICTING_ADDRESSES    something is at base, or, base 0, where an image that
- *                                              is stripped of relocations must lie, or the process
- *                                              disallows those (DISALLOW_STRIPPED_IMAGES)
+ *         NTMM_STATUS_CONFLICTING_ADDRESSES    something is at base, or, base 0, where an image
+ *                                              that is stripped of relocations must lie, or
+ *                                              the process disallows those
+ *                                              (DISALLOW_STRIPPED_IMAGES)
  *         NTMM_STATUS_NO_MEMORY                no room, or no frame in time
  *         NTMM_STATUS_COMMITMENT_LIMIT, NTMM_STATUS_PAGEFILE_QUOTA_EXCEEDED  copies on write
  *         NTMM_STATUS_INSUFFICIENT_RESOURCES   the control area has too many views
