@@ -34,7 +34,8 @@ enum want_kind {
     WANT_COMMIT, /* `pages` of the partition's commit */
     WANT_BLOCK,  /* a free block for a read */
     WANT_READ,   /* the transfer of `block`: to be submitted if `is_new`, then waited for */
-    WANT_TABLE,  /* the tables that lead to page `page` in memory */
+    WANT_TABLE,  /* the tables that lead to page `page` in memory, or, is_prototype, those that
+                    lead to the prototype that its view shows */
     WANT_ROWS,   /* `rows` rows of `pages` frames each, aligned to their size */
 };
 
@@ -44,6 +45,7 @@ struct want {
     uint64_t page;
     struct transfer_block *block;
     bool is_new;
+    bool is_prototype; /* of a table of prototypes */
     uint32_t rows;
 };
 
@@ -71,6 +73,7 @@ struct ntmm_system {
     struct wait_queue for_file_lock;          /* calls that wait for bytes of a file */
     le32 chances;                             /* times that waiters_note_chance was called (R) */
     le32 frames_change;                       /* 1: a call adds or removes frames (R) */
+    le32 areas_sweep;                         /* 1: a call sweeps over tables of prototypes (R) */
     struct allocation_failures failures;      /* nobody but a test sets it, in one thread */
     ntmm_invalidation_sink invalidation_sink; /* or NULL */
     void *invalidation_context;

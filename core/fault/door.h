@@ -118,6 +118,11 @@ struct control_area;
 ntmm_status prototype_acquire(struct call *c, struct control_area *area, uint64_t page,
                               struct ntmm_wait *wait, uint64_t *frame, enum ntmm_fault_kind *kind);
 
+/* Bring the tables that lead to the prototype of a page into memory: as door_bring_tables, with no
+ * lock held but (W). Takes (X), (F). */
+ntmm_status prototype_bring(struct call *c, struct control_area *area, uint64_t page,
+                            struct ntmm_wait *wait);
+
 /* --- view.c: pages of views, and pages that clones share --- */
 
 /* A page of a view that is not valid and not private: its entry is empty, or says that the
@@ -158,6 +163,12 @@ ntmm_status door_begin_read(struct call *c, const struct ntmm_wait *wait,
 /* How the read that the wait waited for ended, when it was for this entry; otherwise SUCCESS. */
 ntmm_status door_earlier_read(struct call *c, const struct ntmm_wait *wait, const le64 *entry,
                               uint32_t *span_count);
+
+/* The table that an entry above it names, and that is not on a list, is read, or its read joined:
+ * PENDING, or the status of an earlier read of it. SUCCESS: look again. The lock of the table above
+ * is held. */
+ntmm_status door_read_table(struct call *c, const struct ntmm_wait *wait, le64 *upper,
+                            enum ntmm_frame_use use);
 
 /* (F) of a frame that is being read is held, and released: PENDING. */
 ntmm_status door_join(struct call *c, uint64_t frame);

@@ -53,23 +53,29 @@ ntmm_status door_begin_read(struct call *c, const struct ntmm_wait *wait,
     return NTMM_STATUS_PENDING;
 }
 
-/* The table that the walk found out. SUCCESS: it is back. */
-static ntmm_status bring_table(struct call *c, struct process *process, struct ntmm_wait *wait,
-                               const struct table_span *span)
+ntmm_status door_read_table(struct call *c, const struct ntmm_wait *wait, le64 *upper,
+                            enum ntmm_frame_use use)
 {
-    if (table_return(c, process, span))
-        return NTMM_STATUS_SUCCESS;
-    uint64_t frame = entry_lock_transition(c, span->upper);
+    uint64_t frame = entry_lock_transition(c, upper);
     if (frame != FRAME_NONE && pfn_is_being_read(pfn_at(c, frame)))
         return door_join(c, frame);
     if (frame != FRAME_NONE) {
         frame_unlock(c, frame); /* its read has just ended */
         return NTMM_STATUS_SUCCESS;
     }
-    struct inpage_request request = {
-        .table = span->upper_table, .entry = span->upper, .use = NTMM_USE_TABLE, .cluster = 1};
+    struct pfn *table = pfn_at(c, ref_frame(c, core_ref(c, upper)));
+    struct inpage_request request = {.table = table, .entry = upper, .use = use, .cluster = 1};
     uint32_t pages = 0;
-    ntmm_status status = door_begin_read(c, wait, &request, &pages);
+    return door_begin_read(c, wait, &request, &pages);
+}
+
+/* The table that the walk found out. SUCCESS: it is back. */
+static ntmm_status bring_table(struct call *c, struct process *process, struct ntmm_wait *wait,
+                               const struct table_span *span)
+{
+    if (table_return(c, process, span))
+        return NTMM_STATUS_SUCCESS;
+    ntmm_status status = door_read_table(c, wait, span->upper, NTMM_USE_TABLE);
     if (c->want.is_new)
         process_count(process, NTMM_COUNTER_TABLE_READS, 1);
     return status;

@@ -7,8 +7,9 @@
  *   software, or empty    demand zero
  *
  * The entry and its table belong to (X), an entry that names a frame to the frame's (F): so what is
- * valid or in transition is looked at again under (F). A shortage leaves tables of prototypes that
- * were made, empty, to be used when the fault comes again.
+ * valid or in transition is looked at again under (F). A table that is out comes back first. Tables
+ * are made when there are frames for them and the page, and freed again when it finds none, or none
+ * to read into (F1).
  */
 #include "section/prototype.h"
 #include "fault/door.h"
@@ -22,6 +23,7 @@ struct acquisition {
     uint64_t page;
     uint64_t frame; /* out */
     enum ntmm_fault_kind kind;
+    bool has_tables; /* new ones */
 };
 
 static void enter_valid(struct call *c, struct acquisition *a, uint64_t original)
@@ -126,23 +128,62 @@ static ntmm_status bring_in(struct call *c, struct acquisition *a, uint64_t raw)
     return enter_zeros(c, a, value);
 }
 
-/* The entry, made if need be. (X) is held. */
+/* (X) is held. SUCCESS: no table that leads to the page is out, as a->span says. */
+static ntmm_status bring_tables(struct call *c, struct acquisition *a)
+{
+    for (;;) {
+        a->span = prototype_find(c, a->area, a->page);
+        if (!prototype_is_out(&a->span))
+            return NTMM_STATUS_SUCCESS;
+        if (prototype_return(c, a->area, &a->span))
+            continue;
+        ntmm_status status = door_read_table(c, a->wait, a->span.upper, NTMM_USE_PROTOTYPE);
+        c->want.is_prototype = c->want.kind == WANT_READ;
+        if (c->want.is_new)
+            system_count(c, NTMM_COUNTER_TABLE_READS, 1);
+        if (status != NTMM_STATUS_SUCCESS)
+            return status;
+    }
+}
+
+/* The entry, which has no table in memory. (X) is held. */
+static __attribute__((noinline)) ntmm_status make_entry(struct call *c, struct acquisition *a)
+{
+    ntmm_status status = bring_tables(c, a);
+    if (status != NTMM_STATUS_SUCCESS || a->span.entry)
+        return status;
+    if (prototype_default(c, a->area, a->page) == 0)
+        return NTMM_STATUS_ACCESS_VIOLATION;
+    a->span = prototype_make(c, a->area, a->page, TABLE_FOR_FAULT, 1);
+    a->has_tables = a->span.entry != NULL;
+    if (a->has_tables)
+        return NTMM_STATUS_SUCCESS;
+    return c->want.kind == WANT_COMMIT ? NTMM_STATUS_COMMITMENT_LIMIT : NTMM_STATUS_PENDING;
+}
+
+/* (X) is held. */
 static ntmm_status find_entry(struct call *c, struct acquisition *a)
 {
     if (a->page >= get64(&a->area->pages))
         return NTMM_STATUS_ACCESS_VIOLATION;
     a->span = prototype_find(c, a->area, a->page);
-    if (!a->span.entry && prototype_default(c, a->area, a->page) == 0)
-        return NTMM_STATUS_ACCESS_VIOLATION;
-    if (!a->span.entry)
-        a->span = prototype_make(c, a->area, a->page, TABLE_FOR_FAULT);
-    if (!a->span.entry)
-        return c->want.kind == WANT_COMMIT ? NTMM_STATUS_COMMITMENT_LIMIT : NTMM_STATUS_PENDING;
-    return NTMM_STATUS_SUCCESS;
+    return __builtin_expect(a->span.entry != NULL, 1) ? NTMM_STATUS_SUCCESS : make_entry(c, a);
+}
+
+/* The page did not come. Tables that were made for it in vain go; what is wanted is wanted beside
+ * those that it will need again. (X) is held. */
+static __attribute__((noinline)) void give_up(struct call *c, const struct acquisition *a)
+{
+    struct want want = c->want;
+    if (a->has_tables)
+        prototype_prune(c, a->area, a->page);
+    c->want = want;
+    if (want.kind == WANT_FRAME)
+        c->want.pages = 1 + prototype_frames_needed(c, a->area, a->page);
 }
 
 /* (X) is held. */
-static ntmm_status acquire(struct call *c, struct acquisition *a)
+static ntmm_status resolve(struct call *c, struct acquisition *a)
 {
     ntmm_status status = a->area ? find_entry(c, a) : NTMM_STATUS_SUCCESS;
     if (status != NTMM_STATUS_SUCCESS)
@@ -163,6 +204,28 @@ static ntmm_status acquire(struct call *c, struct acquisition *a)
     }
 }
 
+/* (X) is held. */
+static ntmm_status acquire(struct call *c, struct acquisition *a)
+{
+    ntmm_status status = resolve(c, a);
+    if (__builtin_expect(status != NTMM_STATUS_SUCCESS, 0) && a->area)
+        give_up(c, a);
+    return status;
+}
+
+ntmm_status prototype_bring(struct call *c, struct control_area *area, uint64_t page,
+                            struct ntmm_wait *wait)
+{
+    struct acquisition a = {.area = area, .wait = wait, .page = page};
+    c->want = (struct want){.kind = WANT_NOTHING};
+    area_lock(c, area);
+    ntmm_status status = bring_tables(c, &a);
+    if (c->want.kind == WANT_FRAME)
+        c->want.pages = prototype_frames_needed(c, area, page);
+    area_unlock(c, area);
+    return status;
+}
+
 /* The lock (X) of an area, or of a block of clones. */
 static ntmm_status acquire_locked(struct call *c, struct acquisition *a, le32 *lock,
                                   uint64_t *frame, enum ntmm_fault_kind *kind)
@@ -171,7 +234,7 @@ static ntmm_status acquire_locked(struct call *c, struct acquisition *a, le32 *l
     lock_acquire(c, lock, LOCK_SECTION);
     ntmm_status status = acquire(c, a);
     lock_release(c, lock, LOCK_SECTION);
-    if (c->want.is_new)
+    if (c->want.is_new && !c->want.is_prototype)
         a->wait->flags |= WAIT_IS_HARD;
     *frame = a->frame;
     *kind = a->kind;

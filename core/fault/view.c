@@ -51,7 +51,7 @@ static ntmm_status not_acquired(struct call *c, struct door *d, ntmm_status stat
         d->frames_needed = (uint32_t)c->want.pages;
         return door_give_up(c, d);
     }
-    if (c->want.is_new)
+    if (c->want.is_new && !c->want.is_prototype)
         process_count(d->process, NTMM_COUNTER_PAGES_READ, c->want.block->io.span_count);
     else
         process_count(

@@ -260,11 +260,13 @@ static bool check_section_frame(struct checker *k, uint64_t frame, const struct 
            check_equal(k, "PT1", frame, (mark & MARK_SECTION) != 0, !is_orphan(pfn));
 }
 
-/* OB2, PT2: no frame of the table of objects, or of prototypes, is left over. */
-static bool check_is_met(struct checker *k, uint64_t frame, enum ntmm_frame_use use, uint32_t mark)
+/* OB2, PT2: no frame of the table of objects, or of prototypes, is left over, but for orphans. */
+static bool check_is_met(struct checker *k, uint64_t frame, const struct pfn *pfn, uint32_t mark)
 {
+    enum ntmm_frame_use use = pfn_use(pfn);
     const char *number = use == NTMM_USE_OBJECT ? "OB2" : "PT2";
-    bool is_to_be = use == NTMM_USE_OBJECT || use == NTMM_USE_PROTOTYPE;
+    bool is_to_be =
+        use == NTMM_USE_OBJECT || (use == NTMM_USE_PROTOTYPE && !is_orphan(pfn));
     return !is_to_be || check_equal(k, number, frame, (mark & MARK_SECTION) != 0, 1);
 }
 
@@ -324,13 +326,13 @@ static bool check_frame(struct checker *k, uint64_t frame, bool is_metadata)
         !check_equal(k, "I1", frame, (mark & MARK_READ) != 0, pfn_is_being_read(pfn)) ||
         !check_equal(k, "I3", frame, (mark & MARK_WRITTEN) != 0, pfn_is_being_written(pfn)) ||
         !check_equal(k, "G5", frame, (mark & MARK_PAGING) != 0, use == NTMM_USE_PAGING) ||
-        !check_is_met(k, frame, use, mark) || !check_state(k, frame, pfn, mark) ||
+        !check_is_met(k, frame, pfn, mark) || !check_state(k, frame, pfn, mark) ||
         !check_poison_mark(k, frame, pfn, mark) || !check_absent(k, frame, pfn))
         return false;
     k->user_frames += use == NTMM_USE_PRIVATE || use == NTMM_USE_SECTION;
     k->physical_frames -= use == NTMM_USE_USER_PHYSICAL;
     k->transition_frames += pfn_location(pfn) == NTMM_FRAME_TRANSITION;
-    bool has_backing = is_owned(pfn) || use == NTMM_USE_SECTION;
+    bool has_backing = is_owned(pfn) || use == NTMM_USE_SECTION || use == NTMM_USE_PROTOTYPE;
     return !has_backing || check_backing(k, frame, pfn);
 }
 

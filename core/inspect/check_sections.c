@@ -313,14 +313,15 @@ static bool check_charge(struct checker *k, const struct control_area *area, uin
     uint64_t commit = get64(&area->commit_pages);
     uint64_t pages = get64(&area->pages);
     k->commit += commit;
-    k->area_tables += totals->tables;
-    if (!check_equal(k, "CA4", ref, totals->tables, get64(&area->table_pages)))
+    k->area_tables += get64(&area->table_pages);
+    uint64_t most = totals->is_above_unknown ? UINT64_MAX : totals->tables;
+    if (!check_between(k, "CA4", ref, totals->tables, most, get64(&area->table_pages)))
         return false;
     if (area_is(area, AREA_OF_FILE))
         pages = area_is(area, AREA_IMAGE) ? count_shared(k, area) : 0;
     else if (area_is(area, AREA_RESERVE))
         pages = totals->entries;
-    return check_equal(k, "CA4", ref, totals->tables + pages, commit);
+    return check_equal(k, "CA4", ref, get64(&area->table_pages) + pages, commit);
 }
 
 /* CA8: the partition's time is no later than an area's, or than a pass that is to go on. */
@@ -350,11 +351,13 @@ static bool check_area(struct checker *k, const struct control_area *area, uint6
            check_mapped_since(k, area, ref);
 }
 
-/* CA1: the list of all areas, whose links back prove that it ends; CA7. */
+/* CA1: the list of all areas, whose links back prove that it ends; CA7; PT4. */
 static bool check_areas(struct checker *k)
 {
     const struct anchor *anchor = anchor_of(k->c);
+    uint64_t hand = get64(&anchor->partition.area_hand);
     uint64_t previous = 0, kept = 0;
+    bool is_hand_met = hand == 0;
     for (uint64_t ref = get64(&anchor->areas_head); ref;) {
         if (!check_is_shared_object(k, SLAB_CONTROL_AREA, ref))
             return check_fail(k, "CA1", ref, 1, ref);
@@ -363,10 +366,12 @@ static bool check_areas(struct checker *k)
             return false;
         k->areas++;
         kept += area_is(area, AREA_ENDING) && area_is_idle(area);
+        is_hand_met |= ref == hand;
         previous = ref;
         ref = get64(&area->next);
     }
-    return check_equal(k, "CA7", 0, kept, get32(&anchor->areas_kept));
+    return check_equal(k, "CA7", 0, kept, get32(&anchor->areas_kept)) &&
+           check_equal(k, "PT4", 0, 1, is_hand_met);
 }
 
 /* S4: what is in use was met: no area escaped the list. */

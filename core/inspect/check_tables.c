@@ -135,7 +135,7 @@ static bool check_table(struct walk *w, uint64_t frame, uint32_t level, uint64_t
 
 /* --- tables that are out --- */
 
-static const le64 *read_table(struct checker *k, uint64_t value, uint32_t level)
+const le64 *check_read_table(struct checker *k, uint64_t value, uint32_t level)
 {
     le64 *page = k->pages + (uint64_t)(level - 1) * NTMM_ENTRIES_PER_TABLE;
     uint64_t device = get64(&page_file_at(k->c, slot_file(value))->device);
@@ -179,7 +179,7 @@ static bool check_table_out(struct walk *w, const struct table_view *view, uint6
 }
 
 /* V6: what an entry that is not valid says of its table. */
-static uint64_t table_value(uint64_t value)
+uint64_t check_table_value(uint64_t value)
 {
     uint64_t expected = slot_set(entry_software(PROT_READWRITE), slot_file(value), slot_of(value));
     return field_set(expected, SW_USED, field_get(value, SW_USED));
@@ -189,9 +189,9 @@ static bool check_paged_out(struct walk *w, uint64_t value, uint32_t level,
                             const struct entry_place *at)
 {
     uint64_t va = at->page << NTMM_PAGE_SHIFT;
-    if (!check_equal(w->k, "V6", va, table_value(value), value) || !check_name(w->k, value))
+    if (!check_equal(w->k, "V6", va, check_table_value(value), value) || !check_name(w->k, value))
         return false;
-    struct table_view view = {.entries = read_table(w->k, value, level - 1),
+    struct table_view view = {.entries = check_read_table(w->k, value, level - 1),
                               .page = at->page,
                               .level = level - 1,
                               .is_out = true};
@@ -210,9 +210,9 @@ static bool check_trimmed(struct walk *w, uint64_t value, uint32_t level,
     const struct pfn *pfn = pfn_at(c, frame);
     uint64_t original = load64_relaxed(&pfn->original_pte);
     bool is_read = pfn_is_being_read(pfn) && slot_file(original) < w->k->file_count;
-    if (!check_equal(w->k, "V6", va, table_value(original), original))
+    if (!check_equal(w->k, "V6", va, check_table_value(original), original))
         return false;
-    struct table_view view = {.entries = is_read ? read_table(w->k, original, level - 1)
+    struct table_view view = {.entries = is_read ? check_read_table(w->k, original, level - 1)
                                                  : table_at(c, frame),
                               .ref = frame_ref(c, frame),
                               .frame = frame,
@@ -236,7 +236,7 @@ static bool check_in_use(struct walk *w, uint64_t raw, uint32_t level, const str
     if (!check_owner(w, frame, at, NTMM_USE_TABLE))
         return false;
     uint64_t original = load64_relaxed(&pfn_at(w->k->c, frame)->original_pte);
-    return check_equal(w->k, "V6", va, table_value(original), original) &&
+    return check_equal(w->k, "V6", va, check_table_value(original), original) &&
            check_table(w, frame, level - 1, at->page);
 }
 

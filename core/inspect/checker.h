@@ -109,7 +109,7 @@ struct checker {
     uint64_t file_locks;
     uint64_t object_frames;  /* of the table of objects */
     uint64_t image_frames;   /* of what images keep */
-    uint64_t area_tables;    /* frames of prototype tables */
+    uint64_t area_tables;    /* tables of prototypes, those that are out included */
     uint64_t area_transfers; /* transfers that areas count */
     uint64_t section_shares; /* shares of frames of sections */
     uint64_t section_active; /* such frames that have one */
@@ -254,10 +254,12 @@ bool check_image(struct checker *k, const struct control_area *area);
 /* What the tree of an area comes to. */
 struct tree_totals {
     uint64_t tables;
-    uint64_t entries; /* that are not empty */
+    uint64_t tables_out;
+    uint64_t entries;      /* that are not empty */
+    bool is_above_unknown; /* a table above the leaves could not be looked at */
 };
 
-/* PT1 to PT3, P4, P8: the tree of an area whose subsections are sound. */
+/* PT1 to PT4, P4, P8: the tree of an area whose subsections are sound. */
 bool check_prototypes(struct checker *k, const struct control_area *area,
                       struct tree_totals *totals);
 
@@ -330,6 +332,13 @@ bool check_job_frames(struct checker *k);
 bool check_jobs(struct checker *k);
 
 /* --- check_tables.c --- */
+
+/* The entries of a table whose entry above it names a slot, in scratch memory of its level, 1..4;
+ * NULL: they cannot be looked at. */
+const le64 *check_read_table(struct checker *k, uint64_t value, uint32_t level);
+
+/* What the entry above a table that is in a page file, or its frame's original entry, is to be. */
+uint64_t check_table_value(uint64_t value);
 
 /* The tables of a process from its root down, and all entries. */
 bool check_tables(struct walk *w, uint64_t root);

@@ -34,7 +34,7 @@ static uint32_t used_of(struct call *c, uint64_t frame, const struct pfn *pfn)
 {
     if (pfn_use(pfn) == NTMM_USE_SLAB)
         return get32(&((const struct slab *)table_at(c, frame))->used);
-    return pfn_use(pfn) == NTMM_USE_TABLE ? pfn_used(pfn) : 0;
+    return use_is_of_table(pfn_use(pfn)) ? pfn_used(pfn) : 0;
 }
 
 ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
@@ -45,6 +45,7 @@ ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
     if (!pfn)
         return NTMM_STATUS_INVALID_PARAMETER_2;
     bool is_owned = pfn_use(pfn) == NTMM_USE_PRIVATE || pfn_use(pfn) == NTMM_USE_TABLE;
+    bool has_slot = is_owned || use_is_of_table(pfn_use(pfn));
     bool is_slab = pfn_use(pfn) == NTMM_USE_SLAB;
     uint64_t original = load64_relaxed(&pfn->original_pte);
     *information = (struct ntmm_frame_information){
@@ -55,7 +56,7 @@ ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
         .original_pte = original,
         .table_frame = pfn_table_frame(pfn),
         .share_count = get32(&pfn->share_count),
-        .slot = is_owned ? slot_of(original) : 0,
+        .slot = has_slot ? slot_of(original) : 0,
         .reference_count = get16(&pfn->reference_count),
         .priority = pfn_priority(pfn),
         .is_modified = pfn_is_modified(pfn),
@@ -64,7 +65,7 @@ ntmm_status ntmm_query_frame(struct ntmm_system *system, uint64_t frame,
         .owner = is_owned ? owner_of_table(&c, pfn_table_frame(pfn)) : OWNER_NONE,
         .is_being_read = pfn_is_being_read(pfn),
         .is_being_written = pfn_is_being_written(pfn),
-        .page_file = is_owned ? slot_file(original) : 0,
+        .page_file = has_slot ? slot_file(original) : 0,
     };
     return NTMM_STATUS_SUCCESS;
 }

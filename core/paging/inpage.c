@@ -159,7 +159,7 @@ static void begin_page(struct call *c, const struct inpage_request *request, le6
     uint64_t value = entry_value(c, load64_relaxed(entry));
     uint32_t protection = (uint32_t)field_get(value, SW_PROTECTION);
     frame_begin_read(c, frame, core_ref(c, entry), value, block);
-    if (request->use == NTMM_USE_TABLE)
+    if (use_is_of_table(request->use))
         pfn_add_used(pfn_at(c, frame), (int32_t)field_get(value, SW_USED));
     entry_write(c, request->table, entry, entry_transition(protection, frame));
     frame_step(c, pfn_at(c, frame), "name");
@@ -221,7 +221,7 @@ struct transfer_block *inpage_begin(struct call *c, const struct inpage_request 
     if (above != 0)
         forward = fill_side(c, request, &cluster, block, 1, above, pages);
     fill_spans(block, cluster.target - backward, backward + 1 + forward);
-    if (request->use != NTMM_USE_TABLE && !request->is_prefetch)
+    if (!use_is_of_table(request->use) && !request->is_prefetch)
         read_ahead_spend(c, *pages - 1);
     block->file = cluster.file;
     block->first_slot = slot_of(value) - backward;

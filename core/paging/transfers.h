@@ -78,7 +78,7 @@ ntmm_status transfer_and_wait(struct call *c, uint64_t device, enum ntmm_io_oper
 struct inpage_request {
     struct pfn *table;       /* row of the table that holds the entry */
     le64 *entry;             /* of kind PTE_PAGEFILE */
-    enum ntmm_frame_use use; /* PRIVATE, or TABLE: then alone */
+    enum ntmm_frame_use use; /* PRIVATE, SECTION, or of a table: then alone */
     uint32_t cluster;        /* most pages of the transfer, 1: the page alone; LARGE_READ_PAGES */
     bool is_prefetch;        /* the pages behind it are asked for, too, and no others */
 };

@@ -23,14 +23,13 @@
 
 #include <ntmm/counters.h>
 
-#define ANCHOR_MAGIC 0x4D4D544E00000004ull /* "NTMM", layout 4 */
+#define ANCHOR_MAGIC 0x4D4D544E00000005ull /* "NTMM", layout 5 */
 #define FRAME_RANGES_MAX 16u
 #define FRAME_NONE 0xFFFFFFFFFFull /* the end of a page list: 40 bits of ones */
 #define STANDBY_PRIORITIES 8u
 #define FRAME_LOCKS 64u /* a power of two */
 #define FRAME_CACHES 8u /* a power of two: of processors, by number */
 #define FRAME_CACHE_FRAMES 128u
-#define ANCHOR_ROOM 24u
 
 /*
  * Frames handed over, and where their rows are. A range of which no frame was ever there has no
@@ -90,7 +89,9 @@ struct partition {
     le64 large_pages;    /* frames of large pages, and of small ones that are not paged (R) */
     le64 section_shares; /* entries of processes and calls that name pages of sections (R) */
     le64 section_active; /* pages of sections that have a share (R) */
-    le64 area_tables;    /* frames of prototype tables (R) */
+    le64 area_tables;    /* tables of prototypes, those that are out included (R) */
+    le64 area_hand;      /* area at which the next sweep over tables begins, a reference; 0: the
+                            first one (O) */
     le64 object_pages;   /* frames of the table of objects (O) */
     le64 image_pages;    /* frames of what images keep (R) */
     le64 mapped_since;   /* no area's modified_since is before it; 0: none has one (R) */
@@ -188,7 +189,6 @@ struct anchor {
     le64 image_next[3];     /* pages: where the next image of each kind goes, 0: not begun (O) */
     le32 frame_locks[FRAME_LOCKS];     /* LOCK_FRAME */
     le64 counters[NTMM_COUNTER_COUNT]; /* of the system, and of processes that have ended (R) */
-    uint8_t room[ANCHOR_ROOM];         /* 0: for fields to come */
     le32 has_caches;                   /* whether processors keep frames apart (R) */
     le32 alone[15]; /* 0: what is read by all stands in no line that is written */
     struct frame_cache caches[FRAME_CACHES];

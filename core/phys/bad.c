@@ -51,7 +51,7 @@ bool frame_lose(struct call *c, uint64_t frame)
 {
     struct pfn *pfn = pfn_at(c, frame);
     frame_lock(c, frame);
-    bool is_page = pfn_location(pfn) == NTMM_FRAME_MODIFIED && pfn_use(pfn) != NTMM_USE_TABLE;
+    bool is_page = pfn_location(pfn) == NTMM_FRAME_MODIFIED && !use_is_of_table(pfn_use(pfn));
     if (is_page) {
         uint64_t original = load64_relaxed(&pfn->original_pte);
         take_off(c, frame, pfn);

@@ -471,7 +471,7 @@ void frame_restore_entry(struct call *c, const struct pfn *pfn)
     struct pfn *table = pfn_at(c, pfn_table_frame(pfn));
     if (entry_is_disposable(value))
         value = (value & ~ENTRY_DISPOSABLE) | ENTRY_LOST;
-    if (pfn_use(pfn) == NTMM_USE_TABLE)
+    if (use_is_of_table(pfn_use(pfn)))
         value = field_set(value, SW_USED, pfn_used(pfn));
     store64_release(core_at(c->bias, get64(&pfn->entry_address)),
                     invalid_encode(value, c->sys->invalid_mask));
@@ -564,7 +564,7 @@ void frame_move_active(struct call *c, uint64_t from, uint64_t to)
 static bool copy_contents(struct call *c, uint64_t from, uint64_t to)
 {
     const struct ntmm_platform *platform = &c->sys->platform;
-    if (pfn_use(pfn_at(c, from)) != NTMM_USE_TABLE)
+    if (!use_is_of_table(pfn_use(pfn_at(c, from))))
         return NTMM_SUCCEEDED(platform->copy(platform->context, &to, &from, 1));
     const le64 *source = table_at(c, from);
     le64 *copy = table_at(c, to);

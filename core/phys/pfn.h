@@ -16,7 +16,7 @@
  *   P6  a frame on the zeroed list holds only zeros
  *   P7  an active frame has a share and a reference; one in transition a reference but no share
  *   P8  a frame on modified is marked modified, one on standby is not
- *   P9  a private or table frame is mapped by exactly the one entry that its row names, in the
+ *   P9  a private or page-table frame is mapped by exactly the one entry that its row names, in the
  *       table that its row names; any other active frame by none; a free frame names none
  *   P11 a disposable frame is clean, its page not lost; it has a slot only while a transfer uses it
  *   P13 a boosted frame is a section's, not active, and its priority has the boost in it
@@ -98,6 +98,12 @@ static inline enum ntmm_frame_location pfn_location(const struct pfn *pfn)
 static inline enum ntmm_frame_use pfn_use(const struct pfn *pfn)
 {
     return (enum ntmm_frame_use)((load16_relaxed(&pfn->state) & PFN_USE) >> PFN_USE_SHIFT);
+}
+
+/* Whether frames of a use hold tables, which are paged: what names them keeps their used count. */
+static inline bool use_is_of_table(enum ntmm_frame_use use)
+{
+    return use == NTMM_USE_TABLE || use == NTMM_USE_PROTOTYPE;
 }
 
 static inline bool pfn_is_modified(const struct pfn *pfn)

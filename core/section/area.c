@@ -93,6 +93,9 @@ static void unlink_area(struct call *c, struct control_area *area)
 {
     uint64_t next = get64(&area->next);
     uint64_t prev = get64(&area->prev);
+    struct partition *partition = partition_of(c);
+    if (get64(&partition->area_hand) == area_ref(c, area))
+        set64(&partition->area_hand, next);
     if (prev)
         set64(&area_at(c, prev)->next, next);
     else
@@ -186,6 +189,7 @@ struct purge {
     bool is_forced;  /* transfers do not matter: their completions free the frames */
     bool is_zeroing; /* what is mapped becomes zero instead */
     bool has_zeroed; /* and there was such a page */
+    bool stops;      /* at the first page whose table is out */
 };
 
 /* A page that a call still uses is zero from now on, whatever its file holds. */
@@ -240,24 +244,39 @@ static void free_chain(struct call *c, struct frame_chain *chain)
     chain_free(c, &unused);
 }
 
-/* (X) is held; given up in between, so that it is not held for long. */
-static void purge_range(struct call *c, struct purge *p, uint64_t first)
+/* Tables that are empty now are freed, unless a transfer may look at their entries: it began under
+ * the (F) of a page of theirs, which has been taken since. */
+static void prune_purged(struct call *c, struct purge *p, const struct pfn *table, uint64_t page)
+{
+    if (pfn_used(table) == 0 && load32_acquire(&p->area->io_count) == 0)
+        prototype_prune(c, p->area, page);
+}
+
+/* (X) is held. Returns the page behind the last one looked at, or the one whose table is out. */
+static uint64_t purge_range(struct call *c, struct purge *p, uint64_t first)
 {
     uint64_t pages = 1ull << 9 * get32(&p->area->levels);
-    for (uint64_t page = first; page < pages && !(p->is_refused && !p->is_forced);) {
+    uint64_t page = first;
+    while (page < pages && !(p->is_refused && !p->is_forced)) {
+        uint64_t begin = page;
         struct prototype_span span = prototype_find(c, p->area, page);
+        if (p->stops && prototype_is_out(&span))
+            return page;
         for (le64 *entry = span.entry; entry && page < span.end; page++, entry++)
             purge_entry(c, p, span.table, entry);
         page = span.end;
         free_chain(c, &p->freed);
+        if (span.entry)
+            prune_purged(c, p, span.table, begin);
     }
+    return page;
 }
 
 ntmm_status area_purge(struct call *c, struct control_area *area, uint64_t first)
 {
     struct purge p = {.area = area, .freed = chain_empty()};
     area_lock(c, area);
-    purge_range(c, &p, first);
+    (void)purge_range(c, &p, first);
     area_unlock(c, area);
     return p.is_refused ? NTMM_STATUS_PURGE_FAILED : NTMM_STATUS_SUCCESS;
 }
@@ -266,7 +285,7 @@ void area_cut(struct call *c, struct control_area *area, uint64_t first)
 {
     struct purge p = {.area = area, .freed = chain_empty(), .is_forced = true, .is_zeroing = true};
     area_lock(c, area);
-    purge_range(c, &p, first);
+    (void)purge_range(c, &p, first);
     if (!p.has_zeroed && first < get64(&area->pages)) {
         /* so that a reserved view has nothing behind the end */
         set64(&area->pages, first);
@@ -286,14 +305,36 @@ static void return_commit(struct call *c, struct control_area *area)
         commit_return(c, pages);
 }
 
-/* Later: a transfer looks at the area when it ends. */
-static void keep(struct call *c, struct control_area *area)
+/* Later: a transfer looks at the area when it ends, or a table of it is out. */
+void area_keep(struct call *c, struct control_area *area)
 {
     le32 *kept = &anchor_of(c)->areas_kept;
     objects_lock(c);
     set32(&area->user_count, 0);
     store32_release(kept, get32(kept) + 1);
     objects_unlock(c);
+}
+
+bool area_empty(struct call *c, struct control_area *area, uint64_t *page)
+{
+    struct purge p = {.area = area, .freed = chain_empty(), .is_forced = true, .stops = true};
+    area_lock(c, area);
+    *page = purge_range(c, &p, *page);
+    bool is_over = *page >= 1ull << 9 * get32(&area->levels);
+    area_unlock(c, area);
+    return is_over;
+}
+
+void area_abandon_tables(struct call *c, struct control_area *area)
+{
+    area_lock(c, area);
+    for (uint64_t page = 0; page < 1ull << 9 * get32(&area->levels);) {
+        struct prototype_span span = prototype_find(c, area, page);
+        if (prototype_is_out(&span))
+            prototype_abandon(c, area, &span);
+        page = span.end;
+    }
+    area_unlock(c, area);
 }
 
 bool area_end(struct call *c, struct control_area *area)
@@ -303,11 +344,12 @@ bool area_end(struct call *c, struct control_area *area)
     if (area_is(area, AREA_LARGE_PAGES))
         large_area_empty(c, area);
     else
-        purge_range(c, &p, 0);
+        (void)purge_range(c, &p, 0);
+    bool is_out = get32(&area->tables_out) != 0;
     area_unlock(c, area);
     NTMM_ASSERT(!p.is_refused);
-    if (load32_acquire(&area->io_count) != 0) {
-        keep(c, area);
+    if (load32_acquire(&area->io_count) != 0 || is_out) {
+        area_keep(c, area);
         return false;
     }
     area_lock(c, area);
@@ -323,14 +365,14 @@ bool area_end(struct call *c, struct control_area *area)
     return true;
 }
 
-/* An area that is ending and was kept for its transfers, which are over. (O) is held. */
-static struct control_area *find_kept(struct call *c)
+/* An area that is ending and was kept, whose transfers are over; none sweeps over it any more, and
+ * its tables_out stays as it is. (O) is held. */
+static struct control_area *claim(struct call *c, uint64_t first, bool has_tables_out)
 {
-    for (uint64_t ref = get64(&anchor_of(c)->areas_head); ref;
-         ref = get64(&area_at(c, ref)->next)) {
+    for (uint64_t ref = first; ref; ref = get64(&area_at(c, ref)->next)) {
         struct control_area *area = area_at(c, ref);
         if (area_is(area, AREA_ENDING) && load32_acquire(&area->io_count) == 0 &&
-            area_is_idle(area)) {
+            area_is_idle(area) && (load32_relaxed(&area->tables_out) != 0) == has_tables_out) {
             le32 *kept = &anchor_of(c)->areas_kept;
             set32(&area->user_count, 1); /* ours alone from here on */
             store32_release(kept, get32(kept) - 1);
@@ -340,11 +382,20 @@ static struct control_area *find_kept(struct call *c)
     return NULL;
 }
 
+struct control_area *area_claim_kept(struct call *c, const struct control_area *after)
+{
+    objects_lock(c);
+    uint64_t first = after ? get64(&after->next) : get64(&anchor_of(c)->areas_head);
+    struct control_area *area = claim(c, first, true);
+    objects_unlock(c);
+    return area;
+}
+
 void area_reap(struct call *c)
 {
     while (load32_relaxed(&anchor_of(c)->areas_kept) != 0) {
         objects_lock(c);
-        struct control_area *area = find_kept(c);
+        struct control_area *area = claim(c, get64(&anchor_of(c)->areas_head), false);
         objects_unlock(c);
         if (!area || !area_end(c, area))
             return;

@@ -14,14 +14,15 @@
  *       writable_views that write to it; user_count is 0 between calls, and all when it is ending
  *   CA2 a file's data_area and image_area name control areas that name the file, and no other does
  *   CA3 subsections are disjoint, ascending, and cover the pages from 0 to `pages`
- *   CA4 commit_pages is what its pages and the frames of its tables are charged
+ *   CA4 commit_pages is what its pages and its tables are charged, those that are out included
  *   CA5 io_count is the number of transfers that look at it when they end
  *   CA7 areas_kept of the anchor is the number of areas that are ending and that no call ends now
  *   CA8 of a modified page the area has an age, none older than mapped_since, or a pass comes by
  *   PT1 a prototype entry is empty, valid, in transition, of a file, or a software entry; a valid
  *       one names an active frame whose shares are the entries of views and calls that name it
  *   PT2 a table's used count is its non-empty entries, its share count one more than those that are
- *       valid or in transition; no entry lies beyond `pages`
+ *       valid or in transition, of one that is out 0; no entry lies beyond `pages`
+ *   PT4 tables_out is the number of tables that are in transition or in a page file
  *
  * Who may change what: docs/sections.md. Source: public descriptions; the tree is ours.
  */
@@ -59,20 +60,22 @@ struct control_area {
     le32 view_count;       /* (O) */
     le32 writable_views;   /* views of data that may write to it (O) */
     le32 user_count;       /* calls in progress (O) */
-    le32 io_count;         /* transfers in flight that look at it when they end (R) */
+    le32 io_count;         /* transfers in flight that look at it when they end, and calls that go
+                              over all areas and are at it (R) */
     le32 subsection_count; /* fixed */
     le64 subsections;      /* first one, a reference; fixed */
     le64 pages;            /* prototype entries (X) */
-    le64 root_frame;       /* of the tree, or FRAME_NONE: no entry was ever needed (X) */
+    le64 root_frame;       /* of the tree, or FRAME_NONE: it has no table (X) */
     le32 levels;           /* of the tree, enough for `pages` (X) */
     le32 protection;       /* PROT_* code that page-file pages are entered with; fixed */
     le64 commit_pages;     /* (X) */
-    le64 table_pages;      /* of these, frames of the tree (X) */
+    le64 table_pages;      /* of these, tables of the tree, those that are out included (X) */
     le64 base_page;        /* of an image: the page that it is relocated for; fixed */
     le64 image;            /* of an image: what was found in its headers, a reference; fixed */
     le64 next, prev;       /* all control areas, references (O) */
+    le64 sweep_page;       /* where the sweep over its tables goes on (O) */
     le32 is_resident;      /* of large pages: they are promised to stay; fixed */
-    le32 reserved;
+    le32 tables_out;       /* of table_pages, those that are not in memory (X) */
 };
 
 struct subsection {
@@ -180,15 +183,27 @@ void area_cut(struct call *c, struct control_area *area, uint64_t first);
 void area_hide(struct call *c, struct control_area *area);
 
 /* End an area that the caller has hidden: purge it, free its tables and itself. False: a transfer
- * is in flight; it is kept for area_reap. */
+ * is in flight, or a table is out; it is kept for area_reap or areas_finish. */
 bool area_end(struct call *c, struct control_area *area);
+
+/* An area that was kept, has tables that are out and no transfer, and comes after one on the list;
+ * NULL: from its head. The caller has it for itself, and ends it, or keeps it again. Takes (O). */
+struct control_area *area_claim_kept(struct call *c, const struct control_area *after);
+void area_keep(struct call *c, struct control_area *area);
+
+/* Purge an area that is ending from a page on, as far as its tables are in memory. False: the table
+ * of *page is out. Takes (X). */
+bool area_empty(struct call *c, struct control_area *area, uint64_t *page);
+
+/* Give up the tables of an area that are out, and what they name: the system ends. Takes (X). */
+void area_abandon_tables(struct call *c, struct control_area *area);
 
 /* --- based.c --- */
 
 /* Where a SEC_BASED section of so many pages goes, in every process. (O) is held. */
 uint64_t section_take_base(struct call *c, uint64_t pages);
 
-/* End what was kept and has no transfer any more. */
+/* End what was kept and has no transfer any more, but for areas with tables that are out. */
 void area_reap(struct call *c);
 
 #endif

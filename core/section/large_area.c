@@ -30,7 +30,7 @@ static ntmm_status fill_run(struct call *c, struct control_area *area, uint64_t 
 {
     uint64_t base;
     area_lock(c, area);
-    bool has_table = prototype_make(c, area, page, TABLE_FOR_SERVICE).entry != NULL;
+    bool has_table = prototype_make(c, area, page, TABLE_FOR_SERVICE, 0).entry != NULL;
     area_unlock(c, area);
     if (!has_table)
         return want_status(c);

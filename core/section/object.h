@@ -72,7 +72,7 @@ struct file {
     le32 flags;           /* NTMM_FILE_*; fixed */
     le32 is_write_failed; /* (R) */
     le32 is_resizing;     /* a call changes its size: one at a time (O) */
-    le32 cuts;            /* times that it became smaller (O) */
+    le32 cuts;            /* times that it became smaller (O) to write, (R) */
 };
 
 struct object_name {

@@ -21,6 +21,11 @@ uint32_t prototype_levels(uint64_t pages)
     return levels;
 }
 
+static le64 *table_slot_of(const struct call *c, uint64_t frame, uint64_t page, uint32_t level)
+{
+    return (le64 *)table_at(c, frame) + index_of(page, level);
+}
+
 static struct prototype_span missing(uint64_t page, uint32_t level)
 {
     uint64_t width = 1ull << 9 * level;
@@ -29,22 +34,43 @@ static struct prototype_span missing(uint64_t page, uint32_t level)
 
 struct prototype_span prototype_find(struct call *c, struct control_area *area, uint64_t page)
 {
-    uint64_t frame = get64(&area->root_frame);
+    uint64_t frame = load64_relaxed(&area->root_frame);
     uint32_t level = get32(&area->levels);
     if (frame == FRAME_NONE)
         return missing(page, level);
     for (; level > 1; level--) {
-        const le64 *table = table_at(c, frame);
-        uint64_t entry = get64(&table[index_of(page, level)]);
-        if (entry == 0)
-            return missing(page, level - 1);
+        le64 *upper = table_slot_of(c, frame, page, level);
+        uint64_t entry = load64_relaxed(upper);
+        if (!(entry & FIELD_MASK(HW_VALID))) {
+            struct prototype_span span = missing(page, level - 1);
+            span.upper = upper;
+            return span;
+        }
         frame = field_get(entry, HW_FRAME);
     }
     return (struct prototype_span){
-        .entry = (le64 *)table_at(c, frame) + index_of(page, 1),
+        .entry = table_slot_of(c, frame, page, 1),
         .table = pfn_at(c, frame),
         .end = (page | (NTMM_ENTRIES_PER_TABLE - 1)) + 1,
     };
+}
+
+struct prototype_path prototype_path(const struct call *c, const struct control_area *area,
+                                     uint64_t page)
+{
+    struct prototype_path path = {.levels = get32(&area->levels)};
+    uint64_t frame = load64_relaxed(&area->root_frame);
+    uint32_t level = path.levels;
+    while (frame != FRAME_NONE) {
+        path.frames[path.count++] = frame;
+        uint64_t entry = level > 1 ? load64_relaxed(table_slot_of(c, frame, page, level)) : 0;
+        if (!(entry & FIELD_MASK(HW_VALID)))
+            break;
+        frame = field_get(entry, HW_FRAME);
+        level--;
+    }
+    path.end = missing(page, path.count == 0 || level == 1 ? level : level - 1).end;
+    return path;
 }
 
 static bool charge(struct call *c, enum table_payer payer)
@@ -56,6 +82,18 @@ static bool charge(struct call *c, enum table_payer payer)
         return false;
     system_count(c, NTMM_COUNTER_COMMIT_OVERDRAFTS, overdrawn);
     return true;
+}
+
+static void count_table(struct call *c, struct control_area *area, uint64_t by)
+{
+    set64(&area->commit_pages, get64(&area->commit_pages) + by);
+    store64_relaxed(&area->table_pages, get64(&area->table_pages) + by);
+    (void)add64(&partition_of(c)->area_tables, by);
+}
+
+static void count_out(struct control_area *area, uint32_t by)
+{
+    store32_relaxed(&area->tables_out, get32(&area->tables_out) + by);
 }
 
 /* A table whose parent entry has an address; 0: it is a root. FRAME_NONE with c->want set. */
@@ -71,20 +109,11 @@ static uint64_t new_table(struct call *c, struct control_area *area, uint64_t en
     }
     struct pfn *pfn = pfn_at(c, frame);
     set64(&pfn->entry_address, entry_address);
+    store64_relaxed(&pfn->original_pte, entry_software(PROT_READWRITE));
     set64(&pfn->table_frame, entry_address ? ref_frame(c, entry_address) : frame);
-    set64(&area->commit_pages, get64(&area->commit_pages) + 1);
-    set64(&area->table_pages, get64(&area->table_pages) + 1);
-    (void)add64(&partition_of(c)->area_tables, 1);
+    pfn_set_modified(pfn); /* no slot holds it */
+    count_table(c, area, 1);
     return frame;
-}
-
-static void free_table(struct call *c, struct control_area *area, uint64_t frame)
-{
-    frame_free(c, frame);
-    commit_return(c, 1);
-    set64(&area->commit_pages, get64(&area->commit_pages) - 1);
-    set64(&area->table_pages, get64(&area->table_pages) - 1);
-    (void)add64(&partition_of(c)->area_tables, ~0ull);
 }
 
 /* The table below an entry of a table, made if it is missing. FRAME_NONE with c->want set. */
@@ -100,34 +129,157 @@ static uint64_t make_child(struct call *c, struct control_area *area, uint64_t p
         return FRAME_NONE;
     pfn_add_used(pfn_at(c, parent), 1);
     pfn_add_share(pfn_at(c, parent), 1);
-    set64(entry, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
+    store64_relaxed(entry, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
     return frame;
 }
 
-struct prototype_span prototype_make(struct call *c, struct control_area *area, uint64_t page,
-                                     enum table_payer payer)
+/* None of the tables that lead to the page is out. False with c->want set; those made stay. */
+static bool make_tables(struct call *c, struct control_area *area, uint64_t page,
+                        enum table_payer payer)
 {
     uint64_t frame = get64(&area->root_frame);
     if (frame == FRAME_NONE) {
         frame = new_table(c, area, 0, payer);
-        set64(&area->root_frame, frame);
+        store64_relaxed(&area->root_frame, frame);
     }
     for (uint32_t level = get32(&area->levels); level > 1 && frame != FRAME_NONE; level--)
         frame = make_child(c, area, frame, index_of(page, level), payer);
-    if (frame == FRAME_NONE)
-        return (struct prototype_span){.end = page + 1};
-    return prototype_find(c, area, page);
+    return frame != FRAME_NONE;
+}
+
+struct prototype_span prototype_make(struct call *c, struct control_area *area, uint64_t page,
+                                     enum table_payer payer, uint32_t beside)
+{
+    struct prototype_span span = prototype_find(c, area, page);
+    if (span.entry || prototype_is_out(&span))
+        return span;
+    struct prototype_path path = prototype_path(c, area, page);
+    if (!frames_are_available(c, path.levels - path.count + beside))
+        return span;
+    if (make_tables(c, area, page, payer))
+        return prototype_find(c, area, page);
+    struct want want = c->want;
+    prototype_prune(c, area, page);
+    c->want = want;
+    return (struct prototype_span){.end = page + 1};
+}
+
+/* Tables that are missing below the end of a path, for pages up to `end`. */
+static uint64_t tables_below(const struct prototype_path *path, uint64_t page, uint64_t end)
+{
+    uint64_t tables = 0;
+    for (uint32_t level = 1; level <= path->levels - path->count; level++) {
+        uint32_t shift = 9 * level; /* pages that one table of the level decides */
+        tables += ((end - 1) >> shift) - (page >> shift) + 1;
+    }
+    return tables;
+}
+
+static uint64_t count_missing(struct call *c, struct control_area *area, uint64_t start,
+                              uint64_t end)
+{
+    uint64_t tables = 0;
+    for (uint64_t page = start; page < end;) {
+        struct prototype_span span = prototype_find(c, area, page);
+        struct prototype_path path = prototype_path(c, area, page);
+        if (!span.entry && !prototype_is_out(&span))
+            tables += tables_below(&path, page, min_u64(span.end, end));
+        page = span.end;
+    }
+    return tables;
 }
 
 bool prototype_make_range(struct call *c, struct control_area *area, uint64_t start, uint64_t end)
 {
+    uint64_t missing_tables = count_missing(c, area, start, end);
+    if (missing_tables != 0 && !frames_are_available(c, missing_tables))
+        return false;
     for (uint64_t page = start; page < end;) {
-        struct prototype_span span = prototype_make(c, area, page, TABLE_FOR_SERVICE);
-        if (!span.entry)
+        struct prototype_span span = prototype_make(c, area, page, TABLE_FOR_SERVICE, 0);
+        if (!span.entry && !prototype_is_out(&span)) {
+            prototype_prune_range(c, area, start, page + 1);
             return false;
+        }
         page = span.end;
     }
     return true;
+}
+
+/* --- tables that go --- */
+
+static void free_frame(struct call *c, uint64_t frame)
+{
+    struct frame_chain chain = chain_empty();
+    if (get64(&pfn_at(c, frame)->entry_address) == 0)
+        chain_add(c, &chain, frame); /* a root is in no transfer */
+    else
+        frame_delete(c, frame, &chain);
+    chain_free(c, &chain);
+    commit_return(c, 1);
+    system_count(c, NTMM_COUNTER_PROTOTYPE_TABLES_FREED, 1);
+}
+
+void prototype_free_table(struct call *c, struct control_area *area, uint64_t frame)
+{
+    const struct pfn *pfn = pfn_at(c, frame);
+    uint64_t address = get64(&pfn->entry_address);
+    struct pfn *parent = pfn_at(c, pfn_table_frame(pfn));
+    NTMM_ASSERT(pfn_used(pfn) == 0);
+    pfn_wait_for_last_share(c, pfn);
+    if (address == 0) {
+        store64_relaxed(&area->root_frame, FRAME_NONE);
+    } else {
+        store64_relaxed(core_at(c->bias, address), 0);
+        pfn_add_used(parent, -1);
+        pfn_add_share(parent, -1);
+    }
+    free_frame(c, frame);
+    count_table(c, area, ~0ull);
+}
+
+void prototype_prune(struct call *c, struct control_area *area, uint64_t page)
+{
+    struct prototype_path path = prototype_path(c, area, page);
+    for (uint32_t i = path.count; i-- > 0 && pfn_used(pfn_at(c, path.frames[i])) == 0;)
+        prototype_free_table(c, area, path.frames[i]);
+}
+
+void prototype_prune_range(struct call *c, struct control_area *area, uint64_t start, uint64_t end)
+{
+    struct want want = c->want;
+    for (uint64_t page = start; page < end;) {
+        uint64_t next = prototype_find(c, area, page).end;
+        prototype_prune(c, area, page);
+        page = next;
+    }
+    c->want = want;
+}
+
+void prototype_trim_table(struct call *c, struct control_area *area, uint64_t frame)
+{
+    le64 *entry = core_at(c->bias, get64(&pfn_at(c, frame)->entry_address));
+    uint64_t value = entry_transition(PROT_READWRITE, frame);
+    store64_release(entry, invalid_encode(value, c->sys->invalid_mask));
+    count_out(area, 1);
+    system_count(c, NTMM_COUNTER_PROTOTYPE_TABLES_TRIMMED, 1);
+    frame_end_share(c, frame);
+}
+
+bool prototype_return(struct call *c, struct control_area *area, const struct prototype_span *span)
+{
+    if (!table_reenter(c, span->upper, TABLE_BITS))
+        return false;
+    count_out(area, ~0u);
+    return true;
+}
+
+void prototype_abandon(struct call *c, struct control_area *area, const struct prototype_span *span)
+{
+    struct pfn *table = pfn_at(c, ref_frame(c, core_ref(c, span->upper)));
+    table_abandon_entry(c, table, span->upper);
+    count_out(area, ~0u);
+    commit_return(c, 1);
+    count_table(c, area, ~0ull);
 }
 
 uint64_t prototype_page(const struct call *c, uint64_t entry_address)
@@ -152,10 +304,10 @@ static bool raise_root(struct call *c, struct control_area *area)
     struct pfn *pfn = pfn_at(c, old);
     set64(&pfn->entry_address, frame_ref(c, root));
     set64(&pfn->table_frame, (get64(&pfn->table_frame) & ~FRAME_NONE) | root);
-    set64(table_at(c, root), TABLE_BITS | old << NTMM_PAGE_SHIFT);
+    store64_relaxed((le64 *)table_at(c, root), TABLE_BITS | old << NTMM_PAGE_SHIFT);
     pfn_add_used(pfn_at(c, root), 1);
     pfn_add_share(pfn_at(c, root), 1);
-    set64(&area->root_frame, root);
+    store64_relaxed(&area->root_frame, root);
     return true;
 }
 
@@ -184,16 +336,18 @@ static void free_below(struct call *c, struct control_area *area, uint64_t frame
         pfn_add_share(pfn_at(c, frame), -1);
     }
     pfn_wait_for_last_share(c, pfn_at(c, frame));
-    free_table(c, area, frame);
+    free_frame(c, frame);
+    count_table(c, area, ~0ull);
 }
 
 void prototype_free_tables(struct call *c, struct control_area *area)
 {
     uint64_t root = get64(&area->root_frame);
+    NTMM_ASSERT(get32(&area->tables_out) == 0);
     if (root == FRAME_NONE)
         return;
     free_below(c, area, root, get32(&area->levels));
-    set64(&area->root_frame, FRAME_NONE);
+    store64_relaxed(&area->root_frame, FRAME_NONE);
 }
 
 uint64_t prototype_default(const struct call *c, const struct control_area *area, uint64_t page)

@@ -236,14 +236,23 @@ ntmm_status view_protect(struct call *c, struct process *process, struct vad *va
 
 /* --- committing --- */
 
-/* Pages of [start, end) that are not committed. Tables that were made stay. */
-static uint64_t count_missing(struct call *c, struct control_area *area, uint64_t start,
-                              uint64_t end)
+/* Commit the pages of [start, end) that are not, or count them only. Of a table that is out, all are.
+ * (X) is held. */
+static uint64_t commit_missing(struct call *c, struct control_area *area, uint64_t start,
+                               uint64_t end, bool is_counting)
 {
     uint64_t missing = 0;
-    for (uint64_t page = start; page < end; page++) {
+    for (uint64_t page = start; page < end;) {
         struct prototype_span span = prototype_find(c, area, page);
-        missing += load64_relaxed(span.entry) == 0;
+        uint64_t stop = min_u64(span.end, end);
+        for (le64 *entry = span.entry; entry && page < stop; page++, entry++) {
+            if (load64_relaxed(entry) != 0)
+                continue;
+            missing++;
+            if (!is_counting)
+                entry_write(c, span.table, entry, entry_software(get32(&area->protection)));
+        }
+        page = stop;
     }
     return missing;
 }
@@ -254,18 +263,19 @@ ntmm_status area_commit(struct call *c, struct control_area *area, uint64_t star
     if (!area_is(area, AREA_RESERVE) || start >= end)
         return status;
     area_lock(c, area);
-    if (!prototype_make_range(c, area, start, end))
+    if (!prototype_make_range(c, area, start, end)) {
         status = want_status(c);
-    uint64_t missing = status == NTMM_STATUS_SUCCESS ? count_missing(c, area, start, end) : 0;
-    if (missing && !commit_charge(c, missing))
-        status = want_status(c);
-    for (uint64_t page = start; status == NTMM_STATUS_SUCCESS && page < end; page++) {
-        struct prototype_span span = prototype_find(c, area, page);
-        if (load64_relaxed(span.entry) == 0)
-            entry_write(c, span.table, span.entry, entry_software(get32(&area->protection)));
+        area_unlock(c, area);
+        return status;
     }
-    if (status == NTMM_STATUS_SUCCESS)
+    uint64_t missing = commit_missing(c, area, start, end, true);
+    if (missing && !commit_charge(c, missing)) {
+        status = want_status(c);
+        prototype_prune_range(c, area, start, end); /* tables made for this */
+    } else {
+        (void)commit_missing(c, area, start, end, false);
         set64(&area->commit_pages, get64(&area->commit_pages) + missing);
+    }
     area_unlock(c, area);
     return status;
 }

@@ -102,6 +102,7 @@ static void end_file(struct call *c, struct file *file, struct control_area *dat
     if (image)
         (void)area_end(c, image);
     object_free(c, core_ref(c, file));
+    areas_finish(c);
 }
 
 /* The last use is over. (O) is held, and released. */
@@ -142,6 +143,7 @@ void area_give_up(struct call *c, struct control_area *area, enum area_user user
     uint64_t ref = get64(&area->file);
     if (!ref) {
         area_release(c, area, user);
+        areas_finish(c);
         return;
     }
     struct file *file = file_at(c, ref);
@@ -179,7 +181,7 @@ void objects_end_with_system(struct call *c)
         end_section(c, ref);
     for (uint64_t ref; (ref = object_first(c, HANDLE_KIND_FILE)) != 0;)
         end_known_file(c, file_at(c, ref));
-    area_reap(c);
+    areas_finish_with_system(c);
     object_table_free(c);
 }
 
@@ -257,7 +259,7 @@ ntmm_status ntmm_create_file(struct ntmm_system *system, const struct ntmm_file_
     ntmm_status status = check_config(config, access);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    area_reap(&c);
+    areas_finish(&c);
     do {
         objects_lock(&c);
         status = make(&c, config, access, file);

@@ -222,9 +222,10 @@ static ntmm_status set_smaller_size(struct call *c, struct file *file, uint64_t 
     before->size_bytes = load64_relaxed(&file->size_bytes);
     before->valid_bytes = get64(&file->valid_bytes);
     if (!is_in_the_way) {
-        store64_relaxed(&file->size_bytes, bytes);
-        set32(&file->cuts, get32(&file->cuts) + 1);
-        store64_relaxed(&file->valid_bytes, min_u64(before->valid_bytes, bytes));
+        /* first, for who reads the others without (O) */
+        store32_relaxed(&file->cuts, get32(&file->cuts) + 1);
+        store64_release(&file->size_bytes, bytes);
+        store64_release(&file->valid_bytes, min_u64(before->valid_bytes, bytes));
     }
     objects_unlock(c);
     return is_in_the_way ? NTMM_STATUS_USER_MAPPED_FILE : NTMM_STATUS_SUCCESS;

@@ -120,10 +120,12 @@ static void read_prototype(struct call *c, struct piece *p, struct control_area 
     uint64_t prototype = view_prototype(p->vad, p->page);
     uint64_t raw = look_at_prototype(c, area, prototype, &at);
     uint64_t value = value_out(c, area, prototype, raw);
-    if (!has_backing(c, area, prototype, value))
+    if (prototype_is_out(&at))
+        c->want = (struct want){.kind = WANT_TABLE, .page = p->page, .is_prototype = true};
+    if (prototype_is_out(&at) || !has_backing(c, area, prototype, value))
         return;
     if (!at.entry)
-        at = prototype_make(c, area, prototype, TABLE_FOR_SERVICE);
+        at = prototype_make(c, area, prototype, TABLE_FOR_SERVICE, 1);
     if (!at.entry)
         return;
     if (entry_is_of_file(value))
@@ -236,8 +238,9 @@ static bool is_waiting(struct call *c, const struct piece *p, uint64_t raw)
     area_lock(c, area);
     uint64_t found = look_at_prototype(c, area, prototype, &at);
     enum pte_kind kind = entry_kind(c, found);
-    bool has_contents = kind == PTE_VALID || kind == PTE_TRANSITION ||
-                        has_backing(c, area, prototype, value_out(c, area, prototype, found));
+    bool has_contents = !prototype_is_out(&at) && /* else: its pages came to nothing */
+                        (kind == PTE_VALID || kind == PTE_TRANSITION ||
+                         has_backing(c, area, prototype, value_out(c, area, prototype, found)));
     area_unlock(c, area);
     return has_contents;
 }

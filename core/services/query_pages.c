@@ -204,6 +204,8 @@ static uint64_t attributes_of_prototype(struct call *c, const struct vad *vad, u
     area_lock(c, area);
     struct prototype_span span = prototype_find(c, area, view_prototype(vad, page));
     uint64_t raw = span.entry ? load64_acquire(span.entry) : 0;
+    if (prototype_is_out(&span))
+        c->want = (struct want){.kind = WANT_TABLE, .page = page, .is_prototype = true};
     area_unlock(c, area);
     return attributes_of_shared(c, raw);
 }

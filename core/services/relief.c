@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "fault/door.h"
 #include "paging/transfers.h"
+#include "section/view.h"
 #include "workingset/balance.h"
 #include "workingset/rows.h"
 
@@ -183,9 +184,22 @@ bool wait_retry(struct call *c, struct ntmm_wait *wait, uint64_t *deadline, ntmm
     return false;
 }
 
+/* The tables of a page, or those of the prototype that its view shows now. (W) is held. */
+static ntmm_status bring(struct call *c, struct relief *relief, struct process *process,
+                         const struct want *want)
+{
+    if (!want->is_prototype)
+        return door_bring_tables(c, process, want->page, relief_wait(relief));
+    const struct vad *vad = vad_find(c, process, want->page);
+    if (!vad || !vad_is_view(vad))
+        return NTMM_STATUS_SUCCESS; /* as the operation will see */
+    return prototype_bring(c, view_area(c, vad), view_prototype(vad, want->page),
+                           relief_wait(relief));
+}
+
 /* Bring in the tables that lead to a page. */
 static bool bring_tables(struct call *c, struct relief *relief, struct process *process,
-                         uint64_t page, ntmm_status *status)
+                         const struct want *wanted, ntmm_status *status)
 {
     uint64_t handle = get64(&process->handle);
     for (;;) {
@@ -193,7 +207,7 @@ static bool bring_tables(struct call *c, struct relief *relief, struct process *
         bool is_same = get64(&process->handle) == handle && get32(&process->state) != PROCESS_FREE;
         if (relief->out == 0)
             relief->out = get64(&process->tables_out);
-        ntmm_status result = is_same ? door_bring_tables(c, process, page, relief_wait(relief))
+        ntmm_status result = is_same ? bring(c, relief, process, wanted)
                                      : NTMM_STATUS_SUCCESS; /* the operation will see it gone */
         process_unlock_working_set(c, process);
         struct want want = c->want;
@@ -220,7 +234,7 @@ static bool relieve_kind(struct call *c, struct relief *relief, struct process *
             *status = NTMM_STATUS_NO_MEMORY;
             return false;
         }
-        return bring_tables(c, relief, process, want.page, status);
+        return bring_tables(c, relief, process, &want, status);
     case WANT_COMMIT:
         return page_files_extend(c, want.pages);
     case WANT_FRAME:

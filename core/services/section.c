@@ -379,7 +379,7 @@ ntmm_status ntmm_create_section(struct ntmm_system *system, ntmm_handle *section
         status = file_handle ? keep_file(&c, &r, &file) : check_size_without_file(&r);
     if (status != NTMM_STATUS_SUCCESS)
         return status;
-    area_reap(&c);
+    areas_finish(&c);
     if (file_handle) {
         status = create_of_file(&c, &r, file);
         (void)file_release(&c, file); /* what could not be written stays modified */

@@ -45,6 +45,15 @@ ntmm_status file_image_area(struct call *c, struct file *file, const struct imag
  * pages are written, and it goes. No lock is held; waits for I/O. */
 void area_give_up(struct call *c, struct control_area *area, enum area_user user);
 
+/* --- area_finish.c --- */
+
+/* End what was kept, tables that are out brought in; what cannot be is kept again. No lock is held,
+ * and it may wait; c->want stays. */
+void areas_finish(struct call *c);
+
+/* The same with the system: tables that are out are given up, unread. */
+void areas_finish_with_system(struct call *c);
+
 /* Whether a device is a file of sections. No lock is held. */
 bool device_is_file(struct call *c, uint64_t device);
 

@@ -291,7 +291,7 @@ void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teard
     (void)finish_transfers(&c); /* what is in flight to a file looks at it when it ends */
     objects_end_with_system(&c);
     report.transfers = finish_transfers(&c);
-    area_reap(&c);
+    areas_finish_with_system(&c);
     slots_free_all(&c);
     process_directory_free(&c);
     slab_trim(&c);

@@ -35,7 +35,7 @@
 #define PROCESSES_MAX (NTMM_ENTRIES_PER_TABLE * PROCESSES_PER_FRAME)
 #define FAULT_LOG_BLOCKS 3u
 #define READERS 4u /* a power of two: of processors, by number */
-#define PROCESS_ROOM 104u
+#define PROCESS_ROOM 88u
 #define HANDLE_KIND_PROCESS 1u
 #define HANDLE_KIND_SHIFT 56u
 #define HANDLE_GENERATION_SHIFT 32u

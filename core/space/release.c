@@ -287,22 +287,11 @@ bool private_run_down(struct call *c, struct process *process)
 void private_abandon_table(struct call *c, struct process *process, uint64_t page)
 {
     struct table_span span = table_find(c, process, page);
-    NTMM_ASSERT(span.is_out);
-    uint64_t frame = entry_lock_transition(c, span.upper);
-    struct frame_chain chain = chain_empty();
     struct gather g;
+    NTMM_ASSERT(span.is_out);
     gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
-    if (frame != FRAME_NONE) {
-        bool is_ours = frame_detach(c, frame);
-        frame_unlock(c, frame);
-        if (is_ours)
-            frame_delete(c, frame, &chain);
-        pfn_add_share(span.upper_table, -1);
-    }
-    store64_release(span.upper, 0);
-    pfn_add_used(span.upper_table, -1);
+    table_abandon_entry(c, span.upper_table, span.upper);
     process_subtract(&process->tables_out, 1);
-    chain_free(c, &chain);
     table_prune(c, process, page, &g);
     gather_finish(c, process, &g);
 }

@@ -235,9 +235,9 @@ bool tables_look_present(struct call *c, struct process *process, uint64_t start
     return true;
 }
 
-bool table_return(struct call *c, struct process *process, const struct table_span *span)
+bool table_reenter(struct call *c, le64 *upper, uint64_t bits)
 {
-    uint64_t frame = entry_lock_transition(c, span->upper);
+    uint64_t frame = entry_lock_transition(c, upper);
     if (frame == FRAME_NONE)
         return false;
     if (pfn_is_being_read(pfn_at(c, frame))) {
@@ -245,11 +245,34 @@ bool table_return(struct call *c, struct process *process, const struct table_sp
         return false;
     }
     frame_reactivate(c, frame);
-    store64_release(span->upper, TABLE_BITS | frame << NTMM_PAGE_SHIFT);
+    store64_release(upper, bits | frame << NTMM_PAGE_SHIFT);
     frame_unlock(c, frame);
     frame_make_modified(c, frame);
+    return true;
+}
+
+bool table_return(struct call *c, struct process *process, const struct table_span *span)
+{
+    if (!table_reenter(c, span->upper, TABLE_BITS))
+        return false;
     process_subtract(&process->tables_out, 1);
     return true;
+}
+
+void table_abandon_entry(struct call *c, struct pfn *table, le64 *upper)
+{
+    uint64_t frame = entry_lock_transition(c, upper);
+    struct frame_chain chain = chain_empty();
+    if (frame != FRAME_NONE) {
+        bool is_ours = frame_detach(c, frame);
+        frame_unlock(c, frame);
+        if (is_ours)
+            frame_delete(c, frame, &chain);
+        pfn_add_share(table, -1);
+    }
+    store64_release(upper, 0);
+    pfn_add_used(table, -1);
+    chain_free(c, &chain);
 }
 
 void table_root_free(struct call *c, uint64_t root_frame)

@@ -130,6 +130,13 @@ void table_root_free(struct call *c, uint64_t root_frame);
  * It counts as modified from then on. False: it is neither, any more. */
 bool table_return(struct call *c, struct process *process, const struct table_span *span);
 
+/* The same of a table of anybody's whose entry above it is `upper`, which becomes `bits` and the
+ * frame. */
+bool table_reenter(struct call *c, le64 *upper, uint64_t bits);
+
+/* A table that is out is given up, with all that it names; `table`: row of the table above it. */
+void table_abandon_entry(struct call *c, struct pfn *table, le64 *upper);
+
 bool tables_look_present(struct call *c, struct process *process, uint64_t start, uint64_t end);
 
 /* Whether every table of [start, end) is in memory; false with WANT_TABLE. */

@@ -17,6 +17,7 @@
 #include "base/bits.h"
 #include "paging/transfers.h"
 #include "space/wsl.h"
+#include "workingset/area_tables.h"
 
 /* Entries looked at, at most, while one (W) is held: some 10 microseconds. */
 #define SWEEP_PAGES 512u
@@ -359,8 +360,11 @@ static void fill_reserve(struct call *c, uint64_t pages, uint32_t lowest)
 {
     struct use use = find_use(c);
     uint64_t goal = reserve_of(&use) + pages;
-    if (use.reserve < goal)
-        (void)trim_oldest(c, goal - use.reserve, use.sets, lowest);
+    uint64_t wanted = goal - min_u64(goal, use.reserve);
+    if (wanted != 0) {
+        (void)trim_oldest(c, wanted, use.sets, lowest);
+        (void)area_tables_sweep(c, wanted * ROUND_FACTOR, wanted);
+    }
     (void)write_modified(c);
 }
 
@@ -387,7 +391,9 @@ static uint64_t trim_harder(struct call *c, uint64_t pages)
     struct use use = find_use(c);
     uint64_t wanted = reserve_of(&use) + pages;
     uint64_t progress = trim_oldest(c, wanted, use.sets, 0);
-    return progress ? progress : trim_below_minimum(c, wanted);
+    if (progress == 0)
+        progress = trim_below_minimum(c, wanted);
+    return progress + area_tables_sweep(c, UINT64_MAX, wanted);
 }
 
 void balance_reclaim(struct call *c, uint64_t pages)

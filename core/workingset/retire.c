@@ -54,7 +54,7 @@ static ntmm_status empty_modified(struct call *c, struct retiring *r)
 {
     struct move move = move_of(r);
     if (!r->is_readable) {
-        bool is_table = pfn_use(pfn_at(c, r->frame)) == NTMM_USE_TABLE;
+        bool is_table = use_is_of_table(pfn_use(pfn_at(c, r->frame)));
         return is_table ? NTMM_STATUS_NOT_SUPPORTED
                         : note(r, frame_lose(c, r->frame), NTMM_BAD_FRAME_LOST);
     }

@@ -6,6 +6,7 @@
 
 #include "paging/transfers.h"
 #include "space/wsl.h"
+#include "workingset/area_tables.h"
 
 #define LEVELS 4u
 
@@ -78,6 +79,7 @@ void page_out_everything(struct ntmm_emulated *emu)
     bool is_done = false;
     for (uint32_t level = 0; level < LEVELS && !is_done; level++) {
         empty_all(&c);
+        (void)area_tables_sweep(&c, UINT64_MAX, UINT64_MAX);
         write_all(&c);
         is_done = !take_all(&c);
     }

@@ -53,7 +53,9 @@ extern "C" {
       SYSTEM)                                                                                      \
     X(FRAMES_ZEROED_BACKGROUND, "frames_zeroed_background", "ours", "pages", SYSTEM)               \
     X(PROCESSES_CREATED, "processes_created", "ours", "processes", SYSTEM)                         \
-    X(PROCESSES_ENDED, "processes_ended", "ours", "processes", SYSTEM)
+    X(PROCESSES_ENDED, "processes_ended", "ours", "processes", SYSTEM)                             \
+    X(PROTOTYPE_TABLES_FREED, "prototype_tables_freed", "ours", "pages", SYSTEM)                   \
+    X(PROTOTYPE_TABLES_TRIMMED, "prototype_tables_trimmed", "ours", "pages", SYSTEM)
 
 /** Who keeps a counter. */
 enum ntmm_counter_owner {
