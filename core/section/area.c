@@ -328,12 +328,7 @@ bool area_empty(struct call *c, struct control_area *area, uint64_t *page)
 void area_abandon_tables(struct call *c, struct control_area *area)
 {
     area_lock(c, area);
-    for (uint64_t page = 0; page < 1ull << 9 * get32(&area->levels);) {
-        struct prototype_span span = prototype_find(c, area, page);
-        if (prototype_is_out(&span))
-            prototype_abandon(c, area, &span);
-        page = span.end;
-    }
+    prototype_abandon_tables(c, area);
     area_unlock(c, area);
 }
 

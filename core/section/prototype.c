@@ -273,13 +273,20 @@ bool prototype_return(struct call *c, struct control_area *area, const struct pr
     return true;
 }
 
-void prototype_abandon(struct call *c, struct control_area *area, const struct prototype_span *span)
+void prototype_abandon_tables(struct call *c, struct control_area *area)
 {
-    struct pfn *table = pfn_at(c, ref_frame(c, core_ref(c, span->upper)));
-    table_abandon_entry(c, table, span->upper);
-    count_out(area, ~0u);
-    commit_return(c, 1);
-    count_table(c, area, ~0ull);
+    for (uint64_t page = 0; page < 1ull << 9 * get32(&area->levels);) {
+        struct prototype_span span = prototype_find(c, area, page);
+        if (prototype_is_out(&span)) {
+            struct pfn *table = pfn_at(c, ref_frame(c, core_ref(c, span.upper)));
+            table_abandon_entry(c, table, span.upper);
+        }
+        page = span.end;
+    }
+    uint64_t lost = get32(&area->tables_out); /* those below them included */
+    count_table(c, area, 0 - lost);
+    store32_relaxed(&area->tables_out, 0);
+    commit_return(c, lost);
 }
 
 uint64_t prototype_page(const struct call *c, uint64_t entry_address)

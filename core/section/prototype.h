@@ -67,9 +67,8 @@ void prototype_prune_range(struct call *c, struct control_area *area, uint64_t s
  * it is neither. */
 bool prototype_return(struct call *c, struct control_area *area, const struct prototype_span *span);
 
-/* A table that is out is given up, with all that it names: the system ends. */
-void prototype_abandon(struct call *c, struct control_area *area,
-                       const struct prototype_span *span);
+/* All tables that are out are given up, with all that they name: the system ends. */
+void prototype_abandon_tables(struct call *c, struct control_area *area);
 
 /* The page that a prototype entry is of, by its address. The entry names a frame whose (F) is held,
  * or (X) is. */

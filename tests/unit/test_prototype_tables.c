@@ -7,7 +7,9 @@
 #include <ntmm/frames.h>
 #include <ntmm/memory.h>
 #include <ntmm/query.h>
+#include <ntmm/snapshot.h>
 #include <ntmm/statistics.h>
+#include <ntmm/working_set.h>
 
 #define TABLES 4u
 
@@ -162,6 +164,32 @@ static void tables_of_two_levels(void **state)
     assert_true(commit_of(m) <= charge - (3 * GIB / PAGE) - 6);
     assert_int_equal(must_query_file(m, 0).used_pages, 0);
     machine_close(m);
+}
+
+/* What a snapshot has is what it was: tables on lists, in the page file, in memory. */
+static void a_snapshot_has_tables_that_are_out(void **state)
+{
+    (void)state;
+    struct out o = open_out(4 * MIB);
+    struct call c = machine_call(o.m);
+    assert_int_equal(must_read(o.m, o.base), 1);
+    must(ntmm_empty_working_set(o.m->system, o.m->process));
+    frames_purge_standby(&c, STANDBY_PRIORITIES);
+    (void)must_write_modified(o.m, UINT64_MAX);
+    must_finish_transfers(o.m);
+    frames_purge_standby(&c, STANDBY_PRIORITIES);
+    (void)area_tables_sweep(&c, UINT64_MAX, UINT64_MAX);
+    must_finish_transfers(o.m);
+    must(ntmm_emulated_snapshot(o.m->emu));
+    uint64_t hash = ntmm_emulated_hash(o.m->emu);
+    hold_tables(o.m, o.base, TABLES, 0);
+    page_out_everything(o.m->emu);
+    must(ntmm_emulated_restore_snapshot(o.m->emu));
+    assert_int_equal(ntmm_emulated_hash(o.m->emu), hash);
+    machine_assert_sound(o.m);
+    assert_int_equal(get32(&o.area->tables_out), TABLES);
+    hold_tables(o.m, o.base, TABLES, 0);
+    machine_close(o.m);
 }
 
 /* --- what says nothing --- */
@@ -335,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_section_that_only_a_handle_keeps),
         cmocka_unit_test(views_of_two_processes),
         cmocka_unit_test(tables_of_two_levels),
+        cmocka_unit_test(a_snapshot_has_tables_that_are_out),
         cmocka_unit_test(tables_of_a_file_are_freed),
         cmocka_unit_test(what_lies_behind_valid_data_is_kept),
         cmocka_unit_test(purge_and_cut_free_what_they_empty),
