@@ -291,6 +291,80 @@ static void purge_and_cut_free_what_they_empty(void **state)
     machine_close(m);
 }
 
+static uint64_t sweep_all(struct machine *m)
+{
+    struct call c = machine_call(m);
+    return area_tables_sweep(&c, UINT64_MAX, UINT64_MAX);
+}
+
+/* A transfer that looks at an area, a call that changes its file's size, or did since the sweep
+ * came: nothing is freed under their eyes. */
+static void tables_that_somebody_looks_at_stay(void **state)
+{
+    (void)state;
+    struct machine *m = open_with_page_file(4 * MIB);
+    struct call c = machine_call(m);
+    ntmm_handle file = open_file(m, TABLES * SPAN, TABLES * SPAN);
+    ntmm_handle section = make_section(m, 0, NTMM_SEC_COMMIT, file);
+    struct control_area *area = newest_area(m);
+    struct file *object = file_at(&c, get64(&area->file));
+    uint64_t base = map(m, section);
+    fill_tables(m, base, TABLES, 0);
+    unmap(m, base);
+    must(ntmm_flush_file(m->system, file, 0, 0));
+    set32(&area->io_count, 1);
+    must(ntmm_purge_file(m->system, file));
+    assert_int_equal(get64(&area->table_pages), TABLES + 1);
+    assert_int_equal(sweep_all(m), 0);
+    set32(&area->io_count, 0);
+    set32(&object->is_resizing, 1);
+    assert_int_equal(sweep_all(m), 0);
+    set32(&object->is_resizing, 0);
+    set32(&area->io_count, 1); /* the sweep itself */
+    struct prototype_sweep sweep = {.examine = 99, .go = 99, .cuts = get32(&object->cuts) + 1};
+    area_lock(&c, area);
+    (void)prototype_sweep(&c, area, &sweep);
+    area_unlock(&c, area);
+    set32(&area->io_count, 0);
+    assert_int_equal(sweep.gone, 0);
+    machine_assert_sound(m);
+    assert_int_equal(sweep_all(m), TABLES + 1);
+    assert_int_equal(get64(&area->table_pages), 0);
+    machine_close(m);
+}
+
+/* A sweep of few tables goes on where the last one ended, from area to area, whatever ends. */
+static void a_sweep_goes_on(void **state)
+{
+    (void)state;
+    struct machine *m = open_with_page_file(4 * MIB);
+    struct call c = machine_call(m);
+    ntmm_handle sections[3];
+    uint64_t bases[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        sections[i] = make_section(m, TABLES * SPAN, NTMM_SEC_COMMIT, 0);
+        bases[i] = map(m, sections[i]);
+        fill_tables(m, bases[i], TABLES, 0);
+    }
+    must(ntmm_empty_working_set(m->system, m->process));
+    (void)must_write_modified(m, UINT64_MAX);
+    must_finish_transfers(m);
+    frames_purge_standby(&c, STANDBY_PRIORITIES);
+    for (uint32_t i = 0; i < 6; i++)
+        assert_int_equal(area_tables_sweep(&c, UINT64_MAX, 1), 1);
+    struct control_area *last = newest_area(m), *middle = area_at(&c, get64(&last->next));
+    assert_int_equal(get32(&last->tables_out), TABLES);
+    assert_int_equal(get32(&middle->tables_out), 2);
+    unmap(m, bases[1]);
+    must(ntmm_close_section(m->system, sections[1])); /* at which the hand was */
+    machine_assert_sound(m);
+    assert_int_equal(area_tables_sweep(&c, 1, UINT64_MAX), 1);
+    assert_int_equal(area_tables_sweep(&c, UINT64_MAX, UINT64_MAX), TABLES - 1);
+    hold_tables(m, bases[0], TABLES, 0);
+    hold_tables(m, bases[2], TABLES, 0);
+    machine_close(m);
+}
+
 /* --- reserved sections --- */
 
 /* Whether a page is committed is known, wherever its table is. */
@@ -367,6 +441,8 @@ int main(void)
         cmocka_unit_test(tables_of_a_file_are_freed),
         cmocka_unit_test(what_lies_behind_valid_data_is_kept),
         cmocka_unit_test(purge_and_cut_free_what_they_empty),
+        cmocka_unit_test(tables_that_somebody_looks_at_stay),
+        cmocka_unit_test(a_sweep_goes_on),
         cmocka_unit_test(reserved_pages_are_known),
         cmocka_unit_test(queries_and_prefetch_bring_them_in),
     };
