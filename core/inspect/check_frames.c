@@ -265,8 +265,7 @@ static bool check_is_met(struct checker *k, uint64_t frame, const struct pfn *pf
 {
     enum ntmm_frame_use use = pfn_use(pfn);
     const char *number = use == NTMM_USE_OBJECT ? "OB2" : "PT2";
-    bool is_to_be =
-        use == NTMM_USE_OBJECT || (use == NTMM_USE_PROTOTYPE && !is_orphan(pfn));
+    bool is_to_be = use == NTMM_USE_OBJECT || (use == NTMM_USE_PROTOTYPE && !is_orphan(pfn));
     return !is_to_be || check_equal(k, number, frame, (mark & MARK_SECTION) != 0, 1);
 }
 

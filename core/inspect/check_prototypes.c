@@ -213,9 +213,8 @@ static bool check_table(struct tree *t, uint64_t frame, uint32_t level,
     return count_entries(t, table_at(c, frame), frame, level, &here, &counts) &&
            check_equal(t->k, "PT2", frame, counts.used, pfn_used(pfn)) &&
            check_equal(t->k, "PT2", frame, counts.shares + 1, get32(&pfn->share_count)) &&
-           (!t->area ||
-            (check_equal(t->k, "PT2", frame, check_table_value(original), original) &&
-             check_equal(t->k, "P8", frame, 1, pfn_is_modified(pfn))));
+           (!t->area || (check_equal(t->k, "PT2", frame, check_table_value(original), original) &&
+                         check_equal(t->k, "P8", frame, 1, pfn_is_modified(pfn))));
 }
 
 /* --- tables that are out --- */

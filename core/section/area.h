@@ -14,15 +14,14 @@
  *       writable_views that write to it; user_count is 0 between calls, and all when it is ending
  *   CA2 a file's data_area and image_area name control areas that name the file, and no other does
  *   CA3 subsections are disjoint, ascending, and cover the pages from 0 to `pages`
- *   CA4 commit_pages is what its pages and its tables are charged, those that are out included
+ *   CA4 commit_pages is what its pages and its tables are charged, also those that are out
  *   CA5 io_count is the number of transfers that look at it when they end
  *   CA7 areas_kept of the anchor is the number of areas that are ending and that no call ends now
  *   CA8 of a modified page the area has an age, none older than mapped_since, or a pass comes by
  *   PT1 a prototype entry is empty, valid, in transition, of a file, or a software entry; a valid
  *       one names an active frame whose shares are the entries of views and calls that name it
- *   PT2 a table's used count is its non-empty entries, its share count one more than those that are
- *       valid or in transition, of one that is out 0; no entry lies beyond `pages`
- *   PT4 tables_out is the number of tables that are in transition or in a page file
+ *   PT2 a table's used count is its non-empty entries, its share count one more than those valid or
+ *       in transition, 0 of one that is out (PT4 tables_out counts them); none is beyond `pages`
  *
  * Who may change what: docs/sections.md. Source: public descriptions; the tree is ours.
  */

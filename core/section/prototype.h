@@ -74,7 +74,7 @@ void prototype_abandon_tables(struct call *c, struct control_area *area);
  * or (X) is. */
 uint64_t prototype_page(const struct call *c, uint64_t entry_address);
 
-/* Make all tables of [start, end) but those that are out; false with c->want set, and none is new. */
+/* Make all tables of [start, end) but those that are out; false with c->want set, none is new. */
 bool prototype_make_range(struct call *c, struct control_area *area, uint64_t start, uint64_t end);
 
 /* The tree has room for more pages. False with c->want set. */

@@ -8,8 +8,8 @@
  * Idle: its share count is one, so no entry of it is valid or in transition, and all of them are
  * (X)'s. What an entry of a file's data says beside the file is that the device has bytes behind
  * valid data: it says nothing when valid data reaches as far as its page has bytes. Both are read
- * without (O): they may be those of a call that cuts the file, and be set back; then the file's cuts
- * are not what they were when nobody changed its size. docs/sections.md has the table of areas.
+ * without (O): they may be those of a call that cuts the file, and be set back; then the file's
+ * cuts are not what they were when nobody changed its size. docs/sections.md: which areas.
  */
 #include "base/bits.h"
 #include "section/prototype.h"
@@ -98,8 +98,7 @@ uint32_t prototype_frames_needed(struct call *c, struct control_area *area, uint
     uint32_t freed = 0; /* the table below; one that is trimmed holds those above it */
     for (uint32_t i = path.count; i-- > 0; freed = 1) {
         uint32_t level = path.levels - i;
-        enum fate fate =
-            fate_of(c, area, path.frames[i], level, first_page_of(page, level), freed);
+        enum fate fate = fate_of(c, area, path.frames[i], level, first_page_of(page, level), freed);
         needed += fate != FATE_STAYS;
         if (fate != FATE_FREED)
             break;
@@ -126,8 +125,8 @@ static void empty_table(struct call *c, uint64_t frame)
 }
 
 /* The tables that lead to a page, as far as they may go. */
-static void sweep_path(struct call *c, struct control_area *area,
-                       const struct prototype_path *path, struct prototype_sweep *sweep)
+static void sweep_path(struct call *c, struct control_area *area, const struct prototype_path *path,
+                       struct prototype_sweep *sweep)
 {
     for (uint32_t i = path->count; i-- > 0 && sweep->go != 0;) {
         uint64_t frame = path->frames[i];

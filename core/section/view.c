@@ -168,8 +168,7 @@ static bool is_section_page_committed(struct call *c, struct control_area *area,
     area_lock(c, area);
     struct prototype_span span = prototype_find(c, area, prototype);
     /* of a reserved section a table goes out only when all its pages are committed */
-    bool is_committed =
-        span.entry ? load64_relaxed(span.entry) != 0 : prototype_is_out(&span);
+    bool is_committed = span.entry ? load64_relaxed(span.entry) != 0 : prototype_is_out(&span);
     area_unlock(c, area);
     return is_committed;
 }

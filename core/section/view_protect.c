@@ -236,8 +236,8 @@ ntmm_status view_protect(struct call *c, struct process *process, struct vad *va
 
 /* --- committing --- */
 
-/* Commit the pages of [start, end) that are not, or count them only. Of a table that is out, all are.
- * (X) is held. */
+/* Commit the pages of [start, end) that are not, or count them only. Of a table that is out, all
+ * are. (X) is held. */
 static uint64_t commit_missing(struct call *c, struct control_area *area, uint64_t start,
                                uint64_t end, bool is_counting)
 {

@@ -3,8 +3,8 @@
  *
  *   page --> table in memory: purged and freed --> table out: brought in --> again, to the end
  *
- * So it needs a frame for each level, and no more. Each area is tried once in a call: what cannot be
- * read now may be read later.
+ * So it needs a frame for each level, and no more. Each area is tried once in a call: what cannot
+ * be read now may be read later.
  */
 #include "fault/door.h"
 #include "section/prototype.h"

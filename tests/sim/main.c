@@ -136,9 +136,12 @@ static bool parse(int count, char **arguments, struct options *options)
 }
 
 static const char *const SERVICE_NAMES[SERVICE_COUNT] = {
-    "watch",        "reset-watch", "probe",           "secure",      "unsecure",
-    "job",          "clone",       "of-clone",        "large-pages", "physical-pages",
-    "map-physical", "image",       "image-elsewhere", "image-write", "remove-frames",
+    "watch",           "reset-watch",     "probe",
+    "secure",          "unsecure",        "job",
+    "clone",           "of-clone",        "large-pages",
+    "physical-pages",  "map-physical",    "image",
+    "image-elsewhere", "image-write",     "remove-frames",
+    "trim-prototypes", "free-prototypes",
 };
 
 /* So many seeds meet services of every kind. */

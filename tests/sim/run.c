@@ -5,6 +5,7 @@
 
 #include "platform/emulated/machine.h"
 
+#include <ntmm/counters.h>
 #include <ntmm/inspect.h>
 #include <ntmm/paging.h>
 #include <ntmm/process.h>
@@ -191,6 +192,15 @@ static void mix_statuses(struct sim *sim, const struct compared *world)
         mix(sim->result, world->outcomes[i].status);
 }
 
+/* Of the last machine: one whose power went is not asked. */
+static void take_counters(struct sim *sim)
+{
+    uint64_t counters[NTMM_COUNTER_COUNT];
+    ntmm_query_counters(sim->system, counters, NTMM_COUNTER_COUNT);
+    sim->services[SERVICE_PROTOTYPE_TRIM] += counters[NTMM_COUNTER_PROTOTYPE_TABLES_TRIMMED];
+    sim->services[SERVICE_PROTOTYPE_FREE] += counters[NTMM_COUNTER_PROTOTYPE_TABLES_FREED];
+}
+
 void sim_forget_worlds(struct sim *sim)
 {
     struct ntmm_emulated_statistics statistics;
@@ -299,6 +309,7 @@ static void take_result(struct sim *sim, struct sim_result *result)
     mix(result, statistics.schedule_hash);
     result->steps = steps_of(sim);
     result->again += sharing_again(sim) + sim->owner_again;
+    take_counters(sim);
     for (uint32_t i = 0; i < SERVICE_COUNT; i++)
         result->services[i] = sim->services[i];
     result->errors = sim->errors_before + statistics.injected_errors;

@@ -58,6 +58,7 @@ void shape_draw(uint64_t seed, struct shape *shape)
     if (shape->owner_count != 0)
         pages += DRAW(&prng, 32, 1536); /* the latter hold a large page */
     shape->ram_bytes = pages * NTMM_PAGE_SIZE;
+    shape->stride = DRAW(&prng, 1, 512); /* then each has a table of its own */
     if (wants_crowd)
         make_crowded(shape);
 }

@@ -5,7 +5,8 @@
  *   page     |0000|1111|2222|....|   owned by sharer 0, 1, 2
  *   sharers 0 and 1 are processors of one process, 2 is of another; all have views of their own
  *   a file     through views and by ntmm_write_file, flushed; its device fails now and then
- *   a section  of the page files
+ *   a section  of the page files, its pages in a row, or so far apart that it has many tables of
+ *              prototypes, which go out
  *
  * The values are known to their owner alone: what it wrote last must be there whenever it looks,
  * and at the end in the file, as ntmm_read_file gives it after a flush and as the device has it.
@@ -74,6 +75,17 @@ static uint64_t offset_of(const struct sharer *s, uint32_t page)
     return page * PAGE + s->index * 8;
 }
 
+/* Where a page lies in a view. */
+static uint64_t page_in(const struct sharer *s, enum part part, uint32_t page)
+{
+    return s->base[part] + page * PAGE * (part == PART_MEMORY ? s->sim->shape.stride : 1);
+}
+
+static uint64_t word_in(const struct sharer *s, enum part part, uint32_t page)
+{
+    return page_in(s, part, page) + s->index * 8;
+}
+
 /* Whether a call is to be made once more; anything but success and want is a failure. */
 static bool is_to_repeat(struct sharer *s, ntmm_status status, uint32_t *tries)
 {
@@ -106,8 +118,8 @@ static void store(struct sharer *s, enum part part, uint32_t page)
     ntmm_status status;
     set64(&word, value);
     do {
-        status = ntmm_emulated_store(s->sim->emu, cpu_of(s), s->base[part] + offset_of(s, page),
-                                     &word, sizeof word, NULL, NULL);
+        status = ntmm_emulated_store(s->sim->emu, cpu_of(s), word_in(s, part, page), &word,
+                                     sizeof word, NULL, NULL);
     } while (is_to_repeat(s, status, &tries));
     s->values[part][page] = value;
 }
@@ -118,8 +130,8 @@ static void load(struct sharer *s, enum part part, uint32_t page)
     uint32_t tries = 0;
     ntmm_status status;
     do {
-        status = ntmm_emulated_load(s->sim->emu, cpu_of(s), s->base[part] + offset_of(s, page),
-                                    &word, sizeof word, NULL, NULL);
+        status = ntmm_emulated_load(s->sim->emu, cpu_of(s), word_in(s, part, page), &word,
+                                    sizeof word, NULL, NULL);
     } while (is_to_repeat(s, status, &tries));
     if (get64(&word) != s->values[part][page])
         sim_fail(s->sim, "a store to shared memory is lost");
@@ -227,7 +239,7 @@ static void protect(struct sharer *s, enum part part, uint32_t page, uint32_t pr
     uint32_t tries = 0, old;
     ntmm_status status;
     do {
-        uint64_t base = s->base[part] + page * PAGE, size = PAGE;
+        uint64_t base = page_in(s, part, page), size = PAGE;
         status = ntmm_protect_virtual_memory(s->sim->system, process_of(s), &base, &size,
                                              protection, &old);
     } while (is_to_repeat(s, status, &tries));
@@ -337,11 +349,12 @@ static void begin_file(struct sim *sim, const uint8_t *contents)
 static void begin_sections(struct sim *sim)
 {
     struct sharing *sharing = sim->sharing;
-    uint64_t size = FILE_BYTES;
-    for (uint32_t part = 0; part < PART_COUNT; part++)
+    for (uint32_t part = 0; part < PART_COUNT; part++) {
+        uint64_t size = FILE_BYTES * (part == PART_MEMORY ? sim->shape.stride : 1);
         must(sim, ntmm_create_section(sim->system, &sharing->section[part], NTMM_SECTION_ALL_ACCESS,
                                       NULL, &size, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT,
                                       part == PART_FILE ? sharing->file : 0));
+    }
 }
 
 /* All that lives in the system; what is on the device stays. */

@@ -57,6 +57,7 @@ struct shape {
     uint32_t round_records; /* of a party in a round */
     uint32_t owner_count;   /* 0..SIM_OWNERS */
     uint32_t valid_pages;   /* of the sharers' file, at first */
+    uint32_t stride;        /* from one page of the sharers' memory to the next, pages */
     uint32_t cut_mask;  /* power goes in a round when the draw has none of these bits; 0: never */
     uint32_t turn_mask; /* the same for turns of snapshots between rounds (turns.c) */
     uint32_t emulated_flags;
@@ -88,6 +89,8 @@ enum service {
     SERVICE_IMAGE_MOVED, /* to another base */
     SERVICE_IMAGE_WRITE,
     SERVICE_REMOVE_FRAMES,
+    SERVICE_PROTOTYPE_TRIM, /* tables of prototypes went out, or were freed */
+    SERVICE_PROTOTYPE_FREE,
     SERVICE_COUNT,
 };
 

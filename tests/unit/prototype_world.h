@@ -81,7 +81,6 @@ static inline ntmm_handle open_file(struct machine *m, uint64_t bytes, uint64_t 
 
 static inline uint64_t commit_of(struct machine *m) { return machine_memory(m).commit_pages; }
 
-
 /* A page in each of so many tables, `inside` of it. */
 static inline void fill_tables(struct machine *m, uint64_t base, uint64_t tables, uint64_t inside)
 {

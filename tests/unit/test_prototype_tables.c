@@ -1,6 +1,6 @@
 /*
- * Tables of prototypes that go: into a page file, and back by whoever walks; or freed, when they say
- * nothing. Expectations: DESIGN, principles 9 and 10; docs/sections.md, "Tables of prototypes".
+ * Tables of prototypes that go: into a page file, and back by whoever walks; or freed, when they
+ * say nothing. Expectations: DESIGN, principles 9 and 10; docs/sections.md, "Tables of prototypes".
  */
 #include "unit/prototype_world.h"
 
@@ -418,8 +418,8 @@ static void queries_and_prefetch_bring_them_in(void **state)
     assert_int_equal(get32(&o.area->tables_out), TABLES - 1);
     const struct ntmm_memory_range_entry range = {o.base + 2 * SPAN, PAGE};
     uint32_t flags = 0;
-    must(ntmm_set_information_virtual_memory(o.m->system, o.m->process, NTMM_VM_PREFETCH_INFORMATION,
-                                             1, &range, &flags, sizeof flags));
+    must(ntmm_set_information_virtual_memory(
+        o.m->system, o.m->process, NTMM_VM_PREFETCH_INFORMATION, 1, &range, &flags, sizeof flags));
     must_finish_transfers(o.m);
     assert_int_equal(get32(&o.area->tables_out), TABLES - 2);
     uint64_t hard = machine_counter(o.m, NTMM_COUNTER_HARD_FAULTS);

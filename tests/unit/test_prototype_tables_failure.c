@@ -62,7 +62,8 @@ static void a_first_touch_ends(void **state)
         struct control_area *area = newest_area(m);
         uint64_t base = map_high(m, section);
         page_out_everything(m->emu);
-        uint64_t commit = commit_of(m), freed = machine_counter(m, NTMM_COUNTER_PROTOTYPE_TABLES_FREED);
+        uint64_t commit = commit_of(m),
+                 freed = machine_counter(m, NTMM_COUNTER_PROTOTYPE_TABLES_FREED);
         assert_int_equal(use_with(m, left, read_page, base),
                          left == needed ? NTMM_STATUS_SUCCESS : NTMM_STATUS_NO_MEMORY);
         machine_assert_sound(m);
@@ -90,8 +91,7 @@ static void tables_that_were_made_in_vain_go(void **state)
         uint64_t frame;
         enum ntmm_fault_kind kind;
         m->system->failures = (struct allocation_failures){.after = after, .count = 1};
-        assert_int_equal(prototype_acquire(&c, area, 5, &wait, &frame, &kind),
-                         NTMM_STATUS_PENDING);
+        assert_int_equal(prototype_acquire(&c, area, 5, &wait, &frame, &kind), NTMM_STATUS_PENDING);
         assert_int_equal(c.want.kind, WANT_FRAME);
         assert_int_equal(c.want.pages, 4);
         m->system->failures = (struct allocation_failures){0};
@@ -132,7 +132,7 @@ static void frames_of_a_page_are_wanted_beside_its_tables(void **state)
     area_unlock(&c, area);
     must_write(m, base, 1);
     area_lock(&c, area);
-    assert_int_equal(prototype_frames_needed(&c, area, 0), 0); /* held by the page */
+    assert_int_equal(prototype_frames_needed(&c, area, 0), 0);   /* held by the page */
     assert_int_equal(prototype_frames_needed(&c, area, 600), 1); /* another table below */
     area_unlock(&c, area);
     must(ntmm_empty_working_set(m->system, m->process));
@@ -231,7 +231,8 @@ static void an_area_ends_with_its_slots(void **state)
     (void)state;
     struct out o = open_out();
     uint64_t commit = commit_of(o.m), pages = get64(&o.area->commit_pages);
-    assert_int_equal(must_query_file(o.m, 0).used_pages, 2 * TABLES + (TABLES + 2)); /* and the view's */
+    assert_int_equal(must_query_file(o.m, 0).used_pages,
+                     2 * TABLES + (TABLES + 2)); /* and the view's */
     unmap(o.m, o.base);
     must(ntmm_close_section(o.m->system, o.section));
     assert_int_equal(get32(&machine_anchor(o.m)->areas_kept), 0);
