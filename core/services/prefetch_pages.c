@@ -124,7 +124,8 @@ static void read_prototype(struct call *c, struct piece *p, struct control_area 
         c->want = (struct want){.kind = WANT_TABLE, .page = p->page, .is_prototype = true};
     if (prototype_is_out(&at) || !has_backing(c, area, prototype, value))
         return;
-    if (!at.entry)
+    bool is_new = !at.entry;
+    if (is_new)
         at = prototype_make(c, area, prototype, TABLE_FOR_SERVICE, 1);
     if (!at.entry)
         return;
@@ -132,6 +133,8 @@ static void read_prototype(struct call *c, struct piece *p, struct control_area 
         read_file(c, p, area, &at, prototype);
     else
         read_slot(c, p, at.table, at.entry, NTMM_USE_SECTION);
+    if (is_new && !p->found)
+        prototype_prune_range(c, area, prototype, prototype + 1);
 }
 
 /* Whether a slot has a private page. */

@@ -12,6 +12,9 @@
 #include "base/bits.h"
 #include "section/prototype.h"
 
+/* Areas passed over, at most, with one hold of (O). */
+#define PIECE_AREAS 64u
+
 struct round {
     struct prototype_sweep sweep;
     uint64_t visits; /* areas that may still be visited */
@@ -31,24 +34,28 @@ static void leave_area(struct call *c, struct control_area *area)
     set64(&area->sweep_page, 0);
 }
 
-/* The area at the hand, or the first after it that is worth it; NULL: there is none. */
-static struct control_area *enter_area(struct call *c, struct round *round)
+/* The area at the hand, or the first of a few after it that is worth it. (O) is held. */
+static struct control_area *find_area(struct call *c, struct round *round)
 {
-    const struct partition *partition = partition_of(c);
-    struct control_area *area = NULL;
-    objects_lock(c);
-    for (; round->visits != 0; round->visits--) {
-        uint64_t ref = get64(&partition->area_hand);
+    for (uint32_t i = 0; i < PIECE_AREAS && round->visits != 0; i++, round->visits--) {
+        uint64_t ref = get64(&partition_of(c)->area_hand);
         if (ref == 0)
             ref = get64(&anchor_of(c)->areas_head);
         if (ref == 0)
-            break;
-        area = area_at(c, ref);
-        if (is_worth_it(c, area))
-            break;
-        leave_area(c, area);
-        area = NULL;
+            round->visits = 1; /* there is none */
+        else if (is_worth_it(c, area_at(c, ref)))
+            return area_at(c, ref);
+        else
+            leave_area(c, area_at(c, ref));
     }
+    return NULL;
+}
+
+/* NULL: none of the next few is worth it. */
+static struct control_area *enter_area(struct call *c, struct round *round)
+{
+    objects_lock(c);
+    struct control_area *area = find_area(c, round);
     if (area) {
         (void)add32(&area->io_count, 1);
         set64(&partition_of(c)->area_hand, area_ref(c, area));
@@ -74,9 +81,11 @@ static void end_visit(struct call *c, struct control_area *area, struct round *r
 
 static void go_round(struct call *c, struct round *round)
 {
-    struct control_area *area;
-    while (round->sweep.examine != 0 && round->sweep.go != 0 && (area = enter_area(c, round))) {
+    while (round->sweep.examine != 0 && round->sweep.go != 0 && round->visits != 0) {
+        struct control_area *area = enter_area(c, round);
         bool has_more = true;
+        if (!area)
+            continue;
         while (has_more && round->sweep.examine != 0 && round->sweep.go != 0) {
             area_lock(c, area);
             has_more = prototype_sweep(c, area, &round->sweep);

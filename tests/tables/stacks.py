@@ -25,6 +25,8 @@ CEILING_BYTES = 12288
 RECURSIONS = {
     "core/section/prototype.c:free_below": (4, "PROTOTYPE_LEVELS_MAX"),
     "core/inspect/check_prototypes.c:check_table": (4, "PROTOTYPE_LEVELS_MAX"),
+    "core/inspect/check_prototypes.c:check_table_out": (4, "PROTOTYPE_LEVELS_MAX"),
+    "core/inspect/check_prototypes.c:count_entries": (4, "PROTOTYPE_LEVELS_MAX"),
     "core/inspect/check_tables.c:check_table": (5, "CHECK_LEVELS_MAX"),
     "core/inspect/check_tables.c:check_table_out": (5, "CHECK_LEVELS_MAX"),
     "core/inspect/check_tables.c:count_entries": (5, "CHECK_LEVELS_MAX"),

@@ -53,8 +53,8 @@ NTMM_API size_t ntmm_check_scratch_size(const struct ntmm_system *system);
  * Tables that lie in a page file are read through a reader. Of one that cannot be read what it
  * holds is unknown: each of its pages may be committed or not, and each entry may name a slot. Then
  * a region's commit (V4), the used slots of page files (G1) and, below a table above the leaves, a
- * process's tables (PR3) are only held to what they can be at least and at most, and the entries
- * in the table are not looked at (V2, V3, V5, V9).
+ * process's or an area's tables (PR3, CA4, PT4) are only held to what they can be at least and at
+ * most, and the entries in the table are not looked at (V2, V3, V5, V9, PT1).
  *
  * @param system   no call on it may be in progress, and no transfer complete
  * @param scratch  caller-owned, aligned to 8 bytes, contents lost

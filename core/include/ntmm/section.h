@@ -257,7 +257,9 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_duplicate_section(struct ntmm_system *sy
  * @param section  an open section
  * @return NTMM_STATUS_SUCCESS, NTMM_STATUS_INVALID_HANDLE or NTMM_STATUS_OBJECT_TYPE_MISMATCH
  * Level: APC.
- * Locks: takes (O), (X). Source: NtClose.
+ * Locks: takes (O), (X). When the last reference to its pages goes, waits for tables of these that
+ * are out; one that cannot be read puts their end off, to a later call that makes or ends a section
+ * or file. Source: NtClose.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_close_section(struct ntmm_system *system,
                                                       ntmm_handle section);
@@ -393,7 +395,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_view_of_section_ex(
  *         is to stay of a view that did not replace one; NTMM_STATUS_INVALID_PAGE_PROTECTION when
  *         something of it is secured; or the status of a page table that could not be read
  * Level: APC.
- * Locks: takes (A), (W), (O), (X). Waits for tables that are out. Source: nt_semantics 4.6.
+ * Locks: takes (A), (W), (O), (X). Waits for tables that are out, with the last reference to the
+ * section's pages also for theirs, as ntmm_close_section does. Source: nt_semantics 4.6.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_unmap_view_of_section(struct ntmm_system *system,
                                                               ntmm_handle process, uint64_t base,
