@@ -325,6 +325,13 @@ static void tables_that_somebody_looks_at_stay(void **state)
     area_lock(&c, area);
     (void)prototype_sweep(&c, area, &sweep);
     area_unlock(&c, area);
+    assert_int_equal(sweep.gone, 0);
+    sweep = (struct prototype_sweep){.examine = 99, .go = 99, .cuts = get32(&object->cuts)};
+    set32(&area->flags, get32(&area->flags) | AREA_ENDING); /* since it came */
+    area_lock(&c, area);
+    assert_false(prototype_sweep(&c, area, &sweep));
+    area_unlock(&c, area);
+    set32(&area->flags, get32(&area->flags) & ~(uint32_t)AREA_ENDING);
     set32(&area->io_count, 0);
     assert_int_equal(sweep.gone, 0);
     machine_assert_sound(m);
