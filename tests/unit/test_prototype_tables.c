@@ -2,6 +2,7 @@
  * Tables of prototypes that go: into a page file, and back by whoever walks; or freed, when they
  * say nothing. Expectations: DESIGN, principles 9 and 10; docs/sections.md, "Tables of prototypes".
  */
+#include "unit/pe_file.h"
 #include "unit/prototype_world.h"
 
 #include <ntmm/frames.h>
@@ -407,6 +408,66 @@ static void reserved_pages_are_known(void **state)
     machine_close(m);
 }
 
+/* --- images --- */
+
+static ntmm_handle open_image_file(struct machine *m, uint64_t *first)
+{
+    struct pe_file *pe = calloc(1, sizeof *pe);
+    assert_non_null(pe);
+    pe_make(pe, true);
+    uint32_t header = pe_add_section(pe, 3 * SPAN, 0x200, PE_READ | PE_WRITE | PE_SHARED);
+    *first = pe_get32(pe, header + 12);
+    pe_add_relocations(pe, 0x160);
+    struct ntmm_emulated_file_config device = {.size = sizeof device,
+                                               .version = NTMM_EMULATED_FILE_VERSION,
+                                               .contents = pe->bytes,
+                                               .size_bytes = pe->size_bytes,
+                                               .maximum_bytes = 2 * pe->size_bytes};
+    struct ntmm_file_config config = {.size = sizeof config,
+                                      .version = NTMM_FILE_CONFIG_VERSION,
+                                      .size_bytes = pe->size_bytes,
+                                      .valid_bytes = pe->size_bytes};
+    ntmm_handle file = 0;
+    must(ntmm_emulated_add_file(m->emu, &device, &config.device, NULL));
+    must(ntmm_create_file(m->system, &config, NTMM_FILE_READ_DATA | NTMM_FILE_EXECUTE, &file));
+    free(pe);
+    return file;
+}
+
+/* Pages that are written in place lie in page files, the others say nothing; the image ends with
+ * its file, tables out. */
+static void tables_of_an_image(void **state)
+{
+    (void)state;
+    struct machine *m = open_with_page_file(4 * MIB);
+    uint64_t first, size = 0, base = 0;
+    ntmm_handle file = open_image_file(m, &first), section = 0;
+    must(ntmm_create_section(m->system, &section, NTMM_SECTION_ALL_ACCESS, NULL, &size,
+                             NTMM_PAGE_EXECUTE_READ, NTMM_SEC_IMAGE, file));
+    size = 0;
+    must(ntmm_map_view_of_section(m->system, section, m->process, &base, 0, 0, NULL, &size,
+                                  NTMM_VIEW_SHARE, 0, NTMM_PAGE_READONLY));
+    struct control_area *area = newest_area(m);
+    assert_true(area_is(area, AREA_IMAGE));
+    uint64_t text = must_read(m, base + PAGE);
+    fill_tables(m, base + first, 3, 8);
+    assert_int_equal(get64(&area->table_pages), 1 + 3);
+    page_out_everything(m->emu);
+    assert_int_equal(get32(&area->tables_out), 3);
+    machine_assert_sound(m);
+    hold_tables(m, base + first, 3, 8);
+    assert_int_equal(must_read(m, base + PAGE), text);
+    unmap(m, base);
+    page_out_everything(m->emu);
+    must(ntmm_close_section(m->system, section));
+    assert_int_equal(get32(&area->tables_out), 3); /* the file keeps it */
+    must(ntmm_close_file(m->system, file));
+    assert_int_equal(get64(&machine_anchor(m)->areas_head), 0);
+    assert_int_equal(get32(&machine_anchor(m)->areas_kept), 0);
+    machine_assert_sound(m);
+    machine_close(m);
+}
+
 /* --- who walks --- */
 
 static void queries_and_prefetch_bring_them_in(void **state)
@@ -451,6 +512,7 @@ int main(void)
         cmocka_unit_test(tables_that_somebody_looks_at_stay),
         cmocka_unit_test(a_sweep_goes_on),
         cmocka_unit_test(reserved_pages_are_known),
+        cmocka_unit_test(tables_of_an_image),
         cmocka_unit_test(queries_and_prefetch_bring_them_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
