@@ -183,7 +183,7 @@ struct anchor {
     le32 object_generation; /* of the next object, 1..0xFFFFFF (O) */
     le64 objects_head[2];   /* first section and first file, references, or 0 (O) */
     le64 objects_ref;       /* frame of references to frames of slots, or 0 (O) */
-    le64 areas_head;        /* first control area, a reference, or 0 (O) */
+    le64 areas_head;        /* first control area, a reference, or 0 (O) to write, (R) */
     le64 based_page;        /* below which the next SEC_BASED section goes; 0: none was made (O) */
     le64 clone_blocks;      /* first block of pages that clones share, a reference, or 0 (O) */
     le64 image_next[3];     /* pages: where the next image of each kind goes, 0: not begun (O) */

@@ -86,7 +86,7 @@ static void link_area(struct call *c, struct control_area *area)
     set64(&area->prev, 0);
     if (head)
         set64(&area_at(c, head)->prev, area_ref(c, area));
-    set64(&anchor->areas_head, area_ref(c, area));
+    store64_relaxed(&anchor->areas_head, area_ref(c, area));
 }
 
 static void unlink_area(struct call *c, struct control_area *area)
@@ -99,7 +99,7 @@ static void unlink_area(struct call *c, struct control_area *area)
     if (prev)
         set64(&area_at(c, prev)->next, next);
     else
-        set64(&anchor_of(c)->areas_head, next);
+        store64_relaxed(&anchor_of(c)->areas_head, next);
     if (next)
         set64(&area_at(c, next)->prev, prev);
 }
