@@ -21,7 +21,7 @@
  *   PT1 a prototype entry is empty, valid, in transition, of a file, or a software entry; a valid
  *       one names an active frame whose shares are the entries of views and calls that name it
  *   PT2 a table's used count is its non-empty entries, its share count one more than those valid or
- *       in transition, 0 of one that is out (PT4 tables_out counts them); none is beyond `pages`
+ *       in transition, of one that is out 0 (PT4: prototype.h); no entry lies beyond `pages`
  *
  * Who may change what: docs/sections.md. Source: public descriptions; the tree is ours.
  */

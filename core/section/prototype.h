@@ -10,6 +10,9 @@
  *
  *   entry above   transition (listed, or being read), or page file with the used count
  *
+ *   PT4 tables_out of an area is the number of its tables that are out: none of a file's data or of
+ *       large pages, of a reserved one only leaf tables whose pages are all committed
+ *
  * prototype.c has the walk and the life of tables, prototype_trim.c decides which of them may go.
  * Everything here needs (X) of the area, but where it says otherwise.
  */
