@@ -204,7 +204,7 @@ static void coroutines_lose_nothing(void **state)
     static struct stress s;
     (void)state;
     for (uint64_t seed = 1; seed <= 2; seed++) {
-        open_stress(&s, seed, NTMM_EMULATED_PREEMPT | NTMM_EMULATED_CHECK_LEVEL, 250);
+        open_stress(&s, seed, NTMM_EMULATED_PREEMPT | NTMM_EMULATED_CHECK_LEVEL, 120);
         for (uint32_t i = 0; i < WORKERS; i++)
             must(ntmm_emulated_spawn(s.m->emu, i, work, &s.workers[i], 0));
         must(ntmm_emulated_run(s.m->emu));
@@ -216,7 +216,7 @@ static void threads_lose_nothing(void **state)
 {
     static struct stress s;
     (void)state;
-    open_stress(&s, 7, NTMM_EMULATED_THREADS, 300);
+    open_stress(&s, 7, NTMM_EMULATED_THREADS, 150);
     for (uint32_t i = 0; i < WORKERS; i++)
         assert_int_equal(pthread_create(&s.workers[i].thread, NULL, work_as_thread, &s.workers[i]),
                          0);
