@@ -59,9 +59,9 @@ static bool charge_kept(struct call *c, uint64_t pages)
 }
 
 /* Keep what is given back. False: there is no room for it. */
-static bool keep(struct call *c, uint64_t pages)
+static __attribute__((noinline)) bool keep(struct call *c, uint64_t pages)
 {
-    if (!caches_are_used(c) || pages > COMMIT_KEPT_MAX)
+    if (pages > COMMIT_KEPT_MAX)
         return false;
     le64 *kept = &cache_of_processor(c)->commit;
     uint64_t seen = load64_relaxed(kept);
@@ -82,7 +82,7 @@ static void take_from_word(struct call *c, uint64_t pages)
 }
 
 /* Give back what all processors keep. Whether it was anything. */
-static bool give_back_kept(struct call *c)
+static __attribute__((noinline)) bool give_back_kept(struct call *c)
 {
     struct anchor *anchor = anchor_of(c);
     uint64_t pages = 0;
@@ -108,24 +108,39 @@ static bool charge_within(struct call *c, uint64_t pages, uint64_t limit)
     return true;
 }
 
-/* Charge; beyond the limit up to `beyond` pages, *overdrawn says how many of these. */
-static bool charge(struct call *c, uint64_t pages, uint64_t beyond, uint64_t *overdrawn)
+/* What charge does not find at once. */
+static __attribute__((noinline)) bool charge_anywhere(struct call *c, uint64_t pages,
+                                                      uint64_t beyond, uint64_t *overdrawn)
 {
     uint64_t limit = load64_relaxed(&partition_of(c)->commit_limit);
     uint64_t charged;
-    bool is_refused = schedule_refuses_commit();
-    *overdrawn = 0;
-    if (!is_refused && (charge_kept(c, pages) || charge_within(c, pages, limit))) {
+    if (charge_kept(c, pages) || charge_within(c, pages, limit)) {
         condition_note(c);
         return true;
     }
-    if (!is_refused && beyond != 0 && charge_up_to(c, pages, limit + beyond, &charged)) {
+    if (beyond != 0 && charge_up_to(c, pages, limit + beyond, &charged)) {
         *overdrawn = charged > limit ? min_u64(charged - limit, pages) : 0;
         condition_note(c);
         return true;
     }
     c->want = (struct want){.kind = WANT_COMMIT, .pages = pages};
     return false;
+}
+
+/* Charge; beyond the limit up to `beyond` pages, *overdrawn says how many of these. */
+static inline bool charge(struct call *c, uint64_t pages, uint64_t beyond, uint64_t *overdrawn)
+{
+    uint64_t limit = load64_relaxed(&partition_of(c)->commit_limit);
+    uint64_t charged;
+    *overdrawn = 0;
+    if (schedule_refuses_commit()) {
+        c->want = (struct want){.kind = WANT_COMMIT, .pages = pages};
+        return false;
+    }
+    if (__builtin_expect(caches_are_used(c) || !charge_up_to(c, pages, limit, &charged), 0))
+        return charge_anywhere(c, pages, beyond, overdrawn);
+    condition_note(c);
+    return true;
 }
 
 bool commit_charge(struct call *c, uint64_t pages)
@@ -141,7 +156,7 @@ bool commit_charge_fault(struct call *c, uint64_t pages, uint64_t *overdrawn)
 
 void commit_return(struct call *c, uint64_t pages)
 {
-    if (!keep(c, pages))
+    if (__builtin_expect(!caches_are_used(c), 1) || !keep(c, pages))
         take_from_word(c, pages);
     condition_note(c);
 }
