@@ -119,12 +119,12 @@ static ntmm_status check_sizes(const struct map_request *m, struct mapping *foun
 {
     uint64_t size = get64(&found->section->size_bytes);
     uint64_t view = m->view_size;
-    bool is_reserve = (m->type & NTMM_MEM_RESERVE) != 0;
+    bool may_exceed = (m->type & NTMM_MEM_RESERVE) && !area_is(found->area, AREA_IMAGE);
     if (m->offset >= size)
         return NTMM_STATUS_INVALID_VIEW_SIZE;
     if (view == 0)
         view = size - m->offset;
-    else if (view > size - m->offset && !is_reserve)
+    else if (view > size - m->offset && !may_exceed)
         return NTMM_STATUS_INVALID_VIEW_SIZE;
     if (area_is(found->area, AREA_LARGE_PAGES) && !is_multiple(view, NTMM_LARGE_PAGE_SIZE))
         return NTMM_STATUS_INVALID_VIEW_SIZE;

@@ -388,14 +388,42 @@ static void test_what_is_no_image(void **state)
     }
 }
 
+/* Behind an image there is nothing that could come: it does not grow. */
+static void test_reserved_views_end_with_the_image(void **state)
+{
+    struct fixture *f = *state;
+    struct image image;
+    pe_make(&f->pe, true);
+    check_ok(pe_parse(&f->pe, &image));
+    ntmm_handle file = open_pe(f);
+    ntmm_handle section = make_image(f, file);
+    uint64_t base = 0, size = image.image_pages * PAGE + 1;
+    assert_int_equal(ntmm_map_view_of_section(f->w.system, section, f->first, &base, 0, 0, NULL,
+                                              &size, NTMM_VIEW_SHARE, NTMM_MEM_RESERVE,
+                                              NTMM_PAGE_READONLY),
+                     NTMM_STATUS_INVALID_VIEW_SIZE);
+    size--;
+    assert_true(NTMM_SUCCEEDED(ntmm_map_view_of_section(f->w.system, section, f->first, &base, 0, 0,
+                                                        NULL, &size, NTMM_VIEW_SHARE,
+                                                        NTMM_MEM_RESERVE, NTMM_PAGE_READONLY)));
+    unmap(&f->w, f->first, base);
+    close_section(&f->w, section);
+    close_file(&f->w, file);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_relocated_and_shared), TEST(test_protections),
-        TEST(test_image_information),    TEST(test_statuses),
-        TEST(test_size_before_locks),    TEST(test_size_before_name),
-        TEST(test_reads_outlive_areas),  TEST(test_what_is_no_image),
+        TEST(test_relocated_and_shared),
+        TEST(test_protections),
+        TEST(test_image_information),
+        TEST(test_statuses),
+        TEST(test_size_before_locks),
+        TEST(test_size_before_name),
+        TEST(test_reads_outlive_areas),
+        TEST(test_what_is_no_image),
+        TEST(test_reserved_views_end_with_the_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
