@@ -60,11 +60,12 @@ static void make_file(struct world *w, uint8_t kind, struct pe_file *pe)
                                     .is_kept = !(kind & (KIND_DYNAMIC_BASE | KIND_CHANGED)),
                                     .is_stripped = (kind & KIND_STRIPPED) != 0};
     pe_make(pe, !(kind & KIND_32));
-    if (low) {
-        pe_set32(pe, kind & KIND_32 ? PE_BASE_32 : PE_BASE_64, low);
+    if (kind & KIND_32) {
+        w->image.preferred_base = low ? low : 0x400000;
+        pe_set32(pe, PE_BASE_32, (uint32_t)w->image.preferred_base);
+    } else if (low) {
+        pe_set32(pe, PE_BASE_64, low);
         pe_set32(pe, PE_BASE_64 + 4, 0);
-    } else if (kind & KIND_32) {
-        w->image.preferred_base = 0x400000;
     }
     if (!(kind & KIND_32)) {
         pe_add_relocations(pe, 0);
