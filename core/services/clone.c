@@ -585,6 +585,8 @@ ntmm_status ntmm_clone_process(struct ntmm_system *system, ntmm_handle parent,
         status = clone_targets(&c, parent, clone.child);
     if (status == NTMM_STATUS_SUCCESS)
         status = copy_regions(&c, &clone);
+    if (status == NTMM_STATUS_SUCCESS)
+        clone_targets_end(&c, clone.child);
     clone_block_close(&c, clone.block);
     end_making(&c, &clone, status == NTMM_STATUS_SUCCESS);
     if (status != NTMM_STATUS_SUCCESS)

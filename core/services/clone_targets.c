@@ -81,14 +81,6 @@ static ntmm_status copy_page(struct call *c, ntmm_handle parent, struct process 
     return status;
 }
 
-/* Pages that the parent has given back meanwhile hold no bit. */
-static void prune(struct call *c, struct process *child)
-{
-    process_relock_ending(c, child);
-    targets_prune(c, child, 0, get64(&child->highest_page));
-    process_unlock_address(c, child);
-}
-
 ntmm_status clone_targets(struct call *c, ntmm_handle parent, struct process *child)
 {
     struct vad_place place;
@@ -102,7 +94,21 @@ ntmm_status clone_targets(struct call *c, ntmm_handle parent, struct process *ch
             break;
         status = copy_page(c, parent, child, index);
     }
-    if (status == NTMM_STATUS_SUCCESS)
-        prune(c, child);
     return status;
+}
+
+void clone_targets_end(struct call *c, struct process *child)
+{
+    struct gap_range range = {.end = 0};
+    uint64_t highest = get64(&child->highest_page);
+    if (!targets_are_kept(child))
+        return;
+    process_relock_ending(c, child);
+    for (uint64_t page = 0; page < highest; page = range.end) {
+        if (!gap_tree_find_at_or_after(c->bias, &child->vads, page, &range))
+            range = (struct gap_range){.start = highest, .end = highest};
+        targets_set(c, child, page, range.start, false);
+    }
+    targets_prune(c, child, 0, highest); /* also what the parent has given back meanwhile */
+    process_unlock_address(c, child);
 }

@@ -18,4 +18,8 @@ bool process_capture_config(const struct ntmm_process_config *given,
  * begins where the parent's does, and has what that has. No lock is held. */
 ntmm_status clone_targets(struct call *c, ntmm_handle parent, struct process *child);
 
+/* Where the child, whose regions are all there, has none, it has no target: of a view that clones
+ * do not get, or of what the parent made or released meanwhile. */
+void clone_targets_end(struct call *c, struct process *child);
+
 #endif

@@ -421,10 +421,43 @@ static void a_clone_has_the_targets_of_its_parent(void **state)
     machine_close(m);
 }
 
+/* A view that clones do not get leaves them no targets, nor a page of the bitmap. */
+static void a_clone_has_none_of_what_it_does_not_get(void **state)
+{
+    struct machine *m = open_guarded();
+    ntmm_handle child = 0, parent = m->process, section = 0;
+    uint64_t size = 2 * PAGE, base = BASE + SPAN, view = 0;
+    (void)state;
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_EXECUTE_READ);
+    uint64_t commit_pages = machine_process(m).commit_pages;
+    assert_int_equal(ntmm_create_section(m->system, &section, NTMM_SECTION_ALL_ACCESS, NULL, &size,
+                                         NTMM_PAGE_EXECUTE_READWRITE, NTMM_SEC_COMMIT, 0),
+                     NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_map_view_of_section(m->system, section, parent, &base, 0, 0, NULL, &view,
+                                              NTMM_VIEW_UNMAP, 0, NTMM_PAGE_EXECUTE_READ),
+                     NTMM_STATUS_SUCCESS);
+    assert_true(is_target(m, base));
+    assert_int_equal(machine_process(m).commit_pages, commit_pages + 1);
+    assert_int_equal(ntmm_clone_process(m->system, parent, NULL, &child), NTMM_STATUS_SUCCESS);
+    m->process = child;
+    assert_int_equal(must_query(m, base).state, NTMM_MEM_FREE);
+    assert_true(is_target(m, BASE));
+    assert_false(is_target(m, base));
+    assert_false(is_target(m, base + 2 * PAGE - 1));
+    assert_int_equal(machine_process(m).commit_pages, commit_pages);
+    machine_assert_sound(m);
+    assert_int_equal(ntmm_end_process(m->system, child), NTMM_STATUS_SUCCESS);
+    m->process = parent;
+    assert_true(is_target(m, base));
+    assert_int_equal(ntmm_close_section(m->system, section), NTMM_STATUS_SUCCESS);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clone_has_the_targets_of_its_parent),
+        cmocka_unit_test(a_clone_has_none_of_what_it_does_not_get),
         cmocka_unit_test(without_the_flag_everything_is_a_target),
         cmocka_unit_test(the_bitmap_is_2_tib_of_reserved_space),
         cmocka_unit_test(a_small_address_space_has_a_small_bitmap),
