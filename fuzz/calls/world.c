@@ -134,11 +134,14 @@ static bool is_of_platform(const struct world *w, ntmm_status status)
 }
 
 /* A process is ended, a stack given up, as far as the tables can be read; physical pages are freed
- * up to a stranger. */
+ * up to a stranger; the rest of a stack that overflows is committed. */
 static bool may_be_partial(const struct world *w, enum documented_call call, ntmm_status status)
 {
     if (call == CALL_free_user_physical_pages) {
         return status == NTMM_STATUS_INVALID_PARAMETER_3;
+    }
+    if (call == CALL_page_fault && status == NTMM_STATUS_STACK_OVERFLOW) {
+        return true;
     }
     return (call == CALL_end_process || call == CALL_create_user_stack) &&
            (is_of_platform(w, status) || status == NTMM_STATUS_NO_MEMORY);

@@ -89,7 +89,8 @@ struct ntmm_fault_result {
  *         NTMM_STATUS_IN_PAGE_ERROR         raise it, three parameters: the page, or a table above
  *                                           it, could not be read; the third is the I/O status
  *         NTMM_STATUS_GUARD_PAGE_VIOLATION  raise it, two parameters; the guard is gone
- *         NTMM_STATUS_STACK_OVERFLOW        raise it, two parameters; no room to grow the stack
+ *         NTMM_STATUS_STACK_OVERFLOW        raise it, two parameters; no room to grow the stack, of
+ *                                           which the rest may have been committed
  *         NTMM_STATUS_INVALID_HANDLE        the process is gone
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH  it is a handle of another kind
  *         NTMM_STATUS_PROCESS_IS_TERMINATING  the process is ending
