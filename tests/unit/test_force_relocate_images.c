@@ -8,6 +8,8 @@
 
 #include "pe_file.h"
 
+#include "base/le.h"
+
 #define GRANULE UINT64_C(0x10000)
 #define PREFERRED UINT64_C(0x140000000) /* of pe_make */
 #define BOTTOM GRANULE                  /* of a process without a random layout */
@@ -87,14 +89,16 @@ static const struct wish anywhere;
 static void an_image_without_dynamic_base_is_kept_away(void **state)
 {
     struct fixture f;
-    uint64_t base, shown;
+    uint64_t base, bytes;
+    le64 shown;
     (void)state;
     begin(&f, FORCE, 0);
     open_pe(&f, NTMM_SEC_IMAGE);
     expect_at(&f, anywhere, NTMM_STATUS_IMAGE_NOT_AT_BASE, BOTTOM);
     attach(&f.w, 0, f.process);
-    check_ok(load64(&f.w, 0, BOTTOM + PE_BASE_64, &shown));
-    assert_int_equal(shown, PREFERRED);
+    check_ok(load64(&f.w, 0, BOTTOM + PE_BASE_64, &bytes));
+    memcpy(&shown, &bytes, sizeof shown);
+    assert_int_equal(get64(&shown), PREFERRED);
     ntmm_handle other = make_process(&f.w);
     check_ok(map_as(&f, other, anywhere, &base));
     assert_int_equal(base, PREFERRED);
