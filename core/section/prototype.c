@@ -55,7 +55,7 @@ struct prototype_span prototype_find(struct call *c, struct control_area *area, 
     };
 }
 
-struct prototype_path prototype_path(const struct call *c, const struct control_area *area,
+struct prototype_path prototype_walk(const struct call *c, const struct control_area *area,
                                      uint64_t page)
 {
     struct prototype_path path = {.levels = get32(&area->levels)};
@@ -153,7 +153,7 @@ struct prototype_span prototype_make(struct call *c, struct control_area *area, 
     struct prototype_span span = prototype_find(c, area, page);
     if (span.entry || prototype_is_out(&span))
         return span;
-    struct prototype_path path = prototype_path(c, area, page);
+    struct prototype_path path = prototype_walk(c, area, page);
     if (!frames_are_available(c, path.levels - path.count + beside))
         return span;
     if (make_tables(c, area, page, payer))
@@ -181,7 +181,7 @@ static uint64_t count_missing(struct call *c, struct control_area *area, uint64_
     uint64_t tables = 0;
     for (uint64_t page = start; page < end;) {
         struct prototype_span span = prototype_find(c, area, page);
-        struct prototype_path path = prototype_path(c, area, page);
+        struct prototype_path path = prototype_walk(c, area, page);
         if (!span.entry && !prototype_is_out(&span))
             tables += tables_below(&path, page, min_u64(span.end, end));
         page = span.end;
@@ -239,7 +239,7 @@ void prototype_free_table(struct call *c, struct control_area *area, uint64_t fr
 
 void prototype_prune(struct call *c, struct control_area *area, uint64_t page)
 {
-    struct prototype_path path = prototype_path(c, area, page);
+    struct prototype_path path = prototype_walk(c, area, page);
     for (uint32_t i = path.count; i-- > 0 && pfn_used(pfn_at(c, path.frames[i])) == 0;)
         prototype_free_table(c, area, path.frames[i]);
 }

@@ -45,7 +45,7 @@ struct prototype_path {
     uint64_t end; /* as of a span */
 };
 
-struct prototype_path prototype_path(const struct call *c, const struct control_area *area,
+struct prototype_path prototype_walk(const struct call *c, const struct control_area *area,
                                      uint64_t page);
 
 /* Levels of a tree for so many pages: 1 to 4. */

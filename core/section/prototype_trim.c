@@ -93,7 +93,7 @@ static uint64_t first_page_of(uint64_t page, uint32_t level)
 
 uint32_t prototype_frames_needed(struct call *c, struct control_area *area, uint64_t page)
 {
-    struct prototype_path path = prototype_path(c, area, page);
+    struct prototype_path path = prototype_walk(c, area, page);
     uint32_t needed = path.levels - path.count;
     uint32_t freed = 0; /* the table below; one that is trimmed holds those above it */
     for (uint32_t i = path.count; i-- > 0; freed = 1) {
@@ -149,7 +149,7 @@ bool prototype_sweep(struct call *c, struct control_area *area, struct prototype
 {
     uint64_t end = 1ull << 9 * get32(&area->levels);
     for (uint32_t i = 0; i < PIECE_TABLES && sweep->examine != 0 && sweep->go != 0; i++) {
-        struct prototype_path path = prototype_path(c, area, sweep->page);
+        struct prototype_path path = prototype_walk(c, area, sweep->page);
         if (sweep->page >= end || path.count == 0 || area_is(area, AREA_ENDING))
             return false;
         sweep_path(c, area, &path, sweep);

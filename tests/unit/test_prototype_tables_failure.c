@@ -326,7 +326,7 @@ static uint64_t trimmed_frame(struct out *o)
     must_finish_transfers(o->m);
     frames_purge_standby(&c, STANDBY_PRIORITIES);
     area_lock(&c, o->area);
-    uint64_t frame = prototype_path(&c, o->area, 512).frames[1];
+    uint64_t frame = prototype_walk(&c, o->area, 512).frames[1];
     area_unlock(&c, o->area);
     assert_int_equal(area_tables_sweep(&c, UINT64_MAX, UINT64_MAX), TABLES);
     return frame;
