@@ -35,9 +35,10 @@
  * lock_try does not wait, so it may be used against the order: who comes from a list holds (L) and
  * tries (F).
  *
- * Commit (C) is one word changed by compare and exchange: exact without a lock. A field with two
- * letters is read under either and written under both. (R) marks a word read and written atomically
- * by anyone. No platform operation that can block, and no I/O, happens under any of these.
+ * Commit (C) is the partition's word and what processors keep of it, each changed by compare and
+ * exchange: exact without a lock (phys/commit.c). A field with two letters is read under either and
+ * written under both. (R) marks a word read and written atomically by anyone. No platform operation
+ * that can block, and no I/O, happens under any of these.
  */
 enum lock_level {
     LOCK_ADDRESS,

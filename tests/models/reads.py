@@ -39,7 +39,6 @@ UNREACHED = {
 }
 # Conditions of the other that say nothing of it: whatever it is like, and that there is none.
 TRIVIAL = ("1", "0")
-ERRORS_SHOWN = 10
 ROW = ("reading", "owner", "shares", "refs")  # fields of both lists
 OUT = protocol.ENTRIES["OUT"]
 FRESH = {"reading": 0, "owner": 0, "shares": 1, "refs": 1, "entry": OUT, "given": 0}
@@ -325,24 +324,11 @@ def report(checker, is_part):
     print(f"{checker.checked} steps checked, {len(checker.known)} different ones")
     print("reached:", " ".join(f"{name} {count}" for name, count in checker.reached.items()))
     print("of no account to a read:", " ".join(sorted(checker.names)))
-    missing = [name for name in checker.steps if not checker.reached[name] and not is_part]
-    for name in missing:
-        print(f"not reached: {name}: {UNREACHED.get(name, 'NO REASON')}")
-    wrong = [name for name in missing if name not in UNREACHED]
-    for name in UNREACHED:
-        if name not in checker.steps:
-            print(f"{name} is no step of the list")
-            wrong.append(name)
-    if not any(dict(other)["kept"] for *_, others in checker.known for other in others):
+    missed = [] if is_part else spoiled(checker)
+    has_kept = any(dict(other)["kept"] for *_, others in checker.known for other in others)
+    if not has_kept:
         print("no block was seen to keep a page")
-        wrong.append("kept")
-    for missed in () if is_part else spoiled(checker):
-        print(f"spoiled, and nobody notices: {missed}")
-        wrong.append(missed)
-    for error in checker.errors[:ERRORS_SHOWN]:
-        print(error)
-    print(f"{len(checker.errors)} steps are wrong")
-    return not wrong and not checker.errors and checker.checked != 0
+    return runs.judge(checker, checker.steps, UNREACHED, is_part, missed) and has_kept
 
 
 def main():

@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import tempfile
 
+ERRORS_SHOWN = 10
+
 
 def arguments_of(description, seeds, steps):
     """The command line of a checker of traces, with so many seeds and steps unless it says so."""
@@ -55,3 +57,26 @@ def read_all(arguments, checker, options=()):
         for path in paths:
             is_right &= checker.read(path)
     return is_right
+
+
+def judge(checker, listed, unreached, is_part, missed):
+    """Print what is wrong with a run of a checker; whether nothing is.
+
+    listed: names of steps that must be reached, but in a part of a run; unreached: those that need
+    not be, with the reason; missed: mistakes in the list, planted, that nothing noticed.
+    """
+    missing = [name for name in listed if not checker.reached[name] and not is_part]
+    for name in missing:
+        print(f"not reached: {name}: {unreached.get(name, 'NO REASON')}")
+    wrong = [name for name in missing if name not in unreached]
+    for name in unreached:
+        if name not in listed:
+            print(f"{name} is no step of the list")
+            wrong.append(name)
+    for what in missed:
+        print(f"spoiled, and nobody notices: {what}")
+        wrong.append(what)
+    for error in checker.errors[:ERRORS_SHOWN]:
+        print(error)
+    print(f"{len(checker.errors)} steps are wrong")
+    return not wrong and not checker.errors and checker.checked != 0

@@ -38,7 +38,6 @@ UNREACHED = {
     "unlist_bad": "no frame is marked as bad",
     "hold": "no memory is copied from one process to another",
 }
-ERRORS_SHOWN = 10
 
 
 def python_of(expression):
@@ -156,21 +155,8 @@ def report(checker, is_part):
     print(f"{checker.checked} steps of rows checked, {checker.first} of rows not known before, "
           f"{len(checker.known)} different ones")
     print("reached:", " ".join(f"{name} {count}" for name, count in checker.reached.items()))
-    missing = [name for name in checker.listed if not checker.reached[name] and not is_part]
-    for name in missing:
-        print(f"not reached: {name}: {UNREACHED.get(name, 'NO REASON')}")
-    wrong = [name for name in missing if name not in UNREACHED]
-    for name in UNREACHED:
-        if name not in checker.listed:
-            print(f"{name} is no step of the list")
-            wrong.append(name)
-    for missed in () if is_part else spoiled(checker):
-        print(f"spoiled, and nobody notices: {missed}")
-        wrong.append(missed)
-    for error in checker.errors[:ERRORS_SHOWN]:
-        print(error)
-    print(f"{len(checker.errors)} steps are wrong")
-    return not wrong and not checker.errors and checker.checked != 0
+    missed = [] if is_part else spoiled(checker)
+    return runs.judge(checker, checker.listed, UNREACHED, is_part, missed)
 
 
 def main():

@@ -166,8 +166,8 @@ Not varied: how many processes there are (D), objects and names (O), and waits (
 
 Bar: no hold becomes more than 25 % longer, and nothing else grows, without this table being made
 anew. (A) and (W) belong to a process, (X), (I) and (G) to an object; the others are everybody's,
-so all processors may wait for what they are held for, and none of them may grow. Commit (C) is a
-word without a lock.
+so all processors may wait for what they are held for, and none of them may grow. Commit (C) is
+words without a lock.
 
 """
 OWNED = ("(A)", "(W)", "(X)", "(I)", "(G)")  # held against one process, or one object

@@ -170,7 +170,7 @@ struct ntmm_system_performance_information {
     uint32_t available_pages;             /**< Zeroed, free and standby. */
     uint32_t committed_pages;             /**< Commit charge. */
     uint32_t commit_limit;                /**< Commit limit. */
-    uint32_t peak_commitment;             /**< Highest charge. */
+    uint32_t peak_commitment;             /**< Highest charge, as commit_peak_pages. */
     uint32_t page_fault_count;            /**< All faults. */
     uint32_t copy_on_write_count;         /**< 0: nothing is shared. */
     uint32_t transition_count;            /**< Pages recovered from standby and modified. */

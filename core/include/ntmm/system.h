@@ -84,10 +84,11 @@ struct ntmm_memory_information {
     uint64_t user_pages;              /**< Frames that hold pages of processes, on any list. */
     /** Their highest number, but for what several processors had at once for a moment. */
     uint64_t user_peak_pages;
-    uint64_t free_large_runs;       /**< Aligned 2 MiB runs wholly zeroed or free. */
-    uint64_t commit_pages;          /**< Commit charge. */
-    uint64_t commit_limit_pages;    /**< Commit limit. */
-    uint64_t commit_peak_pages;     /**< Highest commit charge. */
+    uint64_t free_large_runs;    /**< Aligned 2 MiB runs wholly zeroed or free. */
+    uint64_t commit_pages;       /**< Commit charge. */
+    uint64_t commit_limit_pages; /**< Commit limit. */
+    /** Highest commit charge, with what processors kept of it for what they promise next. */
+    uint64_t commit_peak_pages;
     uint64_t modified_mapped_pages; /**< Of the modified, those to be written to files. */
 };
 
