@@ -10,12 +10,11 @@
  * Once as coroutines, preempted everywhere, under several seeds; once as host threads.
  */
 #include "unit/storage.h"
+#include "unit/together.h"
 
 #include "base/prng.h"
 
 #include <ntmm/offer.h>
-
-#include <pthread.h>
 
 #define WORKERS 4u
 #define DENSE_PAGES 160u
@@ -27,7 +26,6 @@ struct stress;
 
 struct worker {
     struct stress *stress;
-    pthread_t thread;
     uint32_t index; /* also its processor */
     ntmm_handle process;
     struct prng prng;
@@ -197,12 +195,14 @@ static void work(void *context)
         kinds[w->index](w);
 }
 
-static void *work_as_thread(void *context)
+/* All of them at once. */
+static void run(struct stress *s,
+                void (*together)(struct machine *m, struct together *all, uint32_t count))
 {
-    struct worker *w = context;
-    ntmm_emulated_bind_thread(w->stress->m->emu, w->index);
-    work(w);
-    return NULL;
+    struct together all[WORKERS];
+    for (uint32_t i = 0; i < WORKERS; i++)
+        all[i] = (struct together){.function = work, .context = &s->workers[i]};
+    together(s->m, all, WORKERS);
 }
 
 static void allocate_all(struct stress *s, uint32_t index, ntmm_handle process)
@@ -270,10 +270,7 @@ static void coroutines_lose_nothing(void **state)
     for (uint64_t seed = 1; seed <= 4; seed++) {
         struct stress s;
         open_stress(&s, seed, NTMM_EMULATED_PREEMPT | NTMM_EMULATED_CHECK_LEVEL, 1500);
-        for (uint32_t i = 0; i < WORKERS; i++)
-            assert_int_equal(ntmm_emulated_spawn(s.m->emu, i, work, &s.workers[i], 0),
-                             NTMM_STATUS_SUCCESS);
-        assert_int_equal(ntmm_emulated_run(s.m->emu), NTMM_STATUS_SUCCESS);
+        run(&s, run_coroutines_together);
         close_stress(&s);
     }
 }
@@ -283,11 +280,7 @@ static void threads_lose_nothing(void **state)
     struct stress s;
     (void)state;
     open_stress(&s, 7, NTMM_EMULATED_THREADS, 800);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(pthread_create(&s.workers[i].thread, NULL, work_as_thread, &s.workers[i]),
-                         0);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(pthread_join(s.workers[i].thread, NULL), 0);
+    run(&s, run_threads_together);
     close_stress(&s);
 }
 

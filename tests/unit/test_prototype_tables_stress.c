@@ -9,14 +9,13 @@
  * A file is there too: its tables are freed and made again.
  */
 #include "unit/prototype_world.h"
+#include "unit/together.h"
 
 #include "base/prng.h"
 
 #include <ntmm/memory.h>
 #include <ntmm/query.h>
 #include <ntmm/working_set.h>
-
-#include <pthread.h>
 
 #define WORKERS 4u
 #define TABLES 40u
@@ -26,7 +25,6 @@ struct stress;
 
 struct worker {
     struct stress *stress;
-    pthread_t thread;
     uint32_t index; /* also its processor */
     uint32_t rounds;
     ntmm_handle process;
@@ -146,12 +144,14 @@ static void work(void *context)
         do_something(w);
 }
 
-static void *work_as_thread(void *context)
+/* All of them at once. */
+static void run(struct stress *s,
+                void (*together)(struct machine *m, struct together *all, uint32_t count))
 {
-    struct worker *w = context;
-    ntmm_emulated_bind_thread(w->stress->m->emu, w->index);
-    work(w);
-    return NULL;
+    struct together all[WORKERS];
+    for (uint32_t i = 0; i < WORKERS; i++)
+        all[i] = (struct together){.function = work, .context = &s->workers[i]};
+    together(s->m, all, WORKERS);
 }
 
 static void open_stress(struct stress *s, uint64_t seed, uint32_t flags, uint32_t rounds)
@@ -205,9 +205,7 @@ static void coroutines_lose_nothing(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 2; seed++) {
         open_stress(&s, seed, NTMM_EMULATED_PREEMPT | NTMM_EMULATED_CHECK_LEVEL, 120);
-        for (uint32_t i = 0; i < WORKERS; i++)
-            must(ntmm_emulated_spawn(s.m->emu, i, work, &s.workers[i], 0));
-        must(ntmm_emulated_run(s.m->emu));
+        run(&s, run_coroutines_together);
         close_stress(&s);
     }
 }
@@ -217,11 +215,7 @@ static void threads_lose_nothing(void **state)
     static struct stress s;
     (void)state;
     open_stress(&s, 7, NTMM_EMULATED_THREADS, 150);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(pthread_create(&s.workers[i].thread, NULL, work_as_thread, &s.workers[i]),
-                         0);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(pthread_join(s.workers[i].thread, NULL), 0);
+    run(&s, run_threads_together);
     close_stress(&s);
 }
 

@@ -10,14 +10,13 @@
  * Meanwhile pages are written, flushed and trimmed. At the end the file holds what was stored.
  */
 #include "unit/storage.h"
+#include "unit/together.h"
 
 #include "base/prng.h"
 
 #include <ntmm/file.h>
 #include <ntmm/memory.h>
 #include <ntmm/section.h>
-
-#include <pthread.h>
 
 #define WORKERS 4u
 #define PAGES 160u
@@ -29,7 +28,6 @@ struct stress;
 
 struct worker {
     struct stress *stress;
-    pthread_t thread;
     uint32_t index; /* also its processor */
     uint32_t rounds;
     ntmm_handle process;
@@ -182,12 +180,14 @@ static void work(void *context)
         do_something(w);
 }
 
-static void *work_as_thread(void *context)
+/* All of them at once. */
+static void run(struct stress *s,
+                void (*together)(struct machine *m, struct together *all, uint32_t count))
 {
-    struct worker *w = context;
-    ntmm_emulated_bind_thread(w->stress->m->emu, w->index);
-    work(w);
-    return NULL;
+    struct together all[WORKERS];
+    for (uint32_t i = 0; i < WORKERS; i++)
+        all[i] = (struct together){.function = work, .context = &s->workers[i]};
+    together(s->m, all, WORKERS);
 }
 
 static void make_sections(struct stress *s)
@@ -278,10 +278,7 @@ static void coroutines_lose_nothing(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
         open_stress(&s, seed, NTMM_EMULATED_PREEMPT | NTMM_EMULATED_CHECK_LEVEL, 800);
-        for (uint32_t i = 0; i < WORKERS; i++)
-            assert_int_equal(ntmm_emulated_spawn(s.m->emu, i, work, &s.workers[i], 0),
-                             NTMM_STATUS_SUCCESS);
-        assert_int_equal(ntmm_emulated_run(s.m->emu), NTMM_STATUS_SUCCESS);
+        run(&s, run_coroutines_together);
         close_stress(&s);
     }
 }
@@ -291,11 +288,7 @@ static void threads_lose_nothing(void **state)
     static struct stress s;
     (void)state;
     open_stress(&s, 7, NTMM_EMULATED_THREADS, 800);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(pthread_create(&s.workers[i].thread, NULL, work_as_thread, &s.workers[i]),
-                         0);
-    for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(pthread_join(s.workers[i].thread, NULL), 0);
+    run(&s, run_threads_together);
     close_stress(&s);
 }
 

@@ -36,8 +36,7 @@ static inline void run_threads_together(struct machine *m, struct together *all,
         pthread_join(all[i].thread, NULL);
 }
 
-static inline void run_coroutines_together(struct machine *m, const struct together *all,
-                                           uint32_t count)
+static inline void run_coroutines_together(struct machine *m, struct together *all, uint32_t count)
 {
     struct ntmm_emulated_statistics statistics;
     for (uint32_t i = 0; i < count; i++)
