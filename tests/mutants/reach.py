@@ -24,10 +24,7 @@ def build():
     launcher = [] if shutil.which("ccache") is None else ["-DCMAKE_C_COMPILER_LAUNCHER=ccache"]
     subprocess.run(["cmake", "--preset", "coverage", *launcher], cwd=run.ROOT, check=True,
                    stdout=subprocess.DEVNULL)
-    tests = world.tests_of(str(BUILD))
-    programs = sorted({f"bin/{pathlib.Path(test[0][0]).name}" for test in tests.values()})
-    subprocess.run(["ninja", "-C", BUILD, *programs], check=True, stdout=subprocess.DEVNULL)
-    return tests
+    return world.build_tests(str(BUILD))
 
 
 def lines_of(tracefile):

@@ -146,3 +146,31 @@ def test_a_test_whose_threads_all_sleep_hangs(tmp_path, monkeypatch):
     monkeypatch.setattr(world, "SLEEP", 0.1)
     code = "import time; time.sleep(50)"
     assert world.measure([sys.executable, "-Sc", code], {}, tmp_path, 9)[0] == "hangs"
+
+
+def test_tests_of_a_folder_that_was_never_built_are_found(tmp_path):
+    (tmp_path / "CMakeLists.txt").write_text("""
+cmake_minimum_required(VERSION 3.20)
+project(one C)
+enable_testing()
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+add_executable(test_one one.c)
+add_test(NAME test_one COMMAND test_one 7)
+set_tests_properties(test_one PROPERTIES LABELS quick ENVIRONMENT A=b)
+""")
+    (tmp_path / "one.c").write_text("int main(void) { return 0; }\n")
+    build = tmp_path / "build"
+    subprocess.run(["cmake", "-S", tmp_path, "-B", build, "-G", "Ninja"], check=True,
+                   stdout=subprocess.DEVNULL)
+    assert world.build_tests(str(build)) == {
+        "test_one": ([f"{build}/bin/test_one", "7"], {"A": "b"}, str(build))}
+
+
+def test_a_folder_without_tests_is_refused(tmp_path):
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.20)\nproject(none NONE)\nenable_testing()\n")
+    build = tmp_path / "build"
+    subprocess.run(["cmake", "-S", tmp_path, "-B", build, "-G", "Ninja"], check=True,
+                   stdout=subprocess.DEVNULL)
+    with pytest.raises(ValueError, match="has no quick C tests"):
+        world.build_tests(str(build))

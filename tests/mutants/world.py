@@ -64,6 +64,16 @@ def tests_of(build):
     return tests
 
 
+def build_tests(build):
+    """Builds a folder that is configured, and gives its tests. ctest says the command of a test
+    only when its program exists, so everything is built first."""
+    subprocess.run(["ninja", "-C", build], check=True, stdout=subprocess.DEVNULL)
+    tests = tests_of(build)
+    if not tests:
+        raise ValueError(f"{build} has no quick C tests")
+    return tests
+
+
 def sleeps(pid):
     """Whether every thread of the process and of its children waits, so that time alone does not
     help it."""
@@ -157,10 +167,8 @@ class World:
         subprocess.run(["cmake", "-S", self.tree, "-B", self.build, "-G", "Ninja", *launcher,
                         "-DCMAKE_BUILD_TYPE=Debug"],
                        check=True, stdout=subprocess.DEVNULL)
-        self.tests = tests_of(str(self.build))
+        self.tests = build_tests(str(self.build))
         programs = sorted({f"bin/{pathlib.Path(test[0][0]).name}" for test in self.tests.values()})
-        subprocess.run(["ninja", "-C", self.build, *programs], check=True,
-                       stdout=subprocess.DEVNULL)
         for entry in json.loads((self.build / "compile_commands.json").read_text()):
             name = os.path.relpath(entry["file"], self.tree)
             if name.startswith("core/"):
