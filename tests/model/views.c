@@ -479,6 +479,9 @@ uint32_t model_unmap_view(struct model_process *process, uint64_t address, uint3
     if (flags & ~(MEM_UNMAP_WITH_TRANSIENT_BOOST | MEM_PRESERVE_PLACEHOLDER)) {
         return NTMM_STATUS_INVALID_PARAMETER_3;
     }
+    if (address > HIGHEST_USER_ADDRESS) {
+        return NTMM_STATUS_NOT_MAPPED_VIEW;
+    }
     if (process->handle_status != NTMM_STATUS_SUCCESS) {
         return process->handle_status;
     }

@@ -276,7 +276,7 @@ class Checker:
         if frame not in self.pages and SAME_AS.get(parts[1], parts[1]) != "begin_read":
             return
         row = dict(zip(steps.FIELDS, map(int, parts[2:USE])))
-        use, entry, block = map(int, parts[USE:])
+        use, entry, block = map(int, parts[USE:USE + 3])
         after = {field: row[field] for field in ROW}
         self.take_row(line, frame, parts[1], dict(after, entry=entry), use, block)
 

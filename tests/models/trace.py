@@ -8,6 +8,9 @@ Where the core changes a row it names the step (`frame_step` in core/base/schedu
 has the row as it is then. The checker knows the row as it was: the step's condition must hold of
 that, and what the step does to it must give the new row, field for field. A change that no step
 names is found with the frame's next one, or when (F) is let go, where the row must be known.
+Who takes a frame from a list, or gives it its page, needs no (F): nobody else has the frame. With
+threads another may still lock it, by an entry that was read before, and sees such a step half done:
+when that other lets go, the row says nothing.
 
 Each step of the list must be reached, or stand below with the reason why it need not. In the end
 each step that was reached is spoiled in the list, twice: the opposite condition, and nothing done;
@@ -50,6 +53,7 @@ class Checker:
 
     def __init__(self, listed):
         self.steps = listed.steps
+        self.alone = {name for name, step in listed.steps.items() if "F" not in step.locks}
         self.listed = {name: (compile(python_of(step.when), name, "eval"),
                               [(field, compile(python_of(value), name, "eval"))
                                for field, value in step.changes])
@@ -59,9 +63,10 @@ class Checker:
         self.rest = [(rule.name, compile(python_of(rule.condition), rule.name, "eval"))
                      for rule in listed.rest]
         self.rows = {}
+        self.last = {}  # frame to its last step, but "rest", and the thread that made it
         self.known = {}  # (step, row before, row after) to what is wrong, or None
         self.reached = collections.Counter()
-        self.first = self.checked = 0
+        self.first = self.checked = self.looks = 0
         self.errors = []
 
     def wrong_rule(self, rules, row):
@@ -88,9 +93,19 @@ class Checker:
         broken = self.wrong_rule(self.always, after)
         return f"{broken} does not hold" if broken else None
 
-    def take(self, where, frame, name, after, is_followed):
+    def is_look(self, frame, name, thread):
+        """Whether (F) is let go by a thread that looked at a frame which another one has alone."""
+        step, owner = self.last.get(frame, (None, thread))
+        return name == "rest" and step in self.alone and owner != thread
+
+    def take(self, where, frame, name, after, is_followed, thread):
         """One line of a trace."""
         before = self.rows.get(frame)
+        if before not in (None, after) and self.is_look(frame, name, thread):
+            self.looks += 1
+            return
+        if name != "rest":
+            self.last[frame] = name, thread
         if name in self.listed:
             self.reached[name] += 1
         elif name not in SAME and name not in ANOTHER:
@@ -116,12 +131,12 @@ class Checker:
                 if parts[0] == "block":
                     continue
                 if parts[0] == "machine":
-                    self.rows = {}
+                    self.rows, self.last = {}, {}
                     where = line.strip()
                     continue
                 row = tuple(map(int, parts[2:USE]))
                 self.take(f"{where}, line {number}", parts[0], parts[1], row,
-                          int(parts[USE]) in FOLLOWED)
+                          int(parts[USE]) in FOLLOWED, parts[-1])
         return where != ""
 
 
@@ -153,7 +168,7 @@ def spoiled(checker):
 def report(checker, is_part):
     """Print what was found; whether nothing is wrong. is_part: not all that a run must have."""
     print(f"{checker.checked} steps of rows checked, {checker.first} of rows not known before, "
-          f"{len(checker.known)} different ones")
+          f"{len(checker.known)} different ones; {checker.looks} looks at frames of others")
     print("reached:", " ".join(f"{name} {count}" for name, count in checker.reached.items()))
     missed = [] if is_part else spoiled(checker)
     return runs.judge(checker, checker.listed, UNREACHED, is_part, missed)

@@ -2,11 +2,12 @@
  * The rows of frames and blocks as they change, for tests/models: sim --frames FILE.
  *
  *     machine SEED                                              another one, or an earlier state
- *     FRAME STEP loc list shares refs reading writing dirty owner slot spare use entry block
+ *     FRAME STEP loc list shares refs reading writing dirty owner slot spare use entry block thread
  *     block NUMBER STEP users waits done good target
  *
  * as frames.steps and collided.steps name them. `list` is what links say, not what the row says of
- * itself; `entry` is what the entry that the row names says; `block` is the row's while it is read.
+ * itself; `entry` is what the entry that the row names says; `block` is the row's while it is read;
+ * `thread` is the host's that came there, or 0 where coroutines are the processors.
  */
 #include "sim/sim.h"
 
@@ -16,6 +17,7 @@
 
 #include <inttypes.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,18 +101,27 @@ static enum seen_entry entry_of(const struct call *c, const struct pfn *pfn, uin
     return field_get(entry_value(c, raw), TR_FRAME) == frame ? SEEN_HERE : SEEN_ELSEWHERE;
 }
 
+static unsigned thread_number(void)
+{
+    static atomic_uint last;
+    static _Thread_local unsigned number;
+    if (has_threads && number == 0)
+        number = atomic_fetch_add(&last, 1) + 1;
+    return number;
+}
+
 void ntmm_frame_step(const struct call *c, const struct pfn *pfn, const char *step)
 {
     if (trace == NULL)
         return;
     uint64_t frame = frame_of(c, pfn), original = get64(&pfn->original_pte);
-    fprintf(trace, "%" PRIu64 " %s %u %u %u %u %u %u %u %u %u %u %u %u %" PRId64 "\n", frame, step,
-            (unsigned)pfn_location(pfn), list_of_links(c, pfn, frame, step),
+    fprintf(trace, "%" PRIu64 " %s %u %u %u %u %u %u %u %u %u %u %u %u %" PRId64 " %u\n", frame,
+            step, (unsigned)pfn_location(pfn), list_of_links(c, pfn, frame, step),
             get32(&pfn->share_count), get16(&pfn->reference_count), pfn_is_being_read(pfn),
             pfn_is_being_written(pfn), pfn_is_modified(pfn), get64(&pfn->entry_address) != 0,
             slot_of(original) != 0, entry_is_disposable(original), (unsigned)pfn_use(pfn),
             (unsigned)entry_of(c, pfn, frame),
-            pfn_is_being_read(pfn) ? (int64_t)get64(&pfn->flink) : -1);
+            pfn_is_being_read(pfn) ? (int64_t)get64(&pfn->flink) : -1, thread_number());
 }
 
 void ntmm_block_step(const struct call *c, const struct transfer_block *block, const char *step)

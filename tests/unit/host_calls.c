@@ -162,6 +162,8 @@ int __wrap_open64(const char *path, int flags, ...)
     va_start(arguments, flags);
     mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
+    if (!(flags & O_CLOEXEC))
+        abort(); /* programs that the embedder starts would have the library's files */
     int file = fails(HOST_OPEN) ? -1 : __real_open64(path, flags, mode);
     files += file >= 0;
     return file;

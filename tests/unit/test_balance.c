@@ -281,6 +281,29 @@ static void above_the_maximum_goes_first(void **state)
     close_released(m);
 }
 
+/* To a tick idle pages of others go, though they are too few: what is in use stays, above the
+ * maximum too. */
+static void above_the_maximum_what_is_used_stays(void **state)
+{
+    (void)state;
+    struct machine *m = open_paging(10, 20);
+    must_allocate(m, BASE, LARGE, NTMM_PAGE_READWRITE);
+    ntmm_handle idle = add_process(m, 10, 1000, 18 * PAGE);
+    for (uint64_t va = BASE; va < BASE + 18 * PAGE; va += PAGE)
+        must_store(m, 1, va, va);
+    ntmm_balance_set_manager(m->system);
+    ntmm_balance_set_manager(m->system);
+    for (uint64_t va = BASE; available(m) > 0; va += PAGE)
+        must_write(m, va, va);
+    assert_int_equal(machine_process(m).counters[NTMM_COUNTER_PAGES_TRIMMED], 0);
+    ntmm_balance_set_manager(m->system);
+    print_sizes(m, "used, above", m->process);
+    print_sizes(m, "idle, within", idle);
+    assert_int_equal(machine_process(m).counters[NTMM_COUNTER_PAGES_TRIMMED], 0);
+    assert_int_equal(query(m, idle).counters[NTMM_COUNTER_PAGES_TRIMMED], 8);
+    close_released(m);
+}
+
 /* The minima together are more than memory: they are a wish, not a promise. */
 static void below_the_minimum_when_nothing_else_is_left(void **state)
 {
@@ -486,6 +509,7 @@ int main(void)
         cmocka_unit_test(different_minima_keep_different_sizes),
         cmocka_unit_test(equal_minima_keep_like_sizes),
         cmocka_unit_test(above_the_maximum_goes_first),
+        cmocka_unit_test(above_the_maximum_what_is_used_stays),
         cmocka_unit_test(below_the_minimum_when_nothing_else_is_left),
         cmocka_unit_test(a_process_that_ends_is_trimmed),
         cmocka_unit_test(slots_of_ended_processes_are_passed),

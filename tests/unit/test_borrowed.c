@@ -593,6 +593,9 @@ static void what_is_lent_is_checked(void **state)
     frame = l.first_frame + BUFFER_PAGES - 1;
     assert_int_equal(ntmm_emulated_lend(m->emu, l.words, PAGE, &frame),
                      NTMM_STATUS_INVALID_PARAMETER_4);
+    frame = (UINT64_C(1) << 52) + l.first_frame + BUFFER_PAGES; /* its address has 65 bits */
+    assert_int_equal(ntmm_emulated_lend(m->emu, l.words, PAGE, &frame),
+                     NTMM_STATUS_INVALID_PARAMETER_4);
     frame = (UINT64_C(1) << 24) - 1;
     assert_int_equal(ntmm_emulated_lend(m->emu, l.words, 2 * PAGE, &frame),
                      NTMM_STATUS_INVALID_PARAMETER_4);

@@ -40,6 +40,36 @@ static uint64_t leave_something_to_add(struct machine *m)
     return process_index(machine_object(m));
 }
 
+static uint64_t leave_a_demand_zero(struct machine *m)
+{
+    set32(&machine_object(m)->readers[2].demand_zero, 1);
+    return process_index(machine_object(m));
+}
+
+static uint64_t leave_a_transition(struct machine *m)
+{
+    set32(&machine_object(m)->readers[2].transition, 1);
+    return process_index(machine_object(m));
+}
+
+static uint64_t leave_a_zeroed_frame(struct machine *m)
+{
+    set32(&machine_object(m)->readers[2].zeroed, 1);
+    return process_index(machine_object(m));
+}
+
+static uint64_t leave_an_entry(struct machine *m)
+{
+    set32(&machine_object(m)->readers[2].used, 1);
+    return process_index(machine_object(m));
+}
+
+static uint64_t leave_a_share(struct machine *m)
+{
+    set32(&machine_object(m)->readers[2].shares, 1);
+    return process_index(machine_object(m));
+}
+
 static uint64_t leave_a_soft_fault(struct machine *m)
 {
     set64(&machine_object(m)->readers[0].made_dirty, 1);
@@ -184,6 +214,11 @@ int main(void)
         {"L1", "a call shares (W)", stay_inside},
         {"L1", "a guest shares (W)", stay_inside_as_guest},
         {"RD2", "calls to add of one that is not shared", leave_something_to_add},
+        {"RD2", "a demand zero to add of one that is not shared", leave_a_demand_zero},
+        {"RD2", "a transition to add of one that is not shared", leave_a_transition},
+        {"RD2", "a zeroed frame to add of one that is not shared", leave_a_zeroed_frame},
+        {"RD2", "an entry to add of one that is not shared", leave_an_entry},
+        {"RD2", "a share to add of one that is not shared", leave_a_share},
         {"RD2", "a soft fault to add of one that is not shared", leave_a_soft_fault},
         {"RD2", "a hint of readers of one that is not shared", leave_a_hint},
         {"RD3", "a reader's hint is no VAD", hint_at_no_vad},

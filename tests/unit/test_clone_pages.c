@@ -350,6 +350,25 @@ static void protections_are_of_one_side(void **state)
     end_clones(&k);
 }
 
+/* A processor that fetched from a page forgets what it knew when the page is no code any more. */
+static void a_translation_of_before_does_not_execute(void **state)
+{
+    struct clone_world k;
+    uint8_t byte;
+    (void)state;
+    begin_clones(&k);
+    allocate_at(&k, AT, PAGES, BOTH, NTMM_PAGE_EXECUTE_READWRITE);
+    fill_pages(&k, k.parent, AT, PAGES);
+    make_clone(&k);
+    check_ok(ntmm_emulated_fetch(k.w.emu, 1, AT + PAGE, &byte, 1, NULL, NULL));
+    protect_page(&k.w, k.child, AT + PAGE, NTMM_PAGE_READWRITE);
+    assert_int_equal(ntmm_emulated_fetch(k.w.emu, 1, AT + PAGE, &byte, 1, NULL, NULL),
+                     NTMM_STATUS_ACCESS_VIOLATION);
+    expect_pages(&k, k.child, AT, PAGES);
+    check_ok(ntmm_emulated_fetch(k.w.emu, 0, AT + PAGE, &byte, 1, NULL, NULL));
+    end_clones(&k);
+}
+
 static void a_guard_is_of_one_side(void **state)
 {
     struct clone_world k;
@@ -528,6 +547,7 @@ int main(void)
         cmocka_unit_test(a_query_says_private_and_shared),
         cmocka_unit_test(parts_go_on_either_side),
         cmocka_unit_test(protections_are_of_one_side),
+        cmocka_unit_test(a_translation_of_before_does_not_execute),
         cmocka_unit_test(a_guard_is_of_one_side),
         cmocka_unit_test(what_one_gives_up_the_other_has),
         cmocka_unit_test(a_locked_page_is_copied_and_stays_locked),

@@ -60,6 +60,29 @@ static void expect_all(struct clone_world *k, ntmm_handle process)
 
 /* --- cost --- */
 
+/* What a view shows by itself need not be written down: a clone has no table for it. */
+static void a_clone_takes_no_table_for_what_is_the_sections(void **state)
+{
+    struct clone_world k;
+    uint64_t tables[2];
+    (void)state;
+    begin_clones(&k);
+    ntmm_handle section = make_section(&k.w, 8 * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
+    map_at(&k, k.parent, section, AT, NTMM_PAGE_READWRITE);
+    close_section(&k.w, section);
+    for (int is_touched = 0; is_touched < 2; is_touched++) {
+        if (is_touched)
+            fill_pages(&k, k.parent, AT, 8);
+        make_clone(&k);
+        tables[is_touched] = about(&k.w, k.child).table_pages;
+        if (is_touched)
+            expect_pages(&k, k.child, AT, 8);
+        end_one(&k, &k.child);
+    }
+    assert_int_equal(tables[1], tables[0]);
+    end_clones(&k);
+}
+
 static void a_clone_takes_no_frame_for_a_copy(void **state)
 {
     struct clone_world k;
@@ -432,6 +455,7 @@ static void accesses_without_frames_change_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clone_takes_no_table_for_what_is_the_sections),
         cmocka_unit_test(a_clone_takes_no_frame_for_a_copy),
         cmocka_unit_test(the_first_store_of_either_copies),
         cmocka_unit_test(the_last_one_stores_without_a_copy),

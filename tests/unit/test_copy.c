@@ -425,9 +425,34 @@ static void a_source_survives_shortage_at_the_target(void **state)
     machine_close(p.m);
 }
 
+/* A platform that cannot wait: the call gives up the read, which ends without it. */
+static void a_read_that_is_not_waited_for_ends(void **state)
+{
+    (void)state;
+    struct machine *m = machine_open(NULL);
+    struct call c = machine_call(m);
+    uint64_t value, moved;
+    (void)must_add_file(m, MIB, 0, NULL);
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    must_write(m, BASE, 5);
+    page_out_everything(m->emu);
+    ntmm_status (*wait)(void *, struct ntmm_wait *, uint64_t) = m->system->platform.wait;
+    m->system->platform.wait = NULL;
+    assert_int_equal(ntmm_read_virtual_memory(m->system, m->process, BASE, &value, 8, &moved),
+                     NTMM_STATUS_NO_MEMORY);
+    assert_int_equal(moved, 0);
+    m->system->platform.wait = wait;
+    must_finish_transfers(m);
+    assert_int_equal(transfers_in_use(&c), 0);
+    machine_assert_sound(m);
+    assert_int_equal(must_read(m, BASE), 5);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_read_that_is_not_waited_for_ends),
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(a_write_makes_a_clean_page_modified),
         cmocka_unit_test(a_read_leaves_a_page_clean_and_accessed),

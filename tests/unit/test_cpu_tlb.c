@@ -252,6 +252,23 @@ static void large_pages_are_cached_and_dropped_whole(void **state)
     }
 }
 
+/* Large pages in a row, as many as there are lines for their size, each with a line of its own. */
+static void as_many_large_pages_are_cached_as_there_are_lines(void **state)
+{
+    struct machine *m = *state;
+    const unsigned lines[] = {NTMM_CPU_LINES_2M, NTMM_CPU_LINES_1G};
+    for (unsigned level = 2; level <= 3; level++) {
+        uint64_t va = (VA & ~0x3FFFFFFFull) + ((uint64_t)level << 39);
+        uint64_t size = 1ull << (12 + 9 * (level - 1)), pa = level == 2 ? DATA : MEMORY_BASE;
+        for (unsigned i = 0; i < lines[level - 2]; i++) {
+            map(m, va + i * size, level, pa | P | W | U | PS);
+            read_ok(m, va + i * size);
+        }
+        for (unsigned i = 0; i < lines[level - 2]; i++)
+            assert_true(is_cached(m, va + i * size + 0x1000)); /* another slice: no 4 KiB line */
+    }
+}
+
 static void large_page_partly_outside_memory(void **state)
 {
     struct machine *m = *state;
@@ -574,6 +591,7 @@ int main(void)
         machine_test(invpcid_forms),
         machine_test(refused_register_values),
         machine_test(large_pages_are_cached_and_dropped_whole),
+        machine_test(as_many_large_pages_are_cached_as_there_are_lines),
         machine_test(large_page_partly_outside_memory),
         machine_test(m4_rights_follow_the_mode_without_flush),
         machine_test(m6_tags_survive_a_change_of_mode),

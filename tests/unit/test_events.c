@@ -4,7 +4,7 @@
  *
  * Expectations are written from the kinds' descriptions in <ntmm/event.h>.
  */
-#include "unit/machine.h"
+#include "unit/storage.h"
 
 #define RECORDS 256
 
@@ -152,6 +152,29 @@ static void a_frame_tells_its_lists(void **state)
     machine_close(m);
 }
 
+/* To the modified list, into a write, and behind it to standby. */
+static void a_frame_tells_that_it_is_written(void **state)
+{
+    static const uint16_t locations[] = {NTMM_FRAME_MODIFIED, NTMM_FRAME_TRANSITION,
+                                         NTMM_FRAME_STANDBY};
+    struct recorder r = {.count = 0};
+    (void)state;
+    struct machine *m = open_recorded(&r, 1u << NTMM_EVENT_FRAME_STATE);
+    must_add_file(m, MIB, 0, NULL);
+    must_allocate(m, BASE, PAGE, NTMM_PAGE_READWRITE);
+    must_write(m, BASE, 1);
+    uint64_t frame = machine_frame(m, BASE);
+    must_trim(m, BASE, PAGE);
+    assert_int_equal(must_write_modified(m, 1), 1);
+    must_finish_transfers(m);
+    assert_int_equal(r.count, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(r.records[i].a, frame);
+        assert_int_equal(r.records[i].detail, locations[i]);
+    }
+    machine_close(m);
+}
+
 static void processes_tell_their_life(void **state)
 {
     (void)state;
@@ -175,6 +198,7 @@ int main(void)
         cmocka_unit_test(failed_services_tell_nothing),
         cmocka_unit_test(a_fault_tells_tables_and_itself),
         cmocka_unit_test(a_frame_tells_its_lists),
+        cmocka_unit_test(a_frame_tells_that_it_is_written),
         cmocka_unit_test(processes_tell_their_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

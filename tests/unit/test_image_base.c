@@ -294,6 +294,7 @@ static void entropy_is_that_of_nt(void **state)
         {true, LIBRARY, UINT64_C(0x180000000), LIBRARIES_START, 1u << 19}, /* 19 bits */
         {true, 0, UINT64_C(0x140000000), PROGRAMS_START, 1u << 17},        /* 17 bits */
         {false, LIBRARY, 0x10000000, LOW_START, 0x2800},                   /* nearly 14 bits */
+        {true, LIBRARY, UINT64_C(0xFFFF0000), LOW_START, 0x2800},          /* below 4 GiB too */
         {false, 0, 0x400000, 0x400000, 1u << 8},                           /* 8 bits */
         {true, 0, 0x400000, 0x400000, 1u << 8},                            /* 8: below 4 GiB */
     };

@@ -268,6 +268,12 @@ static void raw_data_are_in_the_file(void **state)
     spoil_section(0, RAW_OFFSET, 0x600, NTMM_STATUS_SUCCESS);
     spoil_section(0, RAW_OFFSET, 0x3F0, NTMM_STATUS_SUCCESS); /* in the headers: its sector */
     assert_int_equal(image.subsections[1].file_offset, 0x200);
+    pe_make(&file, true);
+    pe_set32(&file, PE_HEADER_BYTES, 0x3F0);
+    pe_set32(&file, pe_section(&file, 0) + RAW_OFFSET, 0x3EF);
+    expect(NTMM_STATUS_SUCCESS);
+    pe_set32(&file, pe_section(&file, 0) + RAW_OFFSET, 0x3F0);
+    expect(FORMAT); /* the first byte behind them, and no sector */
     spoil_section(0, RAW_OFFSET, 0, NTMM_STATUS_SUCCESS); /* no content */
     assert_int_equal(image.subsections[1].backed_pages, 0);
     pe_make(&file, true);

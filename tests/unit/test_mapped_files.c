@@ -125,6 +125,10 @@ static void test_extend(void **state)
     struct fixture *f = *state;
     uint64_t device = add_memory_file(&f->w, 100, 16 * MIB, NTMM_EMULATED_FILE_STALE);
     ntmm_handle file = open_device(&f->w, device, 100);
+    struct ntmm_file_information information;
+    check_ok(ntmm_query_file(f->w.system, file, &information));
+    assert_int_equal(information.data_views + information.image_views, 0);
+    assert_int_equal(information.data_sections + information.image_sections, 0);
     ntmm_handle section =
         make_section(&f->w, 600 * PAGE + 5, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, file);
     uint64_t a = map(&f->w, section, f->first, NTMM_PAGE_READWRITE);
@@ -132,7 +136,6 @@ static void test_extend(void **state)
     assert_int_equal(load8(f, 0, a + 100), 0);
     assert_int_equal(load8(f, 0, a + 300 * PAGE), 0);
     store8(f, 0, a + 500 * PAGE, 7);
-    struct ntmm_file_information information;
     check_ok(ntmm_query_file(f->w.system, file, &information));
     assert_int_equal(information.size_bytes, 600 * PAGE + 5);
     assert_int_equal(information.data_views, 1);
@@ -160,6 +163,45 @@ static void test_extend(void **state)
     check_ok(ntmm_read_file(f->w.system, file, 500 * PAGE, byte, 2, &moved));
     assert_int_equal(byte[0], 7);
     assert_int_equal(byte[1], 0);
+    close_file(&f->w, file);
+}
+
+/* A file that is mapped grows beyond what one table of prototypes holds: its pages stay. */
+static void test_extend_past_a_table(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t device = add_memory_file(&f->w, 8 * PAGE, 16 * MIB, 0);
+    ntmm_handle file = open_device(&f->w, device, 8 * PAGE);
+    ntmm_handle section = make_section(&f->w, 0, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, file);
+    uint64_t a = map(&f->w, section, f->first, NTMM_PAGE_READWRITE);
+    assert_int_equal(load8(f, 0, a + 3 * PAGE), pattern(3 * PAGE));
+    store8(f, 0, a + 4 * PAGE, 7);
+    uint64_t size = 600 * PAGE;
+    f->w.system->failures = (struct allocation_failures){.count = UINT64_MAX};
+    assert_int_equal(ntmm_extend_section(f->w.system, section, &size), NTMM_STATUS_NO_MEMORY);
+    f->w.system->failures = (struct allocation_failures){0};
+    struct ntmm_file_information information;
+    check_ok(ntmm_query_file(f->w.system, file, &information));
+    assert_int_equal(information.size_bytes, 8 * PAGE);
+    check_world(&f->w);
+    check_ok(ntmm_extend_section(f->w.system, section, &size));
+    check_world(&f->w);
+    uint64_t b = map(&f->w, section, f->second, NTMM_PAGE_READWRITE);
+    assert_int_equal(load8(f, 1, b + 3 * PAGE), pattern(3 * PAGE));
+    assert_int_equal(load8(f, 1, b + 4 * PAGE), 7);
+    assert_int_equal(load8(f, 1, b + 599 * PAGE), 0);
+    store8(f, 1, b + 512 * PAGE, 8);
+    store8(f, 0, a + 5 * PAGE, 9);
+    assert_int_equal(load8(f, 1, b + 5 * PAGE), 9);
+    check_world(&f->w);
+    check_ok(ntmm_flush_file(f->w.system, file, 0, 0));
+    const uint8_t *on_disk = image(f, device);
+    assert_int_equal(on_disk[4 * PAGE], 7);
+    assert_int_equal(on_disk[5 * PAGE], 9);
+    assert_int_equal(on_disk[512 * PAGE], 8);
+    close_section(&f->w, section);
+    unmap(&f->w, f->first, a);
+    unmap(&f->w, f->second, b);
     close_file(&f->w, file);
 }
 
@@ -433,6 +475,7 @@ int main(void)
         TEST(test_read),
         TEST(test_coherence),
         TEST(test_extend),
+        TEST(test_extend_past_a_table),
         TEST(test_larger_than_memory),
         TEST(test_failing_device),
         TEST(test_page_is_no_table),

@@ -214,6 +214,7 @@ static uint32_t bits(enum ntmm_memory_condition a, enum ntmm_memory_condition b)
 static void assert_event(const struct ntmm_event *event, uint32_t now, uint32_t before)
 {
     assert_int_equal(event->kind, NTMM_EVENT_MEMORY_CONDITION);
+    assert_int_equal(event->process, 0); /* of the system */
     assert_int_equal(event->a, now);
     assert_int_equal(event->b, before);
     assert_int_equal(event->detail, now ^ before);

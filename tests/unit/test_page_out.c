@@ -28,10 +28,30 @@ static void nothing_stays_and_everything_comes_back(void **state)
     machine_close(m);
 }
 
+/* Far apart, so that nothing that was read ahead is ever asked for. */
+static void what_nobody_asks_for_is_not_read_ahead_for_long(void **state)
+{
+    const struct machine_setup setup = {.core = {.read_cluster_pages = 8}};
+    const uint64_t asked = 40, apart = 12;
+    (void)state;
+    struct machine *m = machine_open(&setup);
+    assert_int_equal(page_out_add_file(m->emu), NTMM_STATUS_SUCCESS);
+    must_allocate(m, BASE, asked * apart * PAGE, NTMM_PAGE_READWRITE);
+    must_fill(m, BASE, asked * apart * PAGE);
+    page_out_everything(m->emu);
+    for (uint64_t i = 0; i < asked; i++)
+        (void)must_read(m, BASE + i * apart * PAGE);
+    uint64_t ahead = machine_counter(m, NTMM_COUNTER_READ_AHEAD_PAGES);
+    assert_in_range(ahead, 1, asked);
+    assert_int_equal(machine_counter(m, NTMM_COUNTER_READ_AHEAD_HITS), 0);
+    machine_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_stays_and_everything_comes_back),
+        cmocka_unit_test(what_nobody_asks_for_is_not_read_ahead_for_long),
     };
     return cmocka_run_group_tests_name("page_out", tests, NULL, NULL);
 }

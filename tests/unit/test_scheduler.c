@@ -2,12 +2,15 @@
  * Coroutines of the emulated platform: determinism by seed, waiting and waking, deadlocks, virtual
  * time, levels, and waits of real threads.
  */
+#define _GNU_SOURCE 1
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -522,6 +525,24 @@ static void a_thread_waits_until_its_deadline(void **state)
     ntmm_emulated_destroy(w.emu, NULL);
 }
 
+static uint64_t monotonic_100ns(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &t), 0);
+    return (uint64_t)t.tv_sec * 10000000u + (uint64_t)t.tv_nsec / 100u;
+}
+
+static void the_hosts_clock_is_its_own(void **state)
+{
+    (void)state;
+    static struct world w;
+    make_world(&w, 1, NTMM_EMULATED_HOST_CLOCK, 0);
+    uint64_t before = monotonic_100ns();
+    uint64_t now = w.platform->now(w.emu);
+    assert_in_range(now, before, monotonic_100ns());
+    ntmm_emulated_destroy(w.emu, NULL);
+}
+
 static void *bind_and_ask(void *context)
 {
     struct world *w = context;
@@ -583,6 +604,7 @@ int main(void)
         cmocka_unit_test(a_thread_wakes_a_thread),
         cmocka_unit_test(a_thread_wakes_a_coroutine),
         cmocka_unit_test(a_thread_waits_until_its_deadline),
+        cmocka_unit_test(the_hosts_clock_is_its_own),
         cmocka_unit_test(a_thread_has_the_processor_it_was_bound_to),
         cmocka_unit_test(entropy_comes_from_the_seed),
     };

@@ -92,6 +92,7 @@ struct image {
     uint8_t *ram;
     uint8_t *disk;
     struct ntmm_emulated_statistics statistics;
+    struct ntmm_cpu_statistics of_processors[2];
 };
 
 static struct image take_image(const struct subject *s)
@@ -102,6 +103,8 @@ static struct image take_image(const struct subject *s)
     memcpy(image.ram, ntmm_emulated_arena(s->emu, NULL), RAM_BYTES);
     memcpy(image.disk, ntmm_emulated_disk_image(s->emu, 0, NULL), DISK_BYTES);
     ntmm_emulated_query(s->emu, &image.statistics);
+    for (uint32_t i = 0; i < 2; i++)
+        image.of_processors[i] = ntmm_emulated_cpu(s->emu, i)->statistics;
     return image;
 }
 
@@ -116,6 +119,9 @@ static void must_be(const struct subject *s, const struct image *image)
     struct ntmm_emulated_statistics now;
     ntmm_emulated_query(s->emu, &now);
     assert_memory_equal(&now, &image->statistics, sizeof now);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_memory_equal(&ntmm_emulated_cpu(s->emu, i)->statistics, &image->of_processors[i],
+                            sizeof image->of_processors[i]);
     assert_memory_equal(ntmm_emulated_arena(s->emu, NULL), image->ram, RAM_BYTES);
     assert_memory_equal(ntmm_emulated_disk_image(s->emu, 0, NULL), image->disk, DISK_BYTES);
 }

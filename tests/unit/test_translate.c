@@ -278,6 +278,8 @@ static void the_sink_is_told_of_each_range(void **state)
 
     (void)must_protect(m, BASE + PAGE, 2 * PAGE, NTMM_PAGE_READONLY);
     must_be_called(&w, BASE + PAGE, BASE + 3 * PAGE, NTMM_SHOOTDOWN_PROTECT);
+    (void)must_protect(m, BASE + PAGE, 2 * PAGE, NTMM_PAGE_READWRITE);
+    assert_int_equal(w.count, 0);
     must_decommit(m, BASE + 4 * PAGE, 2 * PAGE);
     must_be_called(&w, BASE + 4 * PAGE, BASE + 6 * PAGE, NTMM_SHOOTDOWN_UNMAP);
     must_decommit(m, BASE + 40 * PAGE, PAGE); /* never touched */
