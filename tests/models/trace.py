@@ -31,6 +31,8 @@ USE = 2 + len(steps.FIELDS)  # where the use stands in a line
 SAME = ("rest", "use", "name", "restore", "collide")
 # The row is another's from now on.
 ANOTHER = {"moved": "the page of another frame came, with all that its row says"}
+# Steps under (F) after which the thread has the frame alone.
+TAKES = {"take_standby", "capture"}
 # Steps that a run need not reach: none of the simulation does, or few do.
 UNREACHED = {
     "delete_held": "seldom: a page is freed while it is mapped and written",
@@ -53,7 +55,7 @@ class Checker:
 
     def __init__(self, listed):
         self.steps = listed.steps
-        self.alone = {name for name, step in listed.steps.items() if "F" not in step.locks}
+        self.alone = TAKES | {name for name, step in listed.steps.items() if "F" not in step.locks}
         self.listed = {name: (compile(python_of(step.when), name, "eval"),
                               [(field, compile(python_of(value), name, "eval"))
                                for field, value in step.changes])
@@ -63,7 +65,7 @@ class Checker:
         self.rest = [(rule.name, compile(python_of(rule.condition), rule.name, "eval"))
                      for rule in listed.rest]
         self.rows = {}
-        self.last = {}  # frame to its last step, but "rest", and the thread that made it
+        self.last = {}  # frame to its last step of the list, and the thread that made it
         self.known = {}  # (step, row before, row after) to what is wrong, or None
         self.reached = collections.Counter()
         self.first = self.checked = self.looks = 0
@@ -104,9 +106,8 @@ class Checker:
         if before not in (None, after) and self.is_look(frame, name, thread):
             self.looks += 1
             return
-        if name != "rest":
-            self.last[frame] = name, thread
         if name in self.listed:
+            self.last[frame] = name, thread
             self.reached[name] += 1
         elif name not in SAME and name not in ANOTHER:
             self.errors.append(f"{where}: {name} is no step of the list")

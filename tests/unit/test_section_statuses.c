@@ -386,6 +386,25 @@ static void test_based_sections(void **state)
     check_ok(ntmm_end_process(w->system, other));
 }
 
+/* What does not fit below 2 GiB has no address: each process has its own. */
+static void test_based_section_without_room(void **state)
+{
+    struct world *w = *state;
+    struct ntmm_section_basic_information about;
+    ntmm_handle process = make_process(w);
+    ntmm_handle section = make_section(w, 3072 * MIB, NTMM_PAGE_READWRITE,
+                                       NTMM_SEC_RESERVE | NTMM_SEC_BASED, 0);
+    check_ok(ntmm_query_section(w->system, section, NTMM_SECTION_BASIC_INFORMATION, &about,
+                                sizeof about, NULL));
+    assert_int_equal(about.base_address, 0);
+    uint64_t base = 0, size = 64 * PAGE;
+    check_ok(ntmm_map_view_of_section(w->system, section, process, &base, 0, 0, NULL, &size,
+                                      NTMM_VIEW_SHARE, 0, NTMM_PAGE_READWRITE));
+    unmap(w, process, base);
+    close_section(w, section);
+    check_ok(ntmm_end_process(w->system, process));
+}
+
 static void test_arguments_of_flushes(void **state)
 {
     struct world *w = *state;
@@ -518,6 +537,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_arguments_of_sections, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_arguments_of_files, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_based_sections, setup, tear_down),
+        cmocka_unit_test_setup_teardown(test_based_section_without_room, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_arguments_of_flushes, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_buffers_have_an_end, setup, tear_down),
         cmocka_unit_test_setup_teardown(test_the_name_of_a_view_ends, setup, tear_down),

@@ -291,12 +291,14 @@ static void memory_lists_are_counted_by_priority(void **state)
 static void assert_page_file(uint64_t at, uint32_t size, const char *name)
 {
     char text[32] = {0};
-    uint16_t length;
+    uint16_t length, maximum_length;
     const uint16_t *wide;
     uint64_t address = word(at + 24);
     assert_int_equal(half(at + 4), size);
     memcpy(&length, buffer + at + 16, sizeof length);
+    memcpy(&maximum_length, buffer + at + 18, sizeof maximum_length);
     assert_int_equal(length, 2 * strlen(name));
+    assert_int_equal(maximum_length, length + 2);
     assert_true(address >= (uintptr_t)buffer && address < (uintptr_t)buffer + BUFFER_BYTES);
     wide = (const uint16_t *)(uintptr_t)address;
     for (uint32_t i = 0; i < length / 2; i++)
