@@ -70,8 +70,9 @@ static void run(void *context)
 
 void owners_begin(struct sim *sim)
 {
-    static struct owner *(*const MAKE[SIM_OWNERS])(void) = {resident_make, images_make};
-    const struct ntmm_process_config config = {
+    static struct owner *(*const MAKE[SIM_OWNERS])(void) = {resident_make, images_make,
+                                                            program_make};
+    struct ntmm_process_config config = {
         .size = sizeof config,
         .version = NTMM_PROCESS_CONFIG_VERSION,
     };
@@ -82,6 +83,7 @@ void owners_begin(struct sim *sim)
         owner->cpu = 2 * SIM_WORKERS + SIM_SHARERS + i;
         owner->party = SIM_WORKERS + SIM_SHARERS + i;
         owner->next_record = next_record;
+        config.flags = owner->process_flags;
         if (ntmm_create_process(sim->system, &config, &owner->process) != NTMM_STATUS_SUCCESS)
             sim_fail(sim, "no process for an owner");
     }

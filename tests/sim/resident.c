@@ -1,7 +1,9 @@
 /*
- * An owner of memory that is never paged: a large page, and physical pages with a window.
+ * An owner of memory that is never paged: a large page, a section of one, and physical pages with a
+ * window.
  *
  *   large    512 small pages' worth; a word of each, 0 until it is stored
+ *   section  the same; its words stay while no view shows them, and whichever handle it has
  *   frames   f0 f1 f2 ..   each with a word that stays while the frame is not mapped anywhere
  *   window   [f2][  ][f0]..   what is mapped shows the frame's word, what is not faults
  *
@@ -10,6 +12,7 @@
 #include "sim/sim.h"
 
 #include <ntmm/physical.h>
+#include <ntmm/section.h>
 #include <ntmm/virtual.h>
 
 #include <stdlib.h>
@@ -26,6 +29,9 @@ struct resident {
     uint64_t last_value;
     uint64_t large; /* its base, or 0 */
     uint64_t words[LARGE_PAGES];
+    ntmm_handle section; /* of a large page, or 0 */
+    uint64_t view;       /* of the section, or 0 */
+    uint64_t section_words[LARGE_PAGES];
     uint64_t window; /* its base, or 0 */
     uint32_t frame_count;
     uint64_t frames[FRAMES];
@@ -127,6 +133,85 @@ static void run_large(struct resident *r, uint64_t draw)
     }
 }
 
+/* --- a section of a large page --- */
+
+static void make_section(struct resident *r)
+{
+    uint64_t size = LARGE_BYTES;
+    ntmm_handle section = 0;
+    if (!is_given(r,
+                  ntmm_create_section(r->owner.sim->system, &section, NTMM_SECTION_ALL_ACCESS, NULL,
+                                      &size, NTMM_PAGE_READWRITE,
+                                      NTMM_SEC_COMMIT | NTMM_SEC_LARGE_PAGES, 0),
+                  SERVICE_LARGE_SECTION))
+        return;
+    r->section = section;
+    for (uint64_t i = 0; i < LARGE_PAGES; i++)
+        r->section_words[i] = 0;
+}
+
+static void close_section(struct resident *r, ntmm_handle section)
+{
+    uint32_t tries = 0;
+    while (owner_repeats(&r->owner, ntmm_close_section(r->owner.sim->system, section), &tries)) {
+    }
+}
+
+static void map_section(struct resident *r)
+{
+    uint64_t base = 0, size = 0;
+    if (is_given(r,
+                 ntmm_map_view_of_section(r->owner.sim->system, r->section, r->owner.process, &base,
+                                          0, 0, NULL, &size, NTMM_VIEW_SHARE, 0,
+                                          NTMM_PAGE_READWRITE),
+                 SERVICE_LARGE_VIEW))
+        r->view = base;
+}
+
+static void unmap_section(struct resident *r)
+{
+    uint32_t tries = 0;
+    while (owner_repeats(
+        &r->owner, ntmm_unmap_view_of_section(r->owner.sim->system, r->owner.process, r->view, 0),
+        &tries)) {
+    }
+    r->view = 0;
+}
+
+/* Another handle in place of the one that there is. */
+static void change_handle(struct resident *r)
+{
+    ntmm_handle duplicate = 0;
+    uint32_t tries = 0;
+    while (owner_repeats(&r->owner,
+                         ntmm_duplicate_section(r->owner.sim->system, r->section,
+                                                NTMM_SECTION_ALL_ACCESS, &duplicate),
+                         &tries)) {
+    }
+    close_section(r, r->section);
+    r->section = duplicate;
+}
+
+static void run_section(struct resident *r, uint64_t draw)
+{
+    uint64_t page = (draw >> 8) % LARGE_PAGES, va = r->view + page * PAGE;
+    uint64_t kind = draw >> 32 & 15;
+    if (kind == 0) {
+        change_handle(r);
+    } else if (r->view == 0 && kind == 1) {
+        close_section(r, r->section);
+        r->section = 0;
+    } else if (r->view == 0) {
+        map_section(r);
+    } else if (kind < 3) {
+        unmap_section(r);
+    } else {
+        expect(r, va, r->section_words[page]);
+        r->section_words[page] = new_value(r);
+        owner_store(&r->owner, va, r->section_words[page]);
+    }
+}
+
 /* --- physical pages --- */
 
 static void make_window(struct resident *r)
@@ -172,14 +257,22 @@ static void free_frame(struct resident *r, uint32_t i)
     r->mapped_at[i] = r->mapped_at[r->frame_count];
 }
 
+/* By either call: every other page of the window by the one for pages here and there. */
+static ntmm_status map_at(struct resident *r, uint32_t page, const uint64_t *frame)
+{
+    struct sim *sim = r->owner.sim;
+    uint64_t address = r->window + page * PAGE;
+    if ((page & 1) == 0)
+        return ntmm_map_user_physical_pages(sim->system, r->owner.process, address, 1, frame);
+    sim->services[SERVICE_PHYSICAL_SCATTER]++;
+    return ntmm_map_user_physical_pages_scatter(sim->system, r->owner.process, &address, 1, frame);
+}
+
 /* frame: its address, or NULL to map nothing */
 static void map_page(struct resident *r, uint32_t page, const uint64_t *frame)
 {
     uint32_t tries = 0;
-    while (owner_repeats(&r->owner,
-                         ntmm_map_user_physical_pages(r->owner.sim->system, r->owner.process,
-                                                      r->window + page * PAGE, 1, frame),
-                         &tries)) {
+    while (owner_repeats(&r->owner, map_at(r, page, frame), &tries)) {
     }
     for (uint32_t i = 0; i < r->frame_count; i++) {
         if (r->mapped_at[i] == page)
@@ -249,7 +342,9 @@ static void run_record(struct owner *owner, uint64_t *state)
 {
     struct resident *r = (struct resident *)owner;
     uint64_t draw = splitmix64(state);
-    if (draw & 1)
+    if ((draw & 3) == 3)
+        r->section != 0 ? run_section(r, draw) : make_section(r);
+    else if (draw & 1)
         r->large != 0 ? run_large(r, draw) : allocate_large(r);
     else
         r->window != 0 ? run_frames(r, draw) : make_window(r);
@@ -260,13 +355,20 @@ static void check(struct owner *owner)
     struct resident *r = (struct resident *)owner;
     for (uint64_t i = 0; r->large != 0 && i < LARGE_PAGES; i++)
         expect(r, r->large + i * PAGE, r->words[i]);
+    for (uint64_t i = 0; r->view != 0 && i < LARGE_PAGES; i++)
+        expect(r, r->view + i * PAGE, r->section_words[i]);
     for (uint32_t i = 0; i < r->frame_count; i++) {
         if (r->mapped_at[i] != NOBODY)
             expect(r, r->window + r->mapped_at[i] * PAGE, r->contents[i]);
     }
 }
 
-static void end(struct owner *owner) { (void)owner; }
+static void end(struct owner *owner)
+{
+    struct resident *r = (struct resident *)owner;
+    if (r->section != 0)
+        close_section(r, r->section);
+}
 
 struct owner *resident_make(void)
 {

@@ -53,7 +53,7 @@ void shape_draw(uint64_t seed, struct shape *shape)
     shape->valid_pages = DRAW(&prng, SIM_SHARED_PAGES, SIM_SHARED_PAGES / 3, 0);
     shape->cut_mask = DRAW(&prng, 0, 0, 3, 7);
     shape->turn_mask = DRAW(&prng, 0, 0, 3, 15);
-    shape->owner_count = DRAW(&prng, 0, 1, SIM_OWNERS);
+    shape->owner_count = DRAW(&prng, 0, 1, 2, SIM_OWNERS);
     uint64_t pages = 96 + (uint64_t)shape->worker_count * DRAW(&prng, 96, 160, 1024);
     if (shape->owner_count != 0)
         pages += DRAW(&prng, 32, 1536); /* the latter hold a large page */

@@ -35,7 +35,7 @@
 
 #define SIM_WORKERS 4u
 #define SIM_SHARERS 3u
-#define SIM_OWNERS 2u /* one with memory that stays, one with images */
+#define SIM_OWNERS 3u /* with memory that stays, with images, with a stack and code */
 #define SIM_PARTIES (SIM_WORKERS + SIM_SHARERS + SIM_OWNERS)
 #define SIM_CPUS (2 * SIM_WORKERS + SIM_SHARERS + SIM_OWNERS)
 #define SIM_CROWD 4u /* members of a crowd, whose processors come after the others */
@@ -83,11 +83,21 @@ enum service {
     SERVICE_CLONE,
     SERVICE_OF_CLONE, /* it changed places with a process */
     SERVICE_LARGE,
+    SERVICE_LARGE_SECTION,
+    SERVICE_LARGE_VIEW,
     SERVICE_PHYSICAL,
     SERVICE_PHYSICAL_MAP,
+    SERVICE_PHYSICAL_SCATTER,
     SERVICE_IMAGE,
     SERVICE_IMAGE_MOVED, /* to another base */
     SERVICE_IMAGE_WRITE,
+    SERVICE_STACK,
+    SERVICE_STACK_GROWTH,
+    SERVICE_CODE,
+    SERVICE_CALL_TARGET,
+    SERVICE_COPY_PAGES,
+    SERVICE_COPY,
+    SERVICE_FILE_LOCK,
     SERVICE_REMOVE_FRAMES,
     SERVICE_PROTOTYPE_TRIM, /* tables of prototypes went out, or were freed */
     SERVICE_PROTOTYPE_FREE,
@@ -226,6 +236,7 @@ struct owner {
     uint32_t party;
     uint32_t next_record;
     ntmm_handle process;
+    uint32_t process_flags; /* NTMM_PROCESS_* */
     void (*run_record)(struct owner *owner, uint64_t *state);
     void (*check)(struct owner *owner); /* everything */
     void (*end)(struct owner *owner);   /* what lives outside of the process */
@@ -241,9 +252,11 @@ bool owner_repeats(struct owner *owner, ntmm_status status, uint32_t *tries);
 uint64_t owner_load(struct owner *owner, uint64_t va);
 void owner_store(struct owner *owner, uint64_t va, uint64_t value);
 
-/* An owner of large pages and of physical pages (resident.c), and one of images (images.c). */
+/* An owner of large pages and of physical pages (resident.c), one of images (images.c), and one of
+ * a stack, call targets, copied pages and locks (program.c). */
 struct owner *resident_make(void);
 struct owner *images_make(void);
+struct owner *program_make(void);
 
 /* Those who share: made after the system, checked between rounds, ended before it. */
 void sharing_begin(struct sim *sim);

@@ -392,8 +392,8 @@ static void test_based_section_without_room(void **state)
     struct world *w = *state;
     struct ntmm_section_basic_information about;
     ntmm_handle process = make_process(w);
-    ntmm_handle section = make_section(w, 3072 * MIB, NTMM_PAGE_READWRITE,
-                                       NTMM_SEC_RESERVE | NTMM_SEC_BASED, 0);
+    ntmm_handle section =
+        make_section(w, 3072 * MIB, NTMM_PAGE_READWRITE, NTMM_SEC_RESERVE | NTMM_SEC_BASED, 0);
     check_ok(ntmm_query_section(w->system, section, NTMM_SECTION_BASIC_INFORMATION, &about,
                                 sizeof about, NULL));
     assert_int_equal(about.base_address, 0);
