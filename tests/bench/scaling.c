@@ -172,18 +172,23 @@ static double two_systems(void *context)
     return round_of(s, parties);
 }
 
-/* bar: 0 where it is shown for comparison only. */
 static void measure(struct bench *b, struct scaling *s, const char *what, bool is_one_process,
                     double bar)
 {
     const char *of = is_one_process ? "one process" : "two processes";
     struct bench_figure *figure = bench_add(b, "1/us", "2 threads, %s: %s", of, what);
     s->is_one_process = is_one_process;
-    bench_bar(figure, bar != 0.0 ? BAR_RATIO_AT_LEAST : BAR_NONE, bar);
+    bench_bar(figure, BAR_RATIO_AT_LEAST, bar);
     figure->is_paired = true;
     if (b->processor_pair[1] < 0)
         bench_note(figure, "both threads on one processor: the ratio says nothing");
     bench_run(b, figure, ours, "two systems", two_systems, s);
+}
+
+static void measure_both(struct bench *b, struct scaling *s, const char *what)
+{
+    measure(b, s, what, false, 0.9);
+    measure(b, s, what, true, 0.8);
 }
 
 void bench_scaling(struct bench *b)
@@ -203,17 +208,13 @@ void bench_scaling(struct bench *b)
     s->count = pages;
     s->has_regions = true;
     s->is_zeroed = true;
-    measure(b, s, "demand zero, frames zeroed", false, 0.9);
-    measure(b, s, "demand zero, frames zeroed", true, 0.8);
+    measure_both(b, s, "demand zero, frames zeroed");
     s->is_zeroed = false;
-    measure(b, s, "demand zero, frames free", false, 0.9);
-    measure(b, s, "demand zero, frames free", true, 0.8);
+    measure_both(b, s, "demand zero, frames free");
     s->has_regions = false;
     s->work = do_cycles;
     s->count = bench_scale(b, CYCLES, 500);
-    measure(b, s, "commit, 4 pages touched, release", false, 0.9);
-    /* calls that change one process's regions exclude each other, as NT's do: nothing is asked */
-    measure(b, s, "commit, 4 pages touched, release", true, 0.0);
+    measure_both(b, s, "commit, 4 pages touched, release");
     s->work = do_queries;
     s->count = bench_scale(b, QUERIES, 1000);
     measure(b, s, "query", true, 0.95);

@@ -264,8 +264,10 @@ static ntmm_status map_at(struct resident *r, uint32_t page, const uint64_t *fra
     uint64_t address = r->window + page * PAGE;
     if ((page & 1) == 0)
         return ntmm_map_user_physical_pages(sim->system, r->owner.process, address, 1, frame);
-    sim->services[SERVICE_PHYSICAL_SCATTER]++;
-    return ntmm_map_user_physical_pages_scatter(sim->system, r->owner.process, &address, 1, frame);
+    ntmm_status status =
+        ntmm_map_user_physical_pages_scatter(sim->system, r->owner.process, &address, 1, frame);
+    sim->services[SERVICE_PHYSICAL_SCATTER] += status == NTMM_STATUS_SUCCESS;
+    return status;
 }
 
 /* frame: its address, or NULL to map nothing */
