@@ -130,7 +130,7 @@ struct slab_class {
     le32 capacity;    /* objects a frame */
     le64 partial;     /* first slab frame with room, a reference (S) */
     le64 frame_count; /* slab frames (S) */
-    le64 used;        /* objects in use (S) */
+    le64 used;        /* objects in use (S); read relaxed by sweeps */
 };
 
 enum slab_kind {

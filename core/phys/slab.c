@@ -132,7 +132,7 @@ uint64_t slab_allocate(struct call *c, enum slab_kind kind, uint32_t owner)
         set64(&slab->free, get64(core_at(c->bias, object)));
         set32(&slab->owners[object_index(slab, object)], owner);
         set32(&slab->used, get32(&slab->used) + 1);
-        set64(&class->used, get64(&class->used) + 1);
+        store64_relaxed(&class->used, get64(&class->used) + 1);
         if (get64(&slab->free) == 0)
             partial_remove(c, class, slab_ref);
     }
@@ -168,7 +168,7 @@ void slab_release(struct call *c, uint64_t ref)
     set64(core_at(c->bias, ref), get64(&slab->free));
     set64(&slab->free, ref);
     set32(&slab->used, get32(&slab->used) - 1);
-    set64(&class->used, get64(&class->used) - 1);
+    store64_relaxed(&class->used, get64(&class->used) - 1);
     bool is_only_partial = get64(&class->partial) == slab_ref && get64(&slab->next) == 0;
     if (get32(&slab->used) == 0 && !is_only_partial)
         slab_discard(c, class, slab_ref);

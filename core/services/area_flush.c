@@ -19,6 +19,10 @@
 /* Pages of a view whose dirty bits are cleared under one hold of (W). */
 #define VIEW_RUN_PAGES 256u
 
+/* Pages that the file lacks, brought in before they are written: what a gap takes of memory, and
+ * how far it goes for a device that is gone. */
+#define GAP_RUN_PAGES 64u
+
 struct flush {
     struct control_area *area;
     const struct flush_view *view; /* or NULL */
@@ -271,6 +275,21 @@ static ntmm_status write_modified(struct call *c, struct control_area *area,
     return f.status;
 }
 
+/* Write what the file lacks, and what is modified between, run by run. */
+static ntmm_status fill_gaps(struct call *c, struct control_area *area, uint64_t first,
+                             uint64_t last)
+{
+    ntmm_status status = NTMM_STATUS_SUCCESS;
+    for (uint64_t page = first; page < last && NTMM_SUCCEEDED(status); first = page) {
+        uint64_t stop = min_u64(page + GAP_RUN_PAGES, last);
+        for (; page < stop && NTMM_SUCCEEDED(status); page++)
+            status = fill_gap(c, area, page);
+        if (NTMM_SUCCEEDED(status))
+            status = write_modified(c, area, NULL, first, stop);
+    }
+    return status;
+}
+
 /* Valid data is to reach as far as pages were written. */
 static ntmm_status extend_valid(struct call *c, struct control_area *area, uint64_t end,
                                 struct reach *reach)
@@ -282,10 +301,7 @@ static ntmm_status extend_valid(struct call *c, struct control_area *area, uint6
     uint64_t last = end_of_written(c, area, first, end);
     if (last == first)
         return status;
-    for (uint64_t page = first; page < last && NTMM_SUCCEEDED(status); page++)
-        status = fill_gap(c, area, page);
-    if (NTMM_SUCCEEDED(status))
-        status = write_modified(c, area, NULL, first, last);
+    status = fill_gaps(c, area, first, last);
     reach->bytes = min_u64(last << NTMM_PAGE_SHIFT, size_bytes);
     return status;
 }

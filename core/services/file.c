@@ -172,11 +172,22 @@ static void end_known_file(struct call *c, struct file *file)
     finish_file(c, file);
 }
 
+/* Those that no file needs to be written for: their pages are memory for what does. */
+static void end_sections_without_file(struct call *c)
+{
+    for (uint64_t ref = object_first(c, HANDLE_KIND_SECTION), next; ref; ref = next) {
+        next = get64(&section_at(c, ref)->object.next);
+        if (!get64(&area_at(c, get64(&section_at(c, ref)->area))->file))
+            end_section(c, ref);
+    }
+}
+
 void objects_end_with_system(struct call *c)
 {
     objects_lock(c);
     object_close_all(c);
     objects_unlock(c);
+    end_sections_without_file(c);
     for (uint64_t ref; (ref = object_first(c, HANDLE_KIND_SECTION)) != 0;)
         end_section(c, ref);
     for (uint64_t ref; (ref = object_first(c, HANDLE_KIND_FILE)) != 0;)
