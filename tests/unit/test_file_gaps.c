@@ -24,9 +24,8 @@ struct gap {
 /* The system is in storage of its own, so that it can end before its machine. */
 static void make_system(struct world *w, void **storage)
 {
-    const struct ntmm_emulated_config machine = {.size = sizeof machine,
-                                                 .version = NTMM_EMULATED_CONFIG_VERSION,
-                                                 .ram_bytes = RAM_BYTES};
+    const struct ntmm_emulated_config machine = {
+        .size = sizeof machine, .version = NTMM_EMULATED_CONFIG_VERSION, .ram_bytes = RAM_BYTES};
     const struct ntmm_config config = {
         .size = sizeof config, .version = NTMM_CONFIG_VERSION, .extra_commit_pages = 4096};
     uint64_t bytes;
@@ -64,8 +63,8 @@ static ntmm_status put(struct gap *g, uint64_t address, uint64_t value)
 /* The last page is modified, written and clean; nobody has flushed. */
 static void write_last_page(struct gap *g)
 {
-    g->section = make_section(&g->w, (GAP_END + 1) * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT,
-                              g->file);
+    g->section =
+        make_section(&g->w, (GAP_END + 1) * PAGE, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, g->file);
     g->base = map(&g->w, g->section, g->process, NTMM_PAGE_READWRITE);
     check_ok(put(g, g->base + GAP_END * PAGE, 7));
     check_ok(ntmm_empty_working_set(g->w.system, g->process));
