@@ -32,11 +32,13 @@ static bool check_zeroed(struct checker *k, uint64_t frame)
         struct ntmm_content_span span = {frame, offset, sizeof words};
         if (!NTMM_SUCCEEDED(platform->read(platform->context, &span, 1, words)))
             return check_fail(k, "P6", frame, 0, offset);
+        /* all are as the first one: fast without optimization, too */
+        if (words[0] == 0 && __builtin_memcmp(words, words + 1, sizeof words - sizeof *words) == 0)
+            continue;
         uint64_t any = 0;
         for (uint32_t i = 0; i < 64; i++)
             any |= words[i];
-        if (any)
-            return check_fail(k, "P6", frame, 0, any);
+        return check_fail(k, "P6", frame, 0, any);
     }
     return true;
 }

@@ -102,6 +102,7 @@ def test_planted_error_is_found(how):
     assert 5000000 < found <= 5001000
 
 
+@pytest.mark.full
 def test_same_seed_same_run(prefixes):
     def what_happened(seed):
         report = replay("--ram", "1/4", "--cpus", 4, "--seed", seed, *FILES, *prefixes)
@@ -227,6 +228,7 @@ def test_part_of_the_footprint(tmp_path):
     assert replay("--processes", 3, trace)["footprint_pages"] == 24
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("part,share", [("1/1", 1), ("1/2", 2), ("1/4", 4), ("1/8", 8)])
 def test_part_is_what_is_left_for_programs(part, share):
     report = replay("--ram", part, *FILES, *STORED)

@@ -350,11 +350,8 @@ static bool model_has_run(uint64_t first, uint64_t n)
 {
     if (first / LEAF != (first + n - 1) / LEAF || first + n > model.size)
         return false;
-    for (uint64_t i = 0; i < n; i++) {
-        if (model.used[first + i])
-            return false;
-    }
-    return true;
+    const uint8_t *used = &model.used[first];
+    return *used == 0 && memcmp(used, used + 1, n - 1) == 0;
 }
 
 /* The first run from the hint, else from the beginning; a run across the hint counts there. */
