@@ -53,7 +53,7 @@ static struct ntmm_memory_information memory(struct gap *g)
     return m;
 }
 
-static ntmm_status put(struct gap *g, uint64_t address, uint64_t value)
+static ntmm_status put(struct gap *g, uint64_t address, uint8_t value)
 {
     uint64_t written;
     return ntmm_write_virtual_memory(g->w.system, g->process, address, &value, sizeof value,
@@ -163,7 +163,7 @@ static void test_end_with_full_memory(void **state)
     ntmm_handle filler = make_section(&g.w, RAM_BYTES, NTMM_PAGE_READWRITE, NTMM_SEC_COMMIT, 0);
     write_last_page(&g);
     uint64_t a = map(&g.w, filler, g.process, NTMM_PAGE_READWRITE);
-    for (uint64_t i = 0; put(&g, a + i * PAGE, i) == NTMM_STATUS_SUCCESS; i++) {
+    for (uint64_t i = 0; put(&g, a + i * PAGE, 1) == NTMM_STATUS_SUCCESS; i++) {
         assert_true(i < RAM_BYTES / PAGE);
     }
     fail_writes(&g);

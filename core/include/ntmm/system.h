@@ -161,12 +161,13 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_attach_system(void *storage, size_t size
 
 /**
  * End every process, free everything and report what was left, which is nothing unless a frame, a
- * charge or an object leaked.
+ * charge or an object leaked. What is modified of files is written as far as their devices take it.
  *
  * @param system    no call on it may be in progress; unusable afterwards
  * @param teardown  out, may be NULL: what was still in use
  * Level: APC.
- * Locks: none. Source: ours.
+ * Locks: takes what the ends of processes, sections and files take. Waits for transfers, and for
+ * frames that the gap of a file needs. Source: ours.
  */
 NTMM_API void ntmm_destroy_system(struct ntmm_system *system, struct ntmm_teardown *teardown);
 
