@@ -116,12 +116,34 @@ static void empty_page(struct call *c, struct process *process, const struct vad
     }
 }
 
-ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
-                       enum view_parting parting)
+/* Empty what the table of a page has of a view; returns where the next one begins. */
+static uint64_t empty_span(struct call *c, struct process *process, const struct vad *vad,
+                           uint64_t page, struct table_span *span, struct gather *g)
+{
+    uint64_t stop = min_u64(span->end, vad_end(vad));
+    for (uint64_t i = 0; span->entry && i < stop - page; i++)
+        empty_page(c, process, vad, span, i, page + i, g);
+    if (span->entry && pfn_used(span->table) == 0)
+        table_prune(c, process, page, g);
+    return stop;
+}
+
+void view_discard(struct call *c, struct process *process, struct vad *vad, uint64_t end,
+                  enum view_parting parting)
 {
     struct gather g;
     gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
     g.is_boosting = parting == VIEW_PAGES_BOOSTED;
+    for (uint64_t page = vad_start(vad); page < end;) {
+        struct table_span span = table_find(c, process, page);
+        page = empty_span(c, process, vad, page, &span, &g);
+    }
+    gather_finish(c, process, &g);
+}
+
+ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
+                       enum view_parting parting)
+{
     uint64_t end = vad_end(vad);
     if (vad_type(vad) == VAD_LARGE_PAGE_SECTION) {
         large_empty_shared(c, process, vad_start(vad), end);
@@ -129,17 +151,30 @@ ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
     }
     if (!tables_are_present(c, process, vad_start(vad), end))
         return want_status(c);
-    for (uint64_t page = vad_start(vad); page < end;) {
+    view_discard(c, process, vad, end, parting);
+    return NTMM_STATUS_SUCCESS;
+}
+
+bool view_run_down(struct call *c, struct process *process, struct vad *vad, uint64_t *reached)
+{
+    struct gather g;
+    if (vad_type(vad) == VAD_LARGE_PAGE_SECTION) {
+        large_empty_shared(c, process, vad_start(vad), vad_end(vad));
+        return true;
+    }
+    uint64_t page = max_u64(vad_start(vad), *reached);
+    gather_begin(&g, process, NTMM_SHOOTDOWN_UNMAP);
+    while (page < vad_end(vad)) {
         struct table_span span = table_find(c, process, page);
-        uint64_t stop = min_u64(span.end, end);
-        for (uint64_t i = 0; span.entry && i < stop - page; i++)
-            empty_page(c, process, vad, &span, i, page + i, &g);
-        if (span.entry && pfn_used(span.table) == 0)
-            table_prune(c, process, page, &g);
-        page = stop;
+        if (span.is_out) {
+            c->want = (struct want){.kind = WANT_TABLE, .page = page};
+            break;
+        }
+        page = empty_span(c, process, vad, page, &span, &g);
     }
     gather_finish(c, process, &g);
-    return NTMM_STATUS_SUCCESS;
+    *reached = page;
+    return page >= vad_end(vad);
 }
 
 void view_remove(struct call *c, struct process *process, struct vad *vad, bool is_placeholder)

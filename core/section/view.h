@@ -69,6 +69,14 @@ enum view_parting { VIEW_PAGES_AS_THEY_ARE, VIEW_PAGES_BOOSTED };
 ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
                        enum view_parting parting);
 
+/* Empty what is in memory of a view, from its start to `end`, a page: not of one of large pages. */
+void view_discard(struct call *c, struct process *process, struct vad *vad, uint64_t end,
+                  enum view_parting parting);
+
+/* Empty a view of a process that ends, table by table from page *reached on, as before which all
+ * is empty. False: WANT_TABLE, and *reached is where to go on. Start with 0. */
+bool view_run_down(struct call *c, struct process *process, struct vad *vad, uint64_t *reached);
+
 /* The region of an emptied view goes, or becomes a placeholder. The caller then releases the area,
  * with no lock held. */
 void view_remove(struct call *c, struct process *process, struct vad *vad, bool is_placeholder);

@@ -442,6 +442,12 @@ ntmm_status ntmm_map_view_of_section(struct ntmm_system *system, ntmm_handle sec
 
 /* --- unmapping --- */
 
+static enum view_parting parting_of(uint32_t flags)
+{
+    return flags & NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST ? VIEW_PAGES_BOOSTED
+                                                       : VIEW_PAGES_AS_THEY_ARE;
+}
+
 /* The view that an address is in, emptied and removed; its area is the caller's to give up. */
 static ntmm_status unmap(struct call *c, struct process *process, uint64_t address, uint32_t flags,
                          struct mapping *found)
@@ -454,9 +460,7 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
         return NTMM_STATUS_CONFLICTING_ADDRESSES;
     if (vad_is_secured(vad))
         return NTMM_STATUS_INVALID_PAGE_PROTECTION;
-    ntmm_status status = view_empty(
-        c, process, vad,
-        flags & NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST ? VIEW_PAGES_BOOSTED : VIEW_PAGES_AS_THEY_ARE);
+    ntmm_status status = view_empty(c, process, vad, parting_of(flags));
     if (status != NTMM_STATUS_SUCCESS)
         return status;
     found->area = view_area(c, vad);
@@ -466,6 +470,20 @@ static ntmm_status unmap(struct call *c, struct process *process, uint64_t addre
     view_remove(c, process, vad, is_kept);
     targets_clear(c, process, found->place.start, found->place.end);
     return status;
+}
+
+/* The tables of the view do not fit into memory together: what is there of it is emptied, and its
+ * tables need not come again. */
+static void unmap_in_parts(struct call *c, struct process *process, struct relief *relief,
+                           uint64_t address, uint32_t flags)
+{
+    if (!relief_wants_parts(c, relief))
+        return;
+    struct vad *vad = vad_find(c, process, address >> NTMM_PAGE_SHIFT);
+    uint64_t tables = get64(&process->table_pages);
+    view_discard(c, process, vad, relief_end_of_part(c, relief, vad_end(vad)), parting_of(flags));
+    if (get64(&process->table_pages) < tables)
+        relief_part_is_done(relief);
 }
 
 ntmm_status ntmm_unmap_view_of_section(struct ntmm_system *system, ntmm_handle handle,
@@ -485,6 +503,7 @@ ntmm_status ntmm_unmap_view_of_section(struct ntmm_system *system, ntmm_handle h
         if (status != NTMM_STATUS_SUCCESS)
             return status;
         status = unmap(&c, process, base, flags, &found);
+        unmap_in_parts(&c, process, &relief, base, flags);
         process_unlock_address(&c, process);
     } while (relieve(&c, &relief, process, &status));
     if (status != NTMM_STATUS_SUCCESS)
@@ -497,7 +516,7 @@ ntmm_status ntmm_unmap_view_of_section(struct ntmm_system *system, ntmm_handle h
 
 /* --- the end of a process --- */
 
-bool views_run_down(struct call *c, struct process *process)
+bool views_run_down(struct call *c, struct process *process, uint64_t *reached)
 {
     struct gap_range range;
     uint64_t page = 0;
@@ -507,7 +526,7 @@ bool views_run_down(struct call *c, struct process *process)
         if (!vad_is_view(vad))
             continue;
         secure_remove_all(c, vad);
-        if (view_empty(c, process, vad, VIEW_PAGES_AS_THEY_ARE) != NTMM_STATUS_SUCCESS)
+        if (!view_run_down(c, process, vad, reached))
             return false;
         struct control_area *area = view_area(c, vad);
         enum area_user user = view_user(vad);

@@ -31,7 +31,8 @@ ntmm_status map_run(struct call *c, const struct map_request *m, uint64_t *base,
                     uint64_t *view_size);
 
 /* Unmap all views of an ending process, whose locks are given up in between. False with WANT_TABLE:
- * a table is out. */
-bool views_run_down(struct call *c, struct process *process);
+ * a table is out; call it again with *reached, 0 at first, as it was left. No more than one table
+ * of a view needs to be in memory at once. */
+bool views_run_down(struct call *c, struct process *process, uint64_t *reached);
 
 #endif

@@ -119,8 +119,9 @@ ntmm_status process_run_down(struct call *c, struct process *process)
 {
     struct relief relief = relief_begin();
     ntmm_status status = NTMM_STATUS_SUCCESS;
+    uint64_t reached = 0;
     private_discard_resident(c, process);
-    while (!views_run_down(c, process) || !private_run_down(c, process)) {
+    while (!views_run_down(c, process, &reached) || !private_run_down(c, process)) {
         process_unlock_address(c, process);
         relief.tables = 0; /* each brought in is done with: there is no limit to their number */
         bool is_relieved = relieve(c, &relief, process, &status);
@@ -148,7 +149,8 @@ void process_end_with_system(struct call *c, ntmm_handle handle)
     struct process *process;
     if (process_lock_ending(c, handle, 0, &process) != NTMM_STATUS_SUCCESS)
         return;
-    while (!views_run_down(c, process) || !private_run_down(c, process))
+    uint64_t reached = 0;
+    while (!views_run_down(c, process, &reached) || !private_run_down(c, process))
         private_abandon_table(c, process, c->want.page);
     retire(c, process);
 }

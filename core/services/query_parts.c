@@ -40,11 +40,10 @@ bool query_go_on(struct call *c, struct process *process, uint64_t page, uint64_
 
 bool query_keeps_parts(struct relief *relief, uint64_t page, uint64_t *reached)
 {
-    uint32_t expected = relief_tables_expected(relief);
-    if (relief->tables < expected)
+    if (relief->tables < relief_tables_expected(relief))
         return false;
     if (page > *reached)
-        relief->tables = expected + 1; /* that was worth it: there is no limit to their number */
+        relief_part_is_done(relief);
     *reached = page;
     return true;
 }

@@ -56,6 +56,31 @@ static inline uint32_t relief_tables_expected(const struct relief *relief)
     return expected < RELIEF_TABLES_LIMIT / 2 ? (uint32_t)expected : RELIEF_TABLES_LIMIT / 2;
 }
 
+/*
+ * A table is out, and as many came in as if they went again before the last one came: they do not
+ * fit into memory together. So the range that an operation is to empty goes in parts: what is there
+ * is dropped, and its tables need not come again. First that is all of the range, then what came
+ * since.
+ */
+static inline bool relief_wants_parts(const struct call *c, const struct relief *relief)
+{
+    return c->want.kind == WANT_TABLE && relief->tables >= relief_tables_expected(relief);
+}
+
+/* Of a range that ends at `end`, both pages. */
+static inline uint64_t relief_end_of_part(const struct call *c, const struct relief *relief,
+                                          uint64_t end)
+{
+    bool is_first = relief->tables == relief_tables_expected(relief);
+    return is_first || end < c->want.page ? end : c->want.page;
+}
+
+/* Tables went with the part: that was worth it, there is no limit to their number. */
+static inline void relief_part_is_done(struct relief *relief)
+{
+    relief->tables = relief_tables_expected(relief) + 1;
+}
+
 /* Whether an operation lacked something, or met a shortage on its way to success. Most do not, and
  * who asks this first needs no struct relief for them. */
 static inline bool relief_is_wanted(const struct call *c)

@@ -119,27 +119,18 @@ static bool can_go_in_parts(const struct vad *vad, uint32_t type, struct page_ra
            (!vad_is_committed_by_default(vad) || (has_start && has_end));
 }
 
-/*
- * A table is out, and as many came in as if they went again before the last one came: they do not
- * fit into memory together. So the range goes in parts: what is there is dropped, and its tables
- * need not come again. First that is all of the range, then what came since.
- */
 static void free_in_parts(struct call *c, struct process *process, struct relief *relief,
                           uint32_t type, struct page_range range)
 {
-    if (c->want.kind != WANT_TABLE)
-        return;
-    uint32_t expected = relief_tables_expected(relief);
-    if (relief->tables < expected)
+    if (!relief_wants_parts(c, relief))
         return;
     struct vad *vad = vad_find(c, process, range.start);
     uint64_t tables = get64(&process->table_pages);
-    uint64_t end = relief->tables == expected ? range.end : c->want.page;
     if (!can_go_in_parts(vad, type, range))
         return;
-    private_discard(c, process, vad, range.start, min_u64(end, range.end));
+    private_discard(c, process, vad, range.start, relief_end_of_part(c, relief, range.end));
     if (get64(&process->table_pages) < tables)
-        relief->tables = expected + 1; /* that was worth it: there is no limit to their number */
+        relief_part_is_done(relief);
 }
 
 static void note_free(struct call *c, ntmm_handle process, uint32_t type, uint64_t base,
