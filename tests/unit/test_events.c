@@ -6,6 +6,8 @@
  */
 #include "unit/storage.h"
 
+#include <ntmm/borrow.h>
+
 #define RECORDS 256
 
 struct recorder {
@@ -95,6 +97,28 @@ static void services_tell_rounded_ranges(void **state)
     must_release(m, BASE, 0);
     expect(only(&r, NTMM_EVENT_RELEASE), m, BASE, 0x8000);
     machine_close(m);
+}
+
+/* As a region of memory is, and what fails not at all. */
+static void borrowed_frames_tell_their_range(void **state)
+{
+    (void)state;
+    struct recorder r = {.count = 0};
+    struct machine *m = open_recorded(&r, ~0u);
+    void *buffer = aligned_alloc(PAGE, 4 * PAGE);
+    uint64_t first = 0, base = BASE, size = 4 * PAGE;
+    assert_non_null(buffer);
+    assert_int_equal(ntmm_emulated_lend(m->emu, buffer, 4 * PAGE, &first), NTMM_STATUS_SUCCESS);
+    assert_int_equal(
+        ntmm_map_borrowed(m->system, m->process, &base, &size, NTMM_PAGE_READWRITE, first),
+        NTMM_STATUS_SUCCESS);
+    assert_int_equal(ntmm_unmap_borrowed(m->system, m->process, BASE + MIB),
+                     NTMM_STATUS_NOT_MAPPED_VIEW);
+    assert_int_equal(count_of(&r, NTMM_EVENT_RELEASE), 0);
+    assert_int_equal(ntmm_unmap_borrowed(m->system, m->process, BASE + PAGE), NTMM_STATUS_SUCCESS);
+    expect(only(&r, NTMM_EVENT_RELEASE), m, BASE, 4 * PAGE);
+    machine_close(m);
+    free(buffer);
 }
 
 static void failed_services_tell_nothing(void **state)
@@ -195,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_record_is_32_bytes),
         cmocka_unit_test(off_by_default),
         cmocka_unit_test(services_tell_rounded_ranges),
+        cmocka_unit_test(borrowed_frames_tell_their_range),
         cmocka_unit_test(failed_services_tell_nothing),
         cmocka_unit_test(a_fault_tells_tables_and_itself),
         cmocka_unit_test(a_frame_tells_its_lists),

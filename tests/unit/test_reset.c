@@ -390,9 +390,11 @@ static void discard_frees_frames_and_slots(void **state)
     (void)must_write_modified(m, 2);
     must_finish_transfers(m);
     uint64_t before = machine_memory(m).free_pages + machine_memory(m).zeroed_pages;
+    uint64_t freed = machine_counter(m, NTMM_COUNTER_PAGES_FREED);
     assert_int_equal(ntmm_discard_virtual_memory(m->system, m->process, BASE, SIZE),
                      NTMM_STATUS_SUCCESS);
     machine_assert_sound(m);
+    assert_int_equal(machine_counter(m, NTMM_COUNTER_PAGES_FREED), freed + PAGES);
     assert_int_equal(machine_memory(m).free_pages + machine_memory(m).zeroed_pages, before + PAGES);
     assert_int_equal(used(m), 0);
     assert_int_equal(machine_process(m).commit_pages, commit);

@@ -132,6 +132,8 @@ static void a_hard_maximum_is_never_passed(void **state)
     must_allocate(m, BASE, 200 * PAGE, NTMM_PAGE_READWRITE);
     must_fill(m, BASE, 100 * PAGE);
     assert_int_equal(machine_process(m).working_set_pages, 100);
+    assert_int_equal(try_set(m, m->process, 20, 32, 0), NTMM_STATUS_SUCCESS); /* soft */
+    assert_int_equal(machine_process(m).working_set_pages, 100);
     assert_int_equal(try_set(m, m->process, 20, 32, HARD_MAXIMUM), NTMM_STATUS_SUCCESS);
     assert_true(machine_process(m).working_set_pages <= 32);
     for (uint64_t page = 0; page < 200; page++) {
