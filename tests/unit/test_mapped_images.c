@@ -210,6 +210,13 @@ static void test_image_information(void **state)
     check_ok(ask_image(f, c, &found)); /* without its end */
     assert_int_equal(found.image_base, c);
     assert_int_equal(found.flags, 1);
+    ntmm_handle data = make_section(&f->w, 0, NTMM_PAGE_READONLY, NTMM_SEC_IMAGE_NO_EXECUTE, file);
+    uint64_t d = 0;
+    assert_true(NTMM_SUCCEEDED(map_image(f, data, f->first, &d)));
+    check_ok(ask_image(f, d, &found)); /* not executable */
+    assert_int_equal(found.flags, 2);
+    unmap(&f->w, f->first, d);
+    close_section(&f->w, data);
     unmap(&f->w, f->first, a);
     unmap(&f->w, f->first, b);
     unmap(&f->w, f->first, c);
