@@ -73,8 +73,9 @@ ntmm_status view_empty(struct call *c, struct process *process, struct vad *vad,
 void view_discard(struct call *c, struct process *process, struct vad *vad, uint64_t end,
                   enum view_parting parting);
 
-/* Empty a view of a process that ends, table by table from page *reached on, as before which all
- * is empty. False: WANT_TABLE, and *reached is where to go on. Start with 0. */
+/* Empty a view of a process that ends, table by table from page *reached on: before it all is
+ * empty, and is not looked at again for each table. False: WANT_TABLE, and *reached is where to go
+ * on. Start with 0. */
 bool view_run_down(struct call *c, struct process *process, struct vad *vad, uint64_t *reached);
 
 /* The region of an emptied view goes, or becomes a placeholder. The caller then releases the area,

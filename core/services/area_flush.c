@@ -7,8 +7,9 @@
  *
  * With a view the dirty bits of its process are cleared first, under the (W) under which the pages
  * are taken: so a store that comes later makes its page modified again. Who else maps a page keeps
- * it modified. At the end what the file lacks below the pages written is written as zeros, and
- * valid data reaches up to them: whatever comes, the file is right as far as it says.
+ * it modified. At the end what the file lacks below the pages written is written as zeros, a run
+ * of pages at a time, and valid data reaches up to them: whatever comes, the file is right as far
+ * as it says.
  */
 #include "services/area_flush.h"
 #include "base/bits.h"

@@ -67,9 +67,9 @@ static void assert_section_holds(struct tables *t, uint64_t first)
     unmap(t->m, t->base);
 }
 
-static void unmap_view(struct tables *t, uint32_t flags)
+static void unmap_view(struct tables *t)
 {
-    must(ntmm_unmap_view_of_section(t->m->system, t->process, t->base, flags));
+    must(ntmm_unmap_view_of_section(t->m->system, t->process, t->base, 0));
     assert_int_equal(process(t).region_count, 0);
     assert_int_equal(process(t).commit_pages, 0);
     assert_true(process(t).table_pages <= 4);
@@ -81,18 +81,25 @@ static void a_view_is_unmapped(void **state)
     struct tables t;
     (void)state;
     open_tables(&t, RW);
-    unmap_view(&t, 0);
+    unmap_view(&t);
     assert_section_holds(&t, 1);
     close_tables(&t);
 }
 
-static void a_view_is_unmapped_with_a_boost(void **state)
+/* A view that lacks a frame for its first table is as it was. */
+static void a_view_without_a_frame_stays(void **state)
 {
     struct tables t;
     (void)state;
-    open_tables(&t, RW);
-    unmap_view(&t, NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST);
-    assert_section_holds(&t, 1);
+    open_tables(&t, NTMM_PAGE_WRITECOPY);
+    t.m->system->failures = (struct allocation_failures){.count = UINT64_MAX};
+    assert_int_equal(ntmm_unmap_view_of_section(t.m->system, t.process, t.base, 0),
+                     NTMM_STATUS_NO_MEMORY);
+    t.m->system->failures = (struct allocation_failures){0};
+    machine_assert_sound(t.m);
+    for (uint64_t i = 0; i < SPANS; i++)
+        assert_int_equal(must_read(t.m, address(&t, i)), i + 1);
+    unmap_view(&t);
     close_tables(&t);
 }
 
@@ -103,7 +110,7 @@ static void a_copied_view_is_unmapped(void **state)
     (void)state;
     open_tables(&t, NTMM_PAGE_WRITECOPY);
     assert_true(must_query_file(t.m, 0).used_pages > SPANS);
-    unmap_view(&t, 0);
+    unmap_view(&t);
     must_finish_transfers(t.m);
     assert_section_holds(&t, 0);
     close_tables(&t);
@@ -131,6 +138,33 @@ static void a_process_ends_with_copies(void **state)
     end_process_with(NTMM_PAGE_WRITECOPY, 0);
 }
 
+static void fail_reads(struct tables *t, uint64_t after)
+{
+    const struct ntmm_emulated_disk_errors errors = {.operations = 1u << NTMM_IO_READ,
+                                                     .after = after,
+                                                     .count = UINT64_MAX,
+                                                     .status = NTMM_STATUS_DEVICE_DATA_ERROR};
+    must(ntmm_emulated_inject_disk(t->m->emu, 0, &errors));
+}
+
+static void read_again(struct tables *t) { must_fail_disk(t->m, 0, NTMM_IO_READ, 0, 0, 0, 0); }
+
+/* It fails on its way, and goes on. */
+static void a_process_ends_at_the_second_try(void **state)
+{
+    struct tables t;
+    (void)state;
+    open_tables(&t, RW);
+    fail_reads(&t, SPANS / 2);
+    assert_int_equal(ntmm_end_process(t.m->system, t.process), NTMM_STATUS_DEVICE_DATA_ERROR);
+    read_again(&t);
+    machine_assert_sound(t.m);
+    must(ntmm_end_process(t.m->system, t.process));
+    machine_assert_sound(t.m);
+    assert_section_holds(&t, 1);
+    close_tables(&t);
+}
+
 static void a_system_ends_with_a_view(void **state)
 {
     struct tables t;
@@ -144,20 +178,16 @@ static ntmm_status fail_after(uint64_t reads, uint64_t *copies)
 {
     struct tables t;
     open_tables(&t, NTMM_PAGE_WRITECOPY);
-    const struct ntmm_emulated_disk_errors errors = {.operations = 1u << NTMM_IO_READ,
-                                                     .after = reads,
-                                                     .count = UINT64_MAX,
-                                                     .status = NTMM_STATUS_DEVICE_DATA_ERROR};
-    must(ntmm_emulated_inject_disk(t.m->emu, 0, &errors));
+    fail_reads(&t, reads);
     ntmm_status status = ntmm_unmap_view_of_section(t.m->system, t.process, t.base, 0);
-    must_fail_disk(t.m, 0, NTMM_IO_READ, 0, 0, 0, 0);
+    read_again(&t);
     assert_int_equal(process(&t).region_count, status != NTMM_STATUS_SUCCESS);
     machine_assert_sound(t.m);
     *copies = 0;
     for (uint64_t i = 0; i < SPANS && status != NTMM_STATUS_SUCCESS; i++)
         *copies += must_read(t.m, address(&t, i)) == i + 1;
     if (status != NTMM_STATUS_SUCCESS)
-        unmap_view(&t, 0);
+        unmap_view(&t);
     close_tables(&t);
     return status;
 }
@@ -183,10 +213,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_view_is_unmapped),
-        cmocka_unit_test(a_view_is_unmapped_with_a_boost),
+        cmocka_unit_test(a_view_without_a_frame_stays),
         cmocka_unit_test(a_copied_view_is_unmapped),
         cmocka_unit_test(a_process_ends_with_a_view),
         cmocka_unit_test(a_process_ends_with_copies),
+        cmocka_unit_test(a_process_ends_at_the_second_try),
         cmocka_unit_test(a_system_ends_with_a_view),
         cmocka_unit_test(a_table_that_cannot_be_read_ends_it),
     };

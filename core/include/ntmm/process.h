@@ -150,7 +150,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_clone_process(struct ntmm_system *system
  *         the status of a read that failed: of such a table. Then the process is ended so far as it
  *         could, no call but this one reaches it, and it may be ended again
  * Level: APC.
- * Locks: takes (A), (W) and the process list lock. Waits for a shootdown. Source: ours.
+ * Locks: takes (A), (W) and the process list lock. Waits for a shootdown, for tables that are out,
+ * and for what the last reference to a section waits for, as ntmm_close_section does. Source: ours.
  */
 NTMM_API NTMM_MUST_USE ntmm_status ntmm_end_process(struct ntmm_system *system,
                                                     ntmm_handle process);

@@ -57,7 +57,7 @@ extern "C" {
 
 /** Map an image elsewhere without IMAGE_NOT_AT_BASE. */
 #define NTMM_MEM_DIFFERENT_IMAGE_BASE_OK 0x00800000u
-/** ntmm_unmap_view_of_section_ex: its pages stay on Standby for longer. */
+/** ntmm_unmap_view_of_section: its pages stay on Standby for longer. */
 #define NTMM_MEM_UNMAP_WITH_TRANSIENT_BOOST 0x00000001u
 
 /** Most UTF-16 units of a section's name. */
@@ -393,7 +393,10 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_map_view_of_section_ex(
  *         NTMM_STATUS_OBJECT_TYPE_MISMATCH, NTMM_STATUS_ACCESS_DENIED,
  *         NTMM_STATUS_PROCESS_IS_TERMINATING; NTMM_STATUS_CONFLICTING_ADDRESSES when a placeholder
  *         is to stay of a view that did not replace one; NTMM_STATUS_INVALID_PAGE_PROTECTION when
- *         something of it is secured; or the status of a page table that could not be read
+ *         something of it is secured; NTMM_STATUS_NO_MEMORY when no frame came free in time for a
+ *         page table that is out; or the status of a page table that could not be read. With the
+ *         last two the view is there still, and may be unmapped again; but where its tables do not
+ *         fit into memory together, it shows the section where it had copies
  * Level: APC.
  * Locks: takes (A), (W), (O), (X). Waits for tables that are out, with the last reference to the
  * section's pages also for theirs, as ntmm_close_section does. Source: nt_semantics 4.6.

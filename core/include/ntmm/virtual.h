@@ -242,7 +242,8 @@ NTMM_API NTMM_MUST_USE ntmm_status ntmm_allocate_virtual_memory_ex(
  *         NTMM_STATUS_NO_MEMORY               no frame for a part of a split region, or for a table
  *                                             that marks decommitted pages
  *         NTMM_STATUS_COMMITMENT_LIMIT        no commit for it
- *         or the status of a page table that could not be read
+ *         or the status of a page table that could not be read: where the tables of the range do
+ *         not fit into memory together, pages of it are gone then, decommitted or as never touched
  * Level: APC.
  * Locks: takes (A), (W), (C). Waits for a shootdown when a valid page goes.
  * Source: NtFreeVirtualMemory, Microsoft documentation and observed behaviour.
